@@ -1,0 +1,39 @@
+"""Japanese fiscal years (年度, April to March) and era years (和暦)."""
+
+from __future__ import annotations
+
+from datetime import date
+
+
+def fiscal_year(day: date) -> int:
+    """The 年度 that a day lies in.
+
+    >>> fiscal_year(date(2027, 3, 31)), fiscal_year(date(2027, 4, 1))
+    (2026, 2027)
+    """
+    return day.year if day.month >= 4 else day.year - 1
+
+
+_ERAS = ((2019, "令和", "R"), (1989, "平成", "H"), (1926, "昭和", "S"))
+
+
+def era_year(year: int, *, short: bool = False) -> str:
+    """A year in 和暦; the first year is 元年.
+
+    >>> era_year(2026), era_year(2019), era_year(2014, short=True)
+    ('令和8年', '令和元年', 'H26')
+    """
+    for start, name, letter in _ERAS:
+        if year >= start:
+            count = year - start + 1
+            return f"{letter}{count}" if short else f"{name}{'元' if count == 1 else count}年"
+    raise ValueError(f"no era name before 1926 is used here: {year}")
+
+
+def era_fiscal_year(year: int) -> str:
+    """A 年度 in 和暦.
+
+    >>> era_fiscal_year(2026)
+    '令和8年度'
+    """
+    return era_year(year) + "度"
