@@ -53,7 +53,7 @@ class Source(Record, frozen=True, kw_only=True):
             raise RecordError("source", "an empty title", "a title", "write what the page calls itself")
 
 
-class Quantity(Record, frozen=True, kw_only=True):
+class Quantity(Record, frozen=True, kw_only=True, tag="quantity"):
     """One figure from one place: value or null, range, unit, year, tax state, scope, source, confidence.
 
     `value: null` needs `needs_source: true`; a value needs a source key of the same file and a confidence.

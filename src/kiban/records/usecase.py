@@ -32,11 +32,13 @@ SiteKind = Literal[
 ]
 
 
-class Scaled(Record, frozen=True, kw_only=True):
+class Scaled(Record, frozen=True, kw_only=True, tag="scaled"):
     """A need that grows with a count at the site: straight lines between published points, refused outside them.
 
     by      the count of the site row: "pupils", "households", "population" or "devices"
     points  (count, value) in the unit of `unit`, rising counts
+
+    Stored records carry `type: scaled` or `type: quantity`, so that a need decodes to the right one; data files need not write it.
     """
 
     by: Literal["pupils", "households", "population", "devices"]
