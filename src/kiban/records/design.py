@@ -15,7 +15,10 @@ only hops from an exchange lead to it, "sky" when a satellite feeds it; hence up
 
 from __future__ import annotations
 
+import hashlib
 from typing import Literal
+
+import msgspec
 
 from kiban.base.errors import RecordError
 from kiban.records.rules import Record, check_range
@@ -187,6 +190,20 @@ class Problem(Record, frozen=True, kw_only=True):
         for demand in self.demands:
             if not 0 < demand.node < count or self.nodes[demand.node].kind != "demand":
                 raise RecordError(f"demand {demand.site}/{demand.usecase}", f"node {demand.node}", "a demand node", "rebuild the problem")
+
+
+def problem_hash(problem: Problem) -> str:
+    """The sha256 of a problem's JSON, the same before it is written and after it is read again (a whole number in a float field turns into a float)."""
+    written = msgspec.json.encode(msgspec.json.decode(msgspec.json.encode(problem), type=Problem))
+    return hashlib.sha256(written).hexdigest()
+
+
+# The side constraints that a bound may leave out, by name; `relaxed` lists those that the problem has. A bound that counts only a step's average
+# (cost ÷ capacity) still leaves out its rounding up, and so names it.
+#   facility_steps, exchange_steps, system_steps  a Step of that level that costs more than 0
+#   reach          a Limit with reach_m
+#   terminal_rate  a Limit with down_mbps or up_mbps
+Relaxable = Literal["facility_steps", "exchange_steps", "system_steps", "reach", "terminal_rate"]
 
 
 class Cut(Record, frozen=True, kw_only=True, array_like=True):
