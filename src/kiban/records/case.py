@@ -48,6 +48,7 @@ class Case(Record, frozen=True, kw_only=True):
     kind      project: one town's undertaking · audit: an auditor's finding over many · pattern: what several cases have in common, with its count
     stopped   true when it ended, was abolished or never came into use; such cases are shown first
     count     (patterns) cases that show it, out of `out_of`; caveat says why the count is no rate
+    cases     (patterns) the ids of those cases
     """
 
     kind: Literal["project", "audit", "pattern"]
@@ -77,6 +78,7 @@ class Case(Record, frozen=True, kw_only=True):
     count: int | None = None
     out_of: int | None = None
     caveat: Text | None = None
+    cases: tuple[str, ...] = ()
     confidence: Literal["A", "B", "C", "D"]
     urls: tuple[str, ...] = ()
     seen_on: date
