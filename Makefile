@@ -1,0 +1,63 @@
+# kiban: every command starts from a fresh clone. Needs: Python 3.11 or newer with venv, make, git.
+SHELL := /bin/sh
+BIN := .venv/bin
+READY := .venv/.ready
+WARM := .venv/.warm
+KERNELS := $(shell find src/kiban/design -name '*.py' 2>/dev/null)
+
+.PHONY: run setup test check bench docs fuzz new deps
+
+## the example plan on a page: http://127.0.0.1:8000
+run: setup
+	$(BIN)/kiban serve --example
+
+## the environment in .venv, exactly as pinned; kernels compiled and cached
+setup: $(READY) $(WARM)
+
+$(READY): requirements/setup.sh requirements/uv.py requirements/bootstrap.txt requirements/dev.txt pyproject.toml
+	sh requirements/setup.sh
+	@touch $@
+
+$(WARM): $(READY) $(KERNELS)
+	$(BIN)/python -m kiban.design.warm
+	@touch $@
+
+## the whole test suite; KIBAN_REQUIRE=postgres,browser,data makes a missing service a failure
+test: setup
+	$(BIN)/python -m pytest $(TEST)
+
+## lint, format, types, import contract, data files
+check: setup
+	$(BIN)/ruff check src tests bench requirements
+	$(BIN)/ruff format --check src tests bench requirements
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/kiban catalogue check
+
+## benchmarks, one subject a file; BENCH=name for one of them
+bench: setup
+	$(BIN)/python -m bench $(BENCH)
+
+## reference pages out of code and data
+docs: setup
+	$(BIN)/kiban docs
+
+## the same property tests with many more examples
+fuzz: setup
+	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest tests/cross $(TEST)
+
+## a commented new data file: make new KIND=technologies ID=my-radio, or make new technologies my-radio
+new: setup
+	$(BIN)/kiban catalogue new $(or $(KIND),$(word 2,$(MAKECMDGOALS))) $(or $(ID),$(word 3,$(MAKECMDGOALS)))
+
+ifeq (new,$(firstword $(MAKECMDGOALS)))
+$(eval $(wordlist 2,3,$(MAKECMDGOALS)):;@:)
+endif
+
+## pin versions and hashes anew after a change of the dependencies in pyproject.toml (UPGRADE=--upgrade for newer ones)
+COMPILE = $(BIN)/python requirements/uv.py pip compile $(UPGRADE) --quiet --python-version 3.11 --generate-hashes \
+	--no-header --no-emit-index-url --no-annotate
+deps: $(READY)
+	$(COMPILE) pyproject.toml --extra postgres --extra geo -o requirements/run.txt
+	$(COMPILE) pyproject.toml --extra postgres --extra geo --extra dev -o requirements/dev.txt
+	sed -n 's|^\(uv==[^ ]*\).*|\1|p' requirements/dev.txt | $(COMPILE) - -o requirements/bootstrap.txt

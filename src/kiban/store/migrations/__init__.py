@@ -1,0 +1,1 @@
+"""How the tables of the store came to their form, one step a file in `versions`; run by `store.schema`."""

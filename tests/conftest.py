@@ -1,0 +1,102 @@
+"""What every test shares: a home of its own, and the services of this machine, found or named as missing.
+
+Services: PostgreSQL (server binaries; the tests start a private cluster), Chromium, and the real data sets that two variables point at.
+A test that needs one takes its fixture; without the service it skips by name, and KIBAN_REQUIRE=postgres,browser,data makes that a failure.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+NEEDS = {
+    "postgres": "PostgreSQL server binaries (apt-get install postgresql)",
+    "browser": "Chromium (apt-get install chromium)",
+    "data": "real data sets (set KIBAN_TEST_DATA)",
+    "bench": "benchmark instances (set KIBAN_BENCH_DATA)",
+}
+KEPT = ("KIBAN_TEST_DATA", "KIBAN_BENCH_DATA", "KIBAN_REQUIRE")
+HOME = pytest.StashKey[str]()
+
+
+def _folder(variable: str) -> Path | None:
+    value = os.environ.get(variable)
+    return Path(value).resolve() if value and Path(value).is_dir() else None
+
+
+def _find() -> dict[str, Path | None]:
+    servers = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
+    initdb = servers[-1] if servers else (Path(found) if (found := shutil.which("initdb")) else None)
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    return {
+        "postgres": initdb.resolve().parent if initdb else None,
+        "browser": Path(chromium) if chromium else None,
+        "data": _folder("KIBAN_TEST_DATA"),
+        "bench": _folder("KIBAN_BENCH_DATA"),
+    }
+
+
+SERVICES = _find()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    required = {name.strip() for name in os.environ.get("KIBAN_REQUIRE", "").split(",") if name.strip()}
+    if unknown := required - set(NEEDS):
+        raise pytest.UsageError(f"KIBAN_REQUIRE: found {', '.join(sorted(unknown))}; expected some of {', '.join(NEEDS)}")
+    if missing := [name for name in NEEDS if name in required and SERVICES[name] is None]:
+        raise pytest.UsageError("KIBAN_REQUIRE: missing " + "; ".join(NEEDS[name] for name in missing))
+
+    # No test sees the user's home, database or settings, not even one that starts another process.
+    home = tempfile.mkdtemp(prefix="kiban-test-home-")
+    config.stash[HOME] = home
+    for name in list(os.environ):
+        if (name.startswith("KIBAN_") and name not in KEPT) or name.startswith("XDG_"):
+            del os.environ[name]
+    os.environ["HOME"] = home
+    os.environ["KIBAN_STATE"] = f"{home}/state"
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if home := config.stash.get(HOME, None):
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    found = [name for name in NEEDS if SERVICES[name] is not None]
+    missing = [NEEDS[name] for name in NEEDS if SERVICES[name] is None]
+    terminalreporter.write_line(f"services: {', '.join(found) or 'none'}; missing: {'; '.join(missing) or 'none'}")
+
+
+def _service(name: str) -> Path:
+    found = SERVICES[name]
+    if found is None:
+        pytest.skip(f"needs {NEEDS[name]}")
+    return found
+
+
+@pytest.fixture(scope="session")
+def postgres_bin() -> Path:
+    """The folder of initdb and pg_ctl; see also `postgres` for a running server."""
+    return _service("postgres")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Path:
+    """The browser's program."""
+    return _service("browser")
+
+
+@pytest.fixture(scope="session")
+def test_data() -> Path:
+    """The folder of real data sets (KIBAN_TEST_DATA)."""
+    return _service("data")
+
+
+@pytest.fixture(scope="session")
+def bench_data() -> Path:
+    """The folder of benchmark instances (KIBAN_BENCH_DATA)."""
+    return _service("bench")
