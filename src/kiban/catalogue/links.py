@@ -1,0 +1,75 @@
+"""What holds between data files: who mentions whom, versions that follow one another, languages that say the same.
+
+In: the entries of all files. Out: mentions of entries that are not there (a warning), and problems (an error).
+"""
+
+from __future__ import annotations
+
+import string
+from typing import Any
+
+from kiban.base.errors import DataFileError
+from kiban.catalogue.catalogue import Catalogue, Link
+
+
+def dangling(catalogue: Catalogue) -> tuple[Link, ...]:
+    """Every mention of an entry that the catalogue does not have."""
+    links: list[Link] = []
+
+    def mention(file: str, field: str, kind: str, ids: tuple[str, ...]) -> None:
+        links.extend(Link(file=file, field=field, kind=kind, id=id) for id in ids if id not in catalogue.of(kind))
+
+    for key, model in catalogue.models.items():
+        file = f"models/{key}.yaml"
+        mention(file, "usecases", "usecases", model.usecases)
+        mention(file, "cases", "cases", model.cases)
+        mention(file, "replaces", "models", (model.replaces,) if model.replaces else ())
+        for component in model.components:
+            mention(file, f"components › {component.id} › technologies", "technologies", component.technologies)
+    for key, offer in catalogue.offers.items():
+        mention(f"offers/{key}.yaml", "usecases", "usecases", offer.usecases)
+    known = set(catalogue.models) | {key.rpartition("/")[0] for key in catalogue.models}  # a case may name a model without its version
+    for key, case in catalogue.cases.items():
+        mention(f"cases/{key}.yaml", "usecases", "usecases", case.usecases)
+        mention(f"cases/{key}.yaml", "cases", "cases", case.cases)
+        mention(f"cases/{key}.yaml", "models", "models", tuple(id for id in case.models if id not in known))
+    for key, form in catalogue.forms.items():
+        for question in form.questions:
+            mention(f"forms/{key}.yaml", f"questions › {question.id} › models", "models", tuple(id for id in question.models if id not in known))
+            for choice in question.choices:
+                mention(f"forms/{key}.yaml", f"questions › {question.id} › {choice.id} › without", "usecases", choice.without)
+    return tuple(links)
+
+
+def check_words(words: dict[str, dict[str, str]], labels: dict[str, str], problems: list[DataFileError]) -> None:
+    """Every language has every key, and the same blanks to fill in it."""
+    for lang, texts in words.items():
+        label = f"{labels['words/' + lang]}:1"
+        for other, others in words.items():
+            for key in sorted(set(others) - set(texts)):
+                problems.append(DataFileError(label, f"no key {key}", f"every key of words/{other}.yaml", f"add {key}: (there: {others[key]!r})"))
+            if lang > other:
+                problems.extend(
+                    DataFileError(
+                        f"{label} {key}", f"the blanks {_blanks(texts[key])}", f"those of words/{other}.yaml: {_blanks(others[key])}", "name them alike"
+                    )
+                    for key in sorted(set(texts) & set(others))
+                    if _blanks(texts[key]) != _blanks(others[key])
+                )
+
+
+def _blanks(text: str) -> list[str]:
+    try:
+        return sorted({name for _, name, _, _ in string.Formatter().parse(text) if name is not None})
+    except ValueError:
+        return ["a brace without its partner"]
+
+
+def check_versions(models: dict[str, Any], labels: dict[str, str], problems: list[DataFileError]) -> None:
+    """A second version says which earlier one it replaces, so that running projects find the way."""
+    for key, model in models.items():
+        id, _, version = key.rpartition("/")
+        earlier = [other for other in models if other.rpartition("/")[0] == id and int(other.rpartition("/")[2]) < int(version)]
+        if (earlier or int(version) > 1) and model.replaces not in earlier:
+            fits = " or ".join(sorted(earlier)) or f"a file models/{id}/{int(version) - 1}.yaml"
+            problems.append(DataFileError(f"{labels['models/' + key]}:1 replaces", repr(model.replaces), fits, "name the version that this one follows"))
