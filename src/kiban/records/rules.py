@@ -10,7 +10,7 @@ import msgspec
 
 from kiban.base.errors import RecordError
 
-ID = re.compile(r"^[a-z0-9]+(?:[-_.][a-z0-9]+)*$")
+ID = re.compile(r"[a-z0-9]+(?:[-_.][a-z0-9]+)*\Z")  # \Z: no line end after it
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
