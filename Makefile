@@ -44,7 +44,7 @@ docs: setup
 
 ## the same property tests with many more examples
 fuzz: setup
-	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest tests/cross $(TEST)
+	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -o timeout=0 $(or $(TEST),tests/cross)
 
 ## a commented new data file: make new KIND=technologies ID=my-radio, or make new technologies my-radio
 new: setup

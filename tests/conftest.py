@@ -12,6 +12,12 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# The suite gives the same verdict each time; `make fuzz` looks further, elsewhere each time.
+settings.register_profile("suite", deadline=None, derandomize=True, database=None)
+settings.register_profile("fuzz", deadline=None, max_examples=5000, database=None, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 NEEDS = {
     "postgres": "PostgreSQL server binaries (apt-get install postgresql)",

@@ -7,6 +7,7 @@ A record is kept as JSON with its sha256 and is decoded strictly to the type tha
 from __future__ import annotations
 
 import hashlib
+import math
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -61,7 +62,9 @@ class Store:
         StoreError     an argument does not fit, or the database cannot keep it; every version saved before stands
         """
         body = msgspec.json.encode(record)
-        _decode(f"{kind} {id}", body, type(record))
+        if _decode(f"{kind} {id}", body, type(record)) != record and not _is_finite(msgspec.to_builtins(record)):
+            # JSON has no NaN and no infinity; they would come back as null, which means unknown.
+            raise StoreError(f"{kind} {id}", "a number that is not finite", "finite numbers, or null where unknown", "report it; nothing was saved")
         return self._append(kind, id, body, author, reason, expected_version, now)
 
     def restore(self, kind: str, id: str, number: int, *, author: str, reason: str, expected_version: int, now: datetime) -> int:
@@ -203,6 +206,14 @@ def _decode(where: str, body: bytes, type: type[R]) -> R:
         return msgspec.json.decode(body, type=type)
     except (msgspec.DecodeError, RecordError) as error:
         raise StoreError(where, f"content that is no {type.__name__} ({error})", f"a {type.__name__}", "read it as the type it was saved as") from error
+
+
+def _is_finite(thing: object) -> bool:
+    if isinstance(thing, float):
+        return math.isfinite(thing)
+    if isinstance(thing, dict):
+        return all(_is_finite(value) for value in thing.values())
+    return all(_is_finite(value) for value in thing) if isinstance(thing, list | tuple) else True
 
 
 def _about(row: Row[*tuple[Any, ...]]) -> Saved:

@@ -10,6 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from kiban.base.errors import ConflictError, NotFoundError, StoreError
+from kiban.records.plan import Figure, Plan, PlanStep
 from kiban.records.source import Quantity, Text
 from kiban.store import Saved
 
@@ -137,6 +138,29 @@ def test_an_empty_or_unprintable_name_author_or_reason_is_refused(store, wrong):
 def test_a_time_without_its_zone_is_refused(store):
     with pytest.raises(StoreError, match="a time without its zone"):
         save(store, BRIDGE, 0, now=datetime(2026, 11, 23, 12, 0))
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_a_number_that_is_not_finite_is_refused_and_not_turned_into_unknown(store, number):
+    with pytest.raises(StoreError, match="found a number that is not finite"):
+        save(store, Figure(value=number, unit="JPY", kind="choice", ref="test"), 0)
+    assert store.history("note", "noto") == ()
+
+
+def test_a_plan_whose_steps_hold_any_shape_is_kept(store):
+    plan = Plan(
+        id="p",
+        region="noto",
+        sentence="橋",
+        status="plan",
+        made_on=NOON,
+        engine="0.1.0",
+        label=None,
+        steps=(PlanStep(id="issue", inputs="", engine="0.1.0", pinned={}, body={"pairs": [["a", 1.5], ["b", None]]}),),
+        figures={"x": Figure(value=None, unit="JPY", kind="assumed", ref="row 1")},
+    )
+    save(store, plan, 0)
+    assert store.read("note", "noto", Plan) == plan
 
 
 def test_an_id_may_be_japanese_and_a_record_large(store):
