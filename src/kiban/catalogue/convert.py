@@ -184,6 +184,9 @@ class Converter:
                 if name == "type" and tag is not None and part.text == tag:
                     continue
                 step = near(name, fields) or f"remove it; known are {', '.join(fields)}"
+                if part.value is None and not part.text and part.items is None and part.parts is None:
+                    # {note: 2,254円} reads as note "2" and a field "254円" without a value.
+                    step = "a comma inside { } begins a new field: put the text before it into quotes"
                 self.fail(node.lines[name], here, f"the unknown field {name!r}", f"a field of {wanted.__name__}", step)
                 failed = True
                 continue

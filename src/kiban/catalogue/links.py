@@ -5,11 +5,14 @@ In: the entries of all files. Out: mentions of entries that are not there (a war
 
 from __future__ import annotations
 
+import re
 import string
+from pathlib import Path
 from typing import Any
 
 from kiban.base.errors import DataFileError
 from kiban.catalogue.catalogue import Catalogue, Link
+from kiban.catalogue.convert import near
 
 
 def dangling(catalogue: Catalogue) -> tuple[Link, ...]:
@@ -73,3 +76,14 @@ def check_versions(models: dict[str, Any], labels: dict[str, str], problems: lis
         if (earlier or int(version) > 1) and model.replaces not in earlier:
             fits = " or ".join(sorted(earlier)) or f"a file models/{id}/{int(version) - 1}.yaml"
             problems.append(DataFileError(f"{labels['models/' + key]}:1 replaces", repr(model.replaces), fits, "name the version that this one follows"))
+
+
+def dangling_problems(catalogue: Catalogue) -> list[DataFileError]:
+    """The dangling mentions with their lines, as `kiban catalogue check` tells them."""
+    problems = []
+    for link in catalogue.dangling:
+        texts = Path(catalogue.paths[link.file.removesuffix(".yaml")]).read_text(encoding="utf-8").splitlines()
+        line = next((number for number, text in enumerate(texts, start=1) if re.search(rf"(?<![\w-]){re.escape(link.id)}(?![\w-])", text)), 1)
+        step = near(link.id, catalogue.of(link.kind)) or f"`kiban catalogue new {link.kind} {link.id}` begins it; or take the mention out"
+        problems.append(DataFileError(f"{link.file}:{line} {link.field}", f"{link.id!r}", f"an entry of {link.kind}", step))
+    return problems

@@ -1,0 +1,164 @@
+"""kiban catalogue: check, list, show the data files, and begin a new one."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import unicodedata
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from kiban.base.errors import DataFileError, DataFilesError
+from kiban.base.settings import Settings
+from kiban.catalogue import KINDS, PACKAGE_DATA, Catalogue, load, words
+from kiban.catalogue.catalogue import needs_source
+from kiban.catalogue.convert import near
+from kiban.catalogue.links import dangling_problems
+from kiban.catalogue.template import template
+from kiban.catalogue.view import view
+from kiban.records.rules import ID, Record
+
+
+def add(parsers: Any) -> None:
+    """The parser of this command group."""
+    group = parsers.add_parser(
+        "catalogue", help="データファイル / the data files", description="データファイルの確認・一覧・表示・作成 / check, list, show and begin data files"
+    )
+    actions = group.add_subparsers(dest="action", required=True, metavar="ACTION")
+    check = actions.add_parser(
+        "check",
+        help="全ファイルを確かめる / check every file",
+        description="全データファイルを確かめ、問題を全て示す / check every data file and show all problems",
+    )
+    listing = actions.add_parser("list", help="一覧 / list entries", description="データファイルの一覧 / list the entries of one kind or of all")
+    listing.add_argument("kind", nargs="?", metavar="KIND", help=" | ".join(KINDS))
+    show = actions.add_parser(
+        "show", help="1件を表示 / show one entry", description="1件の全ての値を出典つきで示す / show every value of an entry with its source"
+    )
+    show.add_argument("kind", metavar="KIND", help=" | ".join(KINDS))
+    show.add_argument("id", metavar="ID", help="ID (models: ID または ID/版 / ID or ID/VERSION)")
+    new = actions.add_parser(
+        "new", help="新しいファイルを作る / begin a new file", description="注釈つきの新しいデータファイルを作る / write a commented new data file"
+    )
+    new.add_argument("kind", metavar="KIND", help=" | ".join(KINDS))
+    new.add_argument("id", metavar="ID", help="英小文字・数字・ハイフン / lower-case letters, digits and hyphens")
+    new.add_argument("-o", "--output", type=Path, metavar="DIR", help="データフォルダ。既定は KIBAN_DATA / data folder; default KIBAN_DATA")
+    for parser in (check, listing, show, new):
+        parser.add_argument("--json", action="store_true", help="JSON で出力 / print JSON")
+
+
+def run(args: argparse.Namespace, settings: Settings) -> int:
+    """Run one action; returns its exit code."""
+    catalogue = load(settings.data, settings.state / "cache")
+    actions = {"check": _check, "list": _list, "show": _show, "new": _new}
+    return actions[args.action](args, settings, catalogue)
+
+
+def _print_json(**values: Any) -> None:
+    print(json.dumps({"ok": True, **values}, ensure_ascii=False, indent=2))
+
+
+def _check(args: argparse.Namespace, settings: Settings, catalogue: Catalogue) -> int:
+    """Files that loaded, and what can only be seen across them."""
+    problems = dangling_problems(catalogue)
+    if problems:
+        raise DataFilesError("data", [*problems])
+    word = words(catalogue, settings.lang)
+    counts = {kind: len(catalogue.of(kind)) for kind in KINDS}
+    waiting = [f"{kind}/{id}" for kind in KINDS for id, record in catalogue.of(kind).items() if isinstance(record, Record) and needs_source(record)]
+    stale = catalogue.stale(date.today())
+    if args.json:
+        _print_json(kinds=counts, needs_source=waiting, stale=stale)
+        return 0
+    for kind, count in counts.items():
+        print(f"{_wide(word(f'kind.{kind}'), 28)}{count:5d}")
+    print(word("cli.check_good", count=sum(counts.values())))
+    if waiting:
+        print(word("cli.check_drafts", count=len(waiting)))
+    if stale:
+        print("\n".join([f"{word('cli.check_stale')}:", *(f"  {line}" for line in stale)]))
+    return 0
+
+
+def _list(args: argparse.Namespace, settings: Settings, catalogue: Catalogue) -> int:
+    word = words(catalogue, settings.lang)
+    entries = [
+        {
+            "kind": kind,
+            "id": id,
+            "name": catalogue.headline(kind, id, settings.lang),
+            "level": catalogue.level(f"{kind}/{id}"),
+            "file": catalogue.file(kind, id),
+        }
+        for kind in ([args.kind] if args.kind else KINDS)
+        for id in catalogue.of(kind)
+    ]
+    if args.json:
+        _print_json(entries=entries)
+        return 0
+    last = None
+    for entry in entries:
+        if entry["kind"] != last:
+            print(f"{word('kind.' + entry['kind'])} ({entry['kind']}, {word('show.entries', count=len(catalogue.of(entry['kind'])))})")
+        last = entry["kind"]
+        print(f"  {_wide(entry['id'], 36)}  {_wide(word('level.' + entry['level']), 34)}  {entry['name']}")
+    return 0
+
+
+def _show(args: argparse.Namespace, settings: Settings, catalogue: Catalogue) -> int:
+    id = catalogue.key(args.kind, args.id)
+    name, level = f"{args.kind}/{id}", catalogue.level(f"{args.kind}/{id}")
+    if args.json:
+        entry = msgspec.to_builtins(catalogue.get(args.kind, id), builtin_types=None, str_keys=True)
+        _print_json(kind=args.kind, id=id, file=catalogue.file(args.kind, id), hash=catalogue.hashes[name], level=level, entry=entry)
+        return 0
+    word = words(catalogue, settings.lang)
+    print(catalogue.headline(args.kind, id, settings.lang))
+    print(f"{name} · {word('cli.level')}: {word('level.' + level)} · {word('cli.file')}: {catalogue.path(args.kind, id)}")
+    print(f"{word('cli.hash')}: {catalogue.hashes[name]}")
+    print()
+    for line in view(catalogue, args.kind, id, settings.lang):
+        print(f"{'  ' * line.depth}{line.label}: {line.text}".rstrip())
+    return 0
+
+
+def _new(args: argparse.Namespace, settings: Settings, catalogue: Catalogue) -> int:
+    """Write the commented file; nothing that exists is overwritten."""
+    catalogue.of(args.kind)  # refuses an unknown kind with the nearest known one
+    kind = KINDS[args.kind]
+    id = args.id
+    if kind.versions and "/" not in id:
+        id = f"{id}/{1 + max((int(key.rpartition('/')[2]) for key in catalogue.of(args.kind) if key.rpartition('/')[0] == id), default=0)}"
+    parts = id.split("/")
+    if len(parts) != (2 if kind.versions else 1) or not all(ID.match(part) for part in parts) or (kind.versions and not parts[1].isdigit()):
+        raise DataFileError("ID", repr(args.id), "lower-case letters and digits joined by - _ or .", "for example: kiban catalogue new technologies my-radio")
+    path = _folder(args.output, settings) / args.kind / f"{id}.yaml"
+    if path.exists():
+        raise DataFileError(str(path), "a file", "an id that is free", near(id, catalogue.of(args.kind)) or "choose another id or edit the file")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("x", encoding="utf-8") as stream:
+        stream.write(template(catalogue, kind, id, date.today()))
+    if args.json:
+        _print_json(file=str(path))
+    else:
+        print(words(catalogue, settings.lang)("cli.new_written", path=path))
+    return 0
+
+
+def _folder(output: Path | None, settings: Settings) -> Path:
+    """Where a new file goes: the folder that was named, the region's own, or the package's in a clone of the project."""
+    if output is not None:
+        return output
+    if settings.data is not None:
+        return settings.data
+    if (PACKAGE_DATA.parents[2] / "pyproject.toml").is_file():
+        return PACKAGE_DATA
+    raise DataFileError("DIR", "no data folder", "a folder for own data files", "name one with -o DIR, or set KIBAN_DATA")
+
+
+def _wide(text: str, width: int) -> str:
+    """Text padded to a width on the screen, where a Japanese letter takes two places."""
+    return text + " " * max(0, width - sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text))
