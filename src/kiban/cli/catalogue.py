@@ -24,26 +24,21 @@ from kiban.records.rules import ID, Record
 
 def add(parsers: Any) -> None:
     """The parser of this command group."""
-    group = parsers.add_parser(
-        "catalogue", help="データファイル / the data files", description="データファイルの確認・一覧・表示・作成 / check, list, show and begin data files"
-    )
+    kinds = " | ".join(KINDS)
+    group = parsers.add_parser("catalogue", help="データファイル / the data files", description="データファイルの確認・一覧・表示・作成 / the data files")
     actions = group.add_subparsers(dest="action", required=True, metavar="ACTION")
-    check = actions.add_parser(
-        "check",
-        help="全ファイルを確かめる / check every file",
-        description="全データファイルを確かめ、問題を全て示す / check every data file and show all problems",
-    )
-    listing = actions.add_parser("list", help="一覧 / list entries", description="データファイルの一覧 / list the entries of one kind or of all")
-    listing.add_argument("kind", nargs="?", metavar="KIND", help=" | ".join(KINDS))
-    show = actions.add_parser(
-        "show", help="1件を表示 / show one entry", description="1件の全ての値を出典つきで示す / show every value of an entry with its source"
-    )
-    show.add_argument("kind", metavar="KIND", help=" | ".join(KINDS))
+
+    def action(name: str, about: str) -> Any:
+        return actions.add_parser(name, help=about, description=about)
+
+    check = action("check", "全データファイルを確かめ、問題を全て示す / check every data file, show all problems")
+    listing = action("list", "データファイルの一覧 / list the entries of one kind or of all")
+    listing.add_argument("kind", nargs="?", metavar="KIND", help=kinds)
+    show = action("show", "1件の全ての値を出典つきで示す / show every value of an entry with its source")
+    show.add_argument("kind", metavar="KIND", help=kinds)
     show.add_argument("id", metavar="ID", help="ID (models: ID または ID/版 / ID or ID/VERSION)")
-    new = actions.add_parser(
-        "new", help="新しいファイルを作る / begin a new file", description="注釈つきの新しいデータファイルを作る / write a commented new data file"
-    )
-    new.add_argument("kind", metavar="KIND", help=" | ".join(KINDS))
+    new = action("new", "注釈つきの新しいデータファイルを作る / write a commented new data file")
+    new.add_argument("kind", metavar="KIND", help=kinds)
     new.add_argument("id", metavar="ID", help="英小文字・数字・ハイフン / lower-case letters, digits and hyphens")
     new.add_argument("-o", "--output", type=Path, metavar="DIR", help="データフォルダ。既定は KIBAN_DATA / data folder; default KIBAN_DATA")
     for parser in (check, listing, show, new):

@@ -17,11 +17,8 @@ DEFAULT = Path("docs/reference")
 
 def add(parsers: Any) -> None:
     """The parser of this command."""
-    parser = parsers.add_parser(
-        "docs",
-        help="リファレンスを作る / make the reference pages",
-        description="データとコードからリファレンスを作る / make the reference pages from data and code",
-    )
+    about = "データとコードからリファレンスを作る / make the reference pages from data and code"
+    parser = parsers.add_parser("docs", help=about, description=about)
     parser.add_argument("-o", "--output", type=Path, default=DEFAULT, metavar="DIR", help="書き出すフォルダ / the folder to write to")
     parser.add_argument("--check", action="store_true", help="書かずに最新か確かめる / write nothing, say whether the pages are up to date")
     parser.add_argument("--json", action="store_true", help="JSON で出力 / print JSON")
