@@ -46,7 +46,7 @@ COMPONENT = {"name": TEXT, "layer": "access", "area": "cooperative", "shareable"
 KPI = {"name": TEXT, "unit": "%", "measure": TEXT, "every": TEXT}
 QUESTION = Question(id="q", text=TEXT, changes=TEXT, choices=(("yes", TEXT),))
 FORM_QUESTION = FormQuestion(id="q", text=TEXT, changes=TEXT, choices=(FormChoice(id="yes", text=TEXT),), models=("m",))
-LIMITS = IssueLimits(cover=0.5, keep=0.5, setting=0.5, near=0.5, alike=0.5, town=0.5, usecases=3, models=3, cases=3, bench="b")
+LIMITS = IssueLimits(**{name: {float: 0.5, int: 3, str: "bench"}[hint] for name, hint in get_type_hints(IssueLimits).items() if hint in (float, int, str)})
 CHOICE = Figure(value=1, unit="JPY", kind="choice", ref="user")
 STEP = PlanStep(id="issue", inputs="", engine="0", pinned={}, body={})
 SITE = Site(id="s", name="school", kind="school", lat=37.3, lon=137.2, evidence=ROW)
@@ -262,7 +262,7 @@ BAD: list[tuple[type[Record], dict[str, Any], str]] = [
     (Issue, {"questions": (QUESTION,) * 6}, "6 questions"),
     (Concept, {"words": ()}, "at least one word"),
     (Concept, {"words": ("橋", " ")}, "none empty"),
-    *((IssueLimits, {name: 1.5}, f"{name}: found 1.5") for name in ("cover", "keep", "setting", "near", "alike", "town")),
+    *((IssueLimits, {name: 11.5}, f"{name}: found 11.5") for name, hint in get_type_hints(IssueLimits).items() if hint is float),
     (FormQuestion, {"choices": (FormChoice(id="yes", text=TEXT),) * 2}, "'yes' twice"),
     (FormQuestion, {"default": "no"}, "default 'no'"),
     (IssueForm, {"questions": (FORM_QUESTION, FORM_QUESTION)}, "'q' twice"),
