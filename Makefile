@@ -36,7 +36,7 @@ check: setup
 
 ## benchmarks, one subject a file; BENCH=name for one of them
 bench: setup
-	$(BIN)/python -m bench $(BENCH)
+	@for subject in bench/$(or $(BENCH),*).py; do echo "== $$subject"; $(BIN)/python "$$subject" || exit 1; done
 
 ## reference pages out of code and data
 docs: setup
