@@ -1,0 +1,124 @@
+"""Text and CSV files of Japanese offices: UTF-8 with or without BOM, CP932; broken characters are named, not read.
+
+In: a path. Out: text, or a table whose rows know their line. What the columns mean is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from kiban.base.errors import RegionError
+
+_JAPANESE = re.compile(r"[ぁ-んァ-ヶ一-龯]")
+_HALF_KANA = re.compile(r"[｡-ﾟ]")
+# How text gets broken: written in the first encoding, read in the second and saved again.
+_BREAKS = (("utf-8", "cp932"), ("utf-8", "cp1252"), ("utf-8", "latin-1"), ("cp932", "cp1252"), ("cp932", "latin-1"))
+_MARKS = re.compile("[‚ƒ„†‡ˆ‰Š‹ŒŽ˜š›œžŸ\x80-\x9f]")  # what no Western text holds twice in a line, and broken Japanese does
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a table: the line where it ends, and its cells by header, stripped."""
+
+    line: int
+    cells: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A CSV file: name, headers and rows."""
+
+    name: str
+    headers: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+    def where(self, row: Row) -> str:
+        """file:line of a row."""
+        return f"{self.name}:{row.line}"
+
+
+def decode(path: Path) -> str:
+    """The text of a file in UTF-8 (BOM or not) or CP932.
+
+    Raises
+    ------
+    RegionError  the file does not exist, is in another encoding, or its characters are broken (mojibake 文字化け)
+    """
+    if not path.is_file():
+        raise RegionError(path.name, "no such file", "a file that exists", "check the path")
+    raw = path.read_bytes()
+    step = "save it again as 「CSV UTF-8(コンマ区切り)」 / as CSV UTF-8"
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise RegionError(path.name, "UTF-16 text", "UTF-8 or CP932 (Shift_JIS)", step)
+    for encoding in ("utf-8-sig", "cp932"):
+        try:
+            text = raw.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        for number, line in enumerate(text.splitlines(), 1):
+            found = broken(line)
+            if found:
+                raise RegionError(f"{path.name}:{number}", f"broken characters 文字化け {line[:30]!r}", "Japanese text", f"{found}; {step}")
+        return text
+    raise RegionError(path.name, "bytes that are neither UTF-8 nor CP932", "UTF-8 or CP932 (Shift_JIS)", step)
+
+
+def broken(line: str) -> str | None:
+    r"""How a line got broken, or None when it looks whole.
+
+    >>> broken("能登町"), broken("能登\ufffd")
+    (None, 'it holds the replacement character U+FFFD: the original bytes are lost')
+    >>> broken("災害".encode().decode("latin-1"))
+    'it was utf-8 and was read as latin-1'
+    """
+    if "\ufffd" in line:
+        return "it holds the replacement character U+FFFD: the original bytes are lost"
+    if line.isascii():
+        return None
+    marks = len(_MARKS.findall(line))
+    for written, read in _BREAKS[: 1 if marks == 0 else 3 if marks == 1 else 5]:
+        try:
+            repaired = line.encode(read).decode(written)
+        except UnicodeError:
+            continue
+        if _JAPANESE.search(repaired) and len(repaired) < len(line) and not _HALF_KANA.search(repaired):
+            return f"it was {written} and was read as {read}"
+    half = _HALF_KANA.findall(line)
+    if len(half) >= 4:
+        try:
+            repaired = line.encode("cp932").decode("euc_jp")
+        except UnicodeError:
+            return None
+        if _JAPANESE.search(repaired):
+            return "it is EUC-JP"
+    return None
+
+
+def read_table(path: Path) -> Table:
+    """A CSV or TSV file with one header line.
+
+    Raises
+    ------
+    RegionError  no header, a header twice, or a row with more cells than headers
+    """
+    text = decode(path)
+    head = text.split("\n", 1)[0]
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter="\t" if head.count("\t") > head.count(",") else ",")
+    headers = tuple(cell.strip() for cell in next(reader, []))
+    if not any(headers):
+        raise RegionError(f"{path.name}:1", "no header line", "the names of the columns", "write them into the first line")
+    twice = sorted({header for header in headers if header and headers.count(header) > 1})
+    if twice:
+        raise RegionError(f"{path.name}:1", f"column {', '.join(twice)} twice", "each column once", "rename or delete one")
+    rows = []
+    for cells in reader:
+        if not any(cell.strip() for cell in cells):
+            continue
+        if len(cells) > len(headers) and any(cell.strip() for cell in cells[len(headers) :]):
+            raise RegionError(f"{path.name}:{reader.line_num}", f"{len(cells)} cells", f"{len(headers)}, as in the header", 'put text with commas in "…"')
+        rows.append(Row(reader.line_num, {header: cell.strip() for header, cell in zip(headers, cells, strict=False) if header}))
+    return Table(path.name, headers, tuple(rows))
