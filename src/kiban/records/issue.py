@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from kiban.base.errors import RecordError
-from kiban.records.rules import Record, check_range
+from kiban.records.rules import Record, check_range, check_unique
 from kiban.records.source import Text
 
 
@@ -67,3 +67,97 @@ class Issue(Record, frozen=True, kw_only=True):
             check_range(f"match {match.id}", match.score, 0)
         if len(self.questions) > 5:
             raise RecordError("issue", f"{len(self.questions)} questions", "at most five", "keep those that change the answer")
+
+
+class Concept(Record, frozen=True, kw_only=True):
+    """Words of one meaning in a sentence about an issue, and the part they play in it.
+
+    role  place: where, or what is affected · need: what does not work, or has to be done · setting: circumstances; they only rank
+    """
+
+    role: Literal["place", "need", "setting"]
+    words: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not all(word.strip() for word in self.words) or not self.words:
+            raise RecordError("concept", f"words {self.words}", "at least one word, none empty", "write the words that people use")
+
+
+class IssueLimits(Record, frozen=True, kw_only=True):
+    """Where understanding draws its lines; `bench` names the program whose figures set them.
+
+    cover      share of the sentence's meaning (by weight) that a model must share, 0 to 1
+    keep       a use case or model is kept when its score is at least this share of the best
+    setting    weight of a circumstance beside a place or a need
+    exact      weight of a word that stands in the sentence just as the use case writes it, beside a meaning
+    near       the least likeness of a case that is shown, 0 to 1
+    alike      cases with at least this share of the best likeness count as comparably near: among them the stopped ones come first
+    town       the most that a like town can add to the likeness of a case
+    """
+
+    cover: float
+    keep: float
+    setting: float
+    near: float
+    alike: float
+    town: float
+    exact: float
+    usecases: int
+    models: int
+    cases: int
+    bench: str
+
+    def __post_init__(self) -> None:
+        for name in ("cover", "keep", "setting", "near", "alike", "town"):
+            check_range(f"limits, {name}", getattr(self, name), 0, 1)
+        check_range("limits, exact", self.exact, 0, 10)
+
+
+class FormChoice(Record, frozen=True, kw_only=True):
+    """One answer; `without` names the use cases that it takes out."""
+
+    id: str
+    text: Text
+    without: tuple[str, ...] = ()
+
+
+class FormQuestion(Record, frozen=True, kw_only=True):
+    """A question of the form: asked when one of `models` (ids without version) is the first model, not when `fact` is known already."""
+
+    id: str
+    text: Text
+    changes: Text
+    choices: tuple[FormChoice, ...]
+    models: tuple[str, ...]
+    default: str | None = None
+    ask: Text | None = None
+    fact: str | None = None
+
+    def __post_init__(self) -> None:
+        check_unique(f"question {self.id}, choices", (choice.id for choice in self.choices))
+        if self.default is not None and self.default not in [choice.id for choice in self.choices]:
+            raise RecordError(f"question {self.id}", f"default {self.default!r}", "the id of one of its choices, or nothing", "correct it")
+
+
+class IssueForm(Record, frozen=True, kw_only=True):
+    """The file `data/forms/issue.yaml`: the words of issues, the lines drawn, the questions, whom to ask, and what is said.
+
+    ignore   names that hold a word of a concept without its meaning (川崎, 学校法人)
+    which    the question between several models; its choices are the models themselves and `neither`
+    ask      whom to ask where no model fits; `ask_town` names the town of a near case as {town} and its title as {title}
+    """
+
+    concepts: dict[str, Concept]
+    ignore: tuple[str, ...]
+    limits: IssueLimits
+    which: Text
+    which_changes: Text
+    neither: Text
+    questions: tuple[FormQuestion, ...]
+    ask: tuple[Text, ...]
+    ask_town: Text
+    no_model: Text
+    not_an_issue: Text
+
+    def __post_init__(self) -> None:
+        check_unique("questions", (question.id for question in self.questions))

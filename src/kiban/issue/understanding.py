@@ -1,0 +1,260 @@
+"""One sentence → the use cases and standard models that it may mean, with the words that matched.
+
+In: the sentence, the catalogue's use cases, models, cases and offers, the form, answers and known facts. Out: an Issue, before any question is answered.
+A model is named only when the sentence says both a place and a need that the model knows, and when that is most of what the sentence says.
+Everything else ends with `no_model` or `not_an_issue`: a wrong plan costs a town more than no plan.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from kiban.issue.likeness import near_cases, text_of
+from kiban.issue.words import Hit, Lexicon, normal
+from kiban.records.case import Case
+from kiban.records.issue import Issue, IssueForm, Match, NearCase, Question
+from kiban.records.model import StandardModel
+from kiban.records.offer import Offer
+from kiban.records.source import Text
+from kiban.records.usecase import UseCase
+
+WHICH = "which-model"  # the id of the question between models
+NEITHER = "neither"
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """What the catalogue's words mean, and how much each meaning tells."""
+
+    lexicon: Lexicon
+    usecases: dict[str, frozenset[str]]
+    models: dict[str, frozenset[str]]
+    weight: dict[str, float]
+    spoken: dict[str, dict[str, float]]  # by use case: its words as written, with their weight
+
+
+def newest(models: Mapping[str, StandardModel]) -> dict[str, StandardModel]:
+    """The newest version of each model, by its key "id/version".
+
+    >>> sorted(newest({"a/1": None, "a/10": None, "a/9": None, "b/1": None}))
+    ['a/10', 'b/1']
+    """
+    last: dict[str, str] = {}
+    for key in sorted(models, key=_version):
+        last[key.partition("/")[0]] = key
+    return {key: models[key] for key in sorted(last.values())}
+
+
+def _version(key: str) -> tuple[int, str]:
+    version = key.partition("/")[2]
+    return (int(version) if version.isdigit() else 0, version)
+
+
+def _table(form: IssueForm, usecases: Mapping[str, UseCase], models: Mapping[str, StandardModel], cases: Mapping[str, Case]) -> _Table:
+    """Meanings of every use case and model, and their weights: rare meanings tell more (IDF over use cases, models and cases)."""
+    of_usecase = {id: (usecase.name.ja, *usecase.words) for id, usecase in usecases.items()}
+    of_model = {key: (model.name.ja, *model.words) for key, model in models.items()}
+    lexicon = Lexicon(form)
+    lexicon.learn(word for words in (*of_model.values(), *of_usecase.values()) for word in words[1:])
+
+    def meanings(words: Iterable[str]) -> frozenset[str]:
+        return frozenset(hit.concept for word in words for hit in lexicon.find(word))
+
+    usecase_meanings = {id: meanings(words) for id, words in of_usecase.items()}
+    model_meanings = {key: meanings(words) for key, words in of_model.items()}
+    documents = [*usecase_meanings.values(), *model_meanings.values(), *(meanings([text_of(case)]) for case in cases.values() if case.kind == "project")]
+    weight = {concept: value * _factor(lexicon, concept, form) for concept, value in _rarity(documents, lexicon.roles).items()}
+
+    spoken = {id: frozenset(normal(word) for word in usecase.words) for id, usecase in usecases.items()}
+    exact = _rarity(list(spoken.values()), ())
+    return _Table(lexicon, usecase_meanings, model_meanings, weight, {id: {word: exact[word] for word in words} for id, words in spoken.items()})
+
+
+def _rarity(documents: list[frozenset[str]], known: Iterable[str]) -> dict[str, float]:
+    """Inverse document frequency ln((1 + N) / (1 + n)) + 1, of what is known and what occurs."""
+    seen = Counter(feature for document in documents for feature in document)
+    return {feature: math.log((1 + len(documents)) / (1 + seen[feature])) + 1 for feature in {*known, *seen}}
+
+
+def _factor(lexicon: Lexicon, concept: str, form: IssueForm) -> float:
+    return form.limits.setting if lexicon.roles.get(concept) == "setting" else 1.0
+
+
+def _models(hits: tuple[Hit, ...], table: _Table, form: IssueForm) -> list[Match]:
+    """The models that fit, by the weight of the meanings that they share with the sentence, the best first."""
+    said = {hit.concept for hit in hits}
+    total = sum(table.weight[concept] for concept in said)
+    found = []
+    for id, meanings in table.models.items():
+        shared = said & meanings
+        if not _fits(table, meanings, shared, said, form.limits.cover):
+            continue
+        amount = sum(table.weight[concept] for concept in shared)
+        # Of two that share the same meanings, the one with fewer others is the more exact.
+        score = amount * amount / total + 1 / (1 + len(meanings))
+        found.append(Match(id=id, kind="model", words=_words(hits, shared), score=round(score, 4)))
+    return _best(found, form.limits.keep)
+
+
+def _usecases(sentence: str, hits: tuple[Hit, ...], table: _Table, form: IssueForm) -> list[Match]:
+    """Use cases by their own words as written, and by the meanings that they share with the sentence, the best first."""
+    text = normal(sentence)
+    said = {hit.concept for hit in hits if _role(table, hit.concept) != "setting"}
+    found = []
+    for id, meanings in table.usecases.items():
+        shared = said & meanings
+        exact = [word for word in table.spoken[id] if word in text]
+        exact = sorted(word for word in exact if not any(word in other for other in exact if other != word))
+        if not shared and not exact:
+            continue
+        amount = sum(table.weight[concept] for concept in shared) + form.limits.exact * sum(table.spoken[id][word] for word in exact)
+        score = amount + 1 / (1 + len(meanings))
+        found.append(Match(id=id, kind="usecase", words=tuple(dict.fromkeys((*exact, *_words(hits, shared)))), score=round(score, 4)))
+    return _best(found, form.limits.keep)
+
+
+def _words(hits: tuple[Hit, ...], shared: set[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(hit.words for hit in hits if hit.concept in shared))
+
+
+def _best(found: list[Match], keep: float) -> list[Match]:
+    found.sort(key=lambda match: (-match.score, match.id))
+    return [match for match in found if match.score >= keep * found[0].score]
+
+
+def _role(table: _Table, concept: str) -> str | None:
+    return table.lexicon.roles.get(concept)
+
+
+def _fits(table: _Table, meanings: frozenset[str], shared: set[str], said: set[str], cover: float) -> bool:
+    """A place and a need of the model are said, and they are most of what is said.
+
+    A word that only a data file knows stands for either, once the model has no place or no need of a known kind; then two such are needed.
+    """
+    roles = {role: {concept for concept in meanings if _role(table, concept) == role} for role in ("place", "need")}
+    known = bool(roles["place"]) and bool(roles["need"])
+    place, need = roles["place"] & shared, roles["need"] & shared
+    if known and not (place and need):
+        return False
+    if not known and sum(_role(table, concept) != "setting" for concept in shared) < 2:
+        return False
+    weight = {concept: table.weight[concept] for concept in said if _role(table, concept) != "setting"}
+    return sum(weight.get(concept, 0.0) for concept in shared) >= cover * sum(weight.values())
+
+
+def _questions(
+    form: IssueForm, models: list[Match], choices: Mapping[str, StandardModel], answers: Mapping[str, str], facts: Mapping[str, str]
+) -> list[Question]:
+    """What would change the answer and is not known yet; between models first."""
+    asked: list[Question] = []
+    if len(models) > 1 and WHICH not in answers:
+        options = [(match.id, choices[match.id].name) for match in models]
+        asked.append(Question(id=WHICH, text=form.which, changes=form.which_changes, choices=(*options, (NEITHER, form.neither)), default=models[0].id))
+    first = models[0].id.partition("/")[0] if models else ""
+    for question in form.questions:
+        if first in question.models and question.id not in answers and not (question.fact and question.fact in facts):
+            options = [(choice.id, choice.text) for choice in question.choices]
+            asked.append(
+                Question(id=question.id, text=question.text, changes=question.changes, choices=tuple(options), default=question.default, ask=question.ask)
+            )
+    return asked[:5]
+
+
+def _without(form: IssueForm, answers: Mapping[str, str]) -> set[str]:
+    """Use cases that an answer takes out."""
+    return {id for question in form.questions for choice in question.choices if answers.get(question.id) == choice.id for id in choice.without}
+
+
+def _ask(form: IssueForm, usecases: list[Match], near: tuple[NearCase, ...], cases: Mapping[str, Case], offers: Mapping[str, Offer]) -> tuple[Text, ...]:
+    """Whom to ask: those who offer something for these use cases, the town of the nearest running case, and who always knows."""
+    wanted = {match.id for match in usecases}
+    asks = [offer.ask for _, offer in sorted(offers.items()) if wanted & set(offer.usecases)]
+    for found in near:
+        case = cases[found.id]
+        town = case.municipality or case.prefecture
+        if town and not found.stopped:
+            names = {"town": town, "title": case.title}
+            asks.append(Text(ja=form.ask_town.ja.format(**names), en=form.ask_town.en.format(**names)))
+            break
+    return tuple(dict.fromkeys((*asks, *form.ask)))
+
+
+def understand(
+    sentence: str,
+    *,
+    usecases: Mapping[str, UseCase],
+    models: Mapping[str, StandardModel],
+    cases: Mapping[str, Case],
+    form: IssueForm,
+    answers: Mapping[str, str] | None = None,
+    facts: Mapping[str, str] | None = None,
+    offers: Mapping[str, Offer] | None = None,
+) -> Issue:
+    """What a sentence about a local issue may mean.
+
+    Parameters
+    ----------
+    sentence  Japanese, 1 to 2,000 characters
+    usecases  by id
+    models    by "id/version"; only the newest version of each is offered
+    cases     by id
+    form      `data/forms/issue.yaml`: words, limits, questions, whom to ask
+    answers   choice by question id; unknown ids and 「わからない」 change nothing
+    facts     what the region's files tell, by name; "population" and "fiscal_index" help to find like towns
+    offers    by id; they name whom to ask
+
+    Returns
+    -------
+    Issue: `matched` with at least one model, the best first · `no_model` with near cases and whom to ask · `not_an_issue`
+
+    Raises
+    ------
+    RecordError  the sentence is empty or too long
+
+    >>> from kiban.issue.example import form, usecases, models, cases
+    >>> issue = understand("避難所の電話がつながらない", usecases=usecases, models=models, cases=cases, form=form)
+    >>> issue.status, issue.models[0].id, issue.models[0].words
+    ('matched', 'shelter/1', ('避難所', '電話…つなが'))
+    >>> understand("カレーの作り方", usecases=usecases, models=models, cases=cases, form=form).status
+    'not_an_issue'
+    """
+    answers, facts, limits = answers or {}, facts or {}, form.limits
+    current = newest(models)
+    table = _table(form, usecases, current, cases)
+    hits = table.lexicon.find(sentence)
+
+    fitting = _models(hits, table, form)[: limits.models]
+    meant = _usecases(sentence, hits, table, form)
+    chosen = answers.get(WHICH)
+    if chosen == NEITHER:
+        fitting = []
+    elif chosen in [match.id for match in fitting]:
+        fitting.sort(key=lambda match: match.id != chosen)
+    meant = [match for match in meant if match.id not in _without(form, answers)][: limits.usecases]
+    ids = tuple(match.id.partition("/")[0] for match in fitting[:1])
+    about = fitting or _is_about_a_region(hits, table)
+
+    near = near_cases(sentence, cases, form=form, facts=facts, models=ids, lexicon=table.lexicon) if about else ()
+    if not about:
+        return Issue(sentence=sentence, status="not_an_issue", answers=dict(answers), why=form.not_an_issue)
+    return Issue(
+        sentence=sentence,
+        status="matched" if fitting else "no_model",
+        usecases=tuple(meant),
+        models=tuple(fitting),
+        cases=near,
+        questions=tuple(_questions(form, fitting, current, answers, facts)),
+        answers=dict(answers),
+        ask=() if fitting else _ask(form, meant, near, cases, offers or {}),
+        why=None if fitting else form.no_model,
+    )
+
+
+def _is_about_a_region(hits: tuple[Hit, ...], table: _Table) -> bool:
+    """A need, or a place with something said about it: a place alone is small talk."""
+    said = {hit.concept for hit in hits}
+    firm = {concept for concept in said if _role(table, concept) != "setting"}
+    return any(_role(table, concept) != "place" for concept in firm) or (bool(firm) and len(said) > 1)
