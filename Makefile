@@ -26,12 +26,21 @@ $(WARM): $(READY) $(KERNELS)
 test: setup
 	$(BIN)/python -m pytest $(TEST)
 
-## lint, format, types, import contract, data files
+## lint, format, types, import contract, data files: all of them, even when one fails
 check: setup
-	$(BIN)/ruff check src tests bench requirements
-	$(BIN)/ruff format --check src tests bench requirements
+	@$(MAKE) --no-print-directory --keep-going lint format types imports data
+
+CODE := src tests bench requirements
+.PHONY: lint format types imports data
+lint:
+	$(BIN)/ruff check $(CODE)
+format:
+	$(BIN)/ruff format --check $(CODE)
+types:
 	$(BIN)/mypy
-	$(BIN)/lint-imports --no-cache
+imports:
+	$(BIN)/lint-imports --no-cache --no-logo
+data:
 	$(BIN)/kiban catalogue check
 
 ## benchmarks, one subject a file; BENCH=name for one of them
