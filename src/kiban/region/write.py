@@ -1,6 +1,7 @@
 """A region written as a folder that Excel opens: region.yaml and CSV files in UTF-8 with BOM.
 
-In: a Region. Out: files; reading them gives the same Region again. The elevation file and the boundary are left to the caller. A cell that a spreadsheet would take for a formula gets a leading '.
+In: a Region. Out: files; reading them gives the same Region again. The elevation file and the boundary are left to the caller.
+A cell that a spreadsheet would take for a formula gets a leading '.
 """
 
 from __future__ import annotations
