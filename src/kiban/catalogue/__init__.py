@@ -5,7 +5,7 @@ In: YAML files of the package and of a region's own folder. Out: a Catalogue of 
 
 from kiban.catalogue.catalogue import Catalogue, Level, Link
 from kiban.catalogue.kinds import KINDS, Kind
-from kiban.catalogue.load import PACKAGE_DATA, load
+from kiban.catalogue.reader import PACKAGE_DATA, load
 from kiban.catalogue.words import Words, words
 
 __all__ = ["KINDS", "PACKAGE_DATA", "Catalogue", "Kind", "Level", "Link", "Words", "load", "words"]

@@ -1,6 +1,6 @@
 """The catalogue: every data file, read and checked, by id.
 
-Reading is `load`'s matter. Here is what a reader asks of it: an entry, its name, the value of a rule on a day, how far an entry has come.
+Reading is `reader`'s matter. Here is what a reader asks of it: an entry, its name, the value of a rule on a day, how far an entry has come.
 """
 
 from __future__ import annotations

@@ -177,12 +177,14 @@ class Converter:
             return self.fail(node.line, path, shown(node), f"the fields {', '.join(list(fields)[:6])}", "write `field: value` lines, indented")
         tag = wanted.__struct_config__.tag
         failed = False
+        misspelt: set[str] = set()
         values: dict[str, Any] = {}
         for name, part in node.items.items():
             here = (*path, name)
             if name not in fields:
                 if name == "type" and tag is not None and part.text == tag:
                     continue
+                misspelt.update(difflib.get_close_matches(name, fields, n=1))
                 step = near(name, fields) or f"remove it; known are {', '.join(fields)}"
                 if part.value is None and not part.text and part.items is None and part.parts is None:
                     # {note: 2,254円} reads as note "2" and a field "254円" without a value.
@@ -192,7 +194,7 @@ class Converter:
                 continue
             values[fields[name].name] = value = self.convert(part, fields[name].type, here)
             failed = failed or value is FAILED or not self.unit_fits(part, name, value, here)
-        for name in sorted(_required(wanted) - set(node.items)):
+        for name in sorted(_required(wanted) - set(node.items) - misspelt):
             failed = True
             self.fail(node.line, path, f"no {name}", f"{name}: {type_words(fields[name].type)}", f"add {name}:")
         if failed:
@@ -200,10 +202,7 @@ class Converter:
         try:
             return wanted(**values)
         except RecordError as error:
-            # The record names the thing, not the line: the first field that its words mention, else the record's first line.
-            said = re.findall(r"[a-z_0-9]+", f"{error.where} {error.found}")
-            line = next((node.lines[word] for word in said if word in node.lines), node.line)
-            return self.fail(line, path, f"{error.found} ({error.where})", error.fits, error.step)
+            return self.fail(line_of(node, error), path, f"{error.found} ({error.where})", error.fits, error.step)
 
     def unit_fits(self, node: Node, name: str, value: Any, path: tuple[str, ...]) -> bool:
         """The unit of a quantity is the one that the field's name promises."""
@@ -248,6 +247,23 @@ class Converter:
 @cache
 def _required(record: type[Record]) -> frozenset[str]:
     return frozenset(name for name, info in fields_of(record).items() if info.required)
+
+
+def line_of(node: Node, error: RecordError) -> int:
+    """The line that a record means, which names the thing and not the line: of the value that it quotes, of a field that it mentions, else its first."""
+    for quoted in re.findall(r"'([^']+)'", error.found):
+        line = next((part.line for part in _scalars(node) if part.text == quoted), None)
+        if line is not None:
+            return line
+    said = re.findall(r"[a-z_0-9]+", f"{error.where} {error.found}")
+    return next((node.lines[word] for word in said if word in node.lines), node.line)
+
+
+def _scalars(node: Node) -> Iterable[Node]:
+    for part in [*(node.items or {}).values(), *(node.parts or [])]:
+        yield from _scalars(part)
+    if node.items is None and node.parts is None:
+        yield node
 
 
 def _item_name(node: Node, index: int) -> str:

@@ -98,6 +98,14 @@ def choices(wanted: Any) -> tuple[str, ...]:
 
 
 @cache
+def choice_word(name: str, wanted: Any) -> str:
+    """The name under which the words of a field's choices stand: `value.<name>.<choice>`; fields with the same choices share the shortest name."""
+    options = choices(wanted)
+    names = {row.name for record in catalogue_records() for row in rows(record) if choices(row.type) == options}
+    return min(names or {name}, key=lambda each: (len(each), each))
+
+
+@cache
 def catalogue_records() -> tuple[type[Record], ...]:
     """Every record that a data file may hold, the kinds' own first."""
     found: dict[type[Record], None] = {}

@@ -94,7 +94,7 @@ class _Writer:
                 self.record(inner[0], deeper, off)
 
     def plain(self, row: FieldRow, shape: Any) -> str:
-        """The blank of a field without records: nothing, an empty list, the only word that fits, or null with needs_source."""
+        """The blank of a field without records: nothing, an empty list, the unit, the only word that fits, or null with needs_source."""
         if row.name == "needs_source":
             return "true"
         if row.name == "unit" and self.unit:
@@ -103,5 +103,5 @@ class _Writer:
             return "null"
         options = choices(row.type)
         if shape is not None:
-            return "{}" if get_origin(shape) is dict else "[]" if not row.required else "[ ]"
+            return "{}" if get_origin(shape) is dict else "[]"
         return options[0] if len(options) == 1 else ""

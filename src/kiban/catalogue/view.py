@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from kiban.catalogue.catalogue import Catalogue
 from kiban.catalogue.convert import fields_of
-from kiban.catalogue.describe import choices
+from kiban.catalogue.describe import choice_word, choices
 from kiban.catalogue.words import Words, words
 from kiban.records.rules import Record
 from kiban.records.source import Quantity, Source, Tax, Text
@@ -101,7 +101,7 @@ class _Viewer:
         if isinstance(value, bool):
             return self.word("show.yes" if value else "show.no")
         if isinstance(value, str | Enum):
-            return self.word(f"value.{name}.{value}") if choices(wanted) else self.address(str(value))
+            return self.word(f"value.{choice_word(name, wanted)}.{value}") if choices(wanted) else self.address(str(value))
         if isinstance(value, int | float):
             # A year or a count of six digits reads differently: 2026, but 120,000.
             return str(value) if "year" in name and isinstance(value, int) and abs(value) < 10_000 else number(value)

@@ -15,7 +15,6 @@ from kiban.base.errors import DataFileError, DataFilesError
 from kiban.base.settings import Settings
 from kiban.catalogue import KINDS, PACKAGE_DATA, Catalogue, load, words
 from kiban.catalogue.catalogue import needs_source
-from kiban.catalogue.convert import near
 from kiban.catalogue.links import dangling_problems
 from kiban.catalogue.template import template
 from kiban.catalogue.view import view
@@ -132,7 +131,7 @@ def _new(args: argparse.Namespace, settings: Settings, catalogue: Catalogue) -> 
         raise DataFileError("ID", repr(args.id), "lower-case letters and digits joined by - _ or .", "for example: kiban catalogue new technologies my-radio")
     path = _folder(args.output, settings) / args.kind / f"{id}.yaml"
     if path.exists():
-        raise DataFileError(str(path), "a file", "an id that is free", near(id, catalogue.of(args.kind)) or "choose another id or edit the file")
+        raise DataFileError(str(path), "a file", "an id that is free", "choose another id, or edit the file")
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("x", encoding="utf-8") as stream:
         stream.write(template(catalogue, kind, id, date.today()))

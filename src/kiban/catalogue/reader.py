@@ -38,21 +38,21 @@ class DataFile:
     content: bytes
 
 
-def load(data: Path | None = None, cache: Path | None = None, *, package: Path = PACKAGE_DATA) -> Catalogue:
+def load(data: Path | None = None, cache: Path | None = None, *, package: Path | None = None) -> Catalogue:
     """All data files as one Catalogue.
 
     Parameters
     ----------
     data     a region's own data folder (KIBAN_DATA), read after the package's; its files win by id, its words by key
     cache    the folder of the cache; None: read everything anew
-    package  the data folder of the package; tests give their own
+    package  another folder in the place of the package's own, for tests
 
     Raises
     ------
     DataFilesError  with one line per problem: file:line, place in the file, what was found, what fits, next step
     """
     problems: list[DataFileError] = []
-    files = [file for folder, own in ((package, False), (data, True)) if folder is not None for file in find_files(folder, own, problems)]
+    files = [file for folder, own in ((package or PACKAGE_DATA, False), (data, True)) if folder is not None for file in find_files(folder, own, problems)]
     key = cache_key((f"{file.kind.name}/{file.id}", file.path, file.content) for file in files)
     known = read_cache(cache, key) if cache is not None and not problems else None
     if known is not None:
