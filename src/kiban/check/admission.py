@@ -7,147 +7,18 @@ hangs on something unknown must be neither there nor priced, but is not called m
 
 from __future__ import annotations
 
-import heapq
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import cached_property
 from itertools import islice
-from typing import Literal
 
+from kiban.check.beside import MARGIN, Records, graph_metres, kilometres, need_value
 from kiban.check.constraints import SHOWN
-from kiban.check.view import LINE_KINDS
-from kiban.records.design import CheckReport, Demand, Finding, Problem
-from kiban.records.region import Place, Region, Site
-from kiban.records.source import Quantity, Text
+from kiban.records.design import CheckReport, Finding, Problem
+from kiban.records.region import Region
+from kiban.records.source import Text
 from kiban.records.technology import Technology
-from kiban.records.usecase import Scaled, UseCase
-
-State = Literal["ok", "fails", "unknown", "open"]
-AT_LEAST = ("down_mbps", "up_mbps", "availability", "mobility", "autonomy_h", "message_bytes")
-EARTH_KM = 6371.0  # a sphere is good to half a percent; distances are judged with MARGIN
-MARGIN = 0.01
-
-
-def need_value(need: Quantity | Scaled | None, site: Site) -> float | None:
-    """What a site needs, straight lines between published points; None: unknown, or outside the points.
-
-    >>> need_value(Quantity(unit="Mbps", value=10, source="s", confidence="B"), None)
-    10
-    """
-    if need is None or isinstance(need, Quantity):
-        return None if need is None else need.value
-    count: float | None = getattr(site, need.by)
-    for (low, at_low), (high, at_high) in zip(need.points, need.points[1:], strict=False):
-        if count is not None and low <= count <= high:
-            return at_low + (at_high - at_low) * (count - low) / (high - low)
-    return None
-
-
-def kilometres(a: Site | Place, b: Site | Place) -> float:
-    """Great-circle distance."""
-    north, east = math.radians(b.lat - a.lat), math.radians(b.lon - a.lon)
-    half = math.sin(north / 2) ** 2 + math.cos(math.radians(a.lat)) * math.cos(math.radians(b.lat)) * math.sin(east / 2) ** 2
-    return 2 * EARTH_KM * math.asin(math.sqrt(half))
-
-
-@dataclass(frozen=True)
-class Records:
-    """A problem beside the records that it was made from."""
-
-    problem: Problem
-    region: Region
-    usecases: Mapping[str, UseCase]
-    technologies: Mapping[str, Technology]
-
-    @cached_property
-    def sites(self) -> dict[str, Site]:
-        """Sites by id."""
-        return {site.id: site for site in self.region.sites}
-
-    @cached_property
-    def priced(self) -> set[str]:
-        """Technologies with a price in the problem."""
-        return {price.technology for price in self.problem.prices}
-
-    @cached_property
-    def pairs(self) -> dict[tuple[str, str], list[Demand]]:
-        """(site, use case) → its demands, those without any way included."""
-        found: dict[tuple[str, str], list[Demand]] = defaultdict(list)
-        for demand in self.problem.demands:
-            found[demand.site, demand.usecase].append(demand)
-        for site, usecase, _, _ in self.problem.no_way:
-            found[site, usecase] += []
-        return {pair: rows for pair, rows in found.items() if pair[0] in self.sites and pair[1] in self.usecases}
-
-    @cached_property
-    def offered(self) -> set[tuple[str, str, str]]:
-        """(site, use case, technology) that some arc serves."""
-        by_node: dict[int, list[Demand]] = defaultdict(list)
-        for demand in self.problem.demands:
-            by_node[demand.node].append(demand)
-        nodes = self.problem.nodes
-        return {(d.site, d.usecase, nodes[arc.tail].technology or "") for arc in self.problem.arcs if arc.kind == "serve" for d in by_node[arc.head]}
-
-    def needs(self, site: str, usecase: str, technology: str) -> dict[str, State]:
-        """Need → whether the technology meets it; needs that nobody knows are left out."""
-        needs, can, here = self.usecases[usecase].needs, self.technologies[technology].capability, self.sites[site]
-        found: dict[str, State] = {}
-        for name in (*AT_LEAST, "one_way_ms"):
-            wanted = need_value(getattr(needs, name), here)
-            quantity: Quantity | None = getattr(can, name)
-            if wanted is None:
-                continue
-            if quantity is None or quantity.value is None:
-                if name != "message_bytes":  # no limit known
-                    found[name] = "unknown"
-            else:
-                good = quantity.value <= wanted if name == "one_way_ms" else quantity.value >= wanted
-                found[name] = "ok" if good else "fails"
-        if needs.iot is not None and needs.iot.value == 1:
-            found["iot"] = "unknown" if can.iot is None or can.iot.value is None else "ok" if can.iot.value == 1 else "fails"
-        elif can.broadband is not None and can.broadband.value == 0:
-            found["broadband"] = "open"
-        if self.technologies[technology].wiring.needs_coverage:
-            covered = here.covered.get(technology)
-            found["coverage"] = "unknown" if covered is None else "ok" if covered else "fails"
-        return found
-
-    def has_place(self, site: str, technology: str) -> bool:
-        """True when the graph has what the technology hangs on near the site: a junction with its network, or a mast within its radius."""
-        wiring, nodes = self.technologies[technology].wiring, self.problem.nodes
-        if wiring.pattern == "direct":
-            return True
-        if wiring.pattern == "drop":
-            return site in self.region.attach and any(node.kind == "junction" and node.ref == self.region.attach[site][0] for node in nodes)
-        radius = self.technologies[technology].capability.radius_km
-        masts = {node.ref for node in nodes if node.kind == "mast"}
-        near = (p.id for p in self.region.places if radius and radius.value and kilometres(p, self.sites[site]) <= radius.value * (1 - MARGIN))
-        return any(place in masts for place in near)
-
-    @cached_property
-    def street_metres(self) -> tuple[dict[str, float], dict[str, float]]:
-        """Junction → fewest metres from an exchange along the streets: (all links, off-street metres left out; without sea, included)."""
-        return self._metres(sea=True, off_street=False), self._metres(sea=False, off_street=True)
-
-    def _metres(self, *, sea: bool, off_street: bool) -> dict[str, float]:
-        beside: dict[str, list[tuple[str, float]]] = defaultdict(list)
-        for street in self.region.streets:
-            if sea or street.kind != "sea":
-                beside[street.a].append((street.b, street.length_m))
-                beside[street.b].append((street.a, street.length_m))
-        starts = [self.region.attach[place.id] for place in self.region.places if place.kind == "exchange" and place.id in self.region.attach]
-        queue = [(off if off_street else 0.0, junction) for junction, off in starts]
-        heapq.heapify(queue)
-        metres: dict[str, float] = {}
-        while queue:
-            far, junction = heapq.heappop(queue)
-            if junction not in metres:
-                metres[junction] = far
-                for other, length in beside[junction]:
-                    heapq.heappush(queue, (far + length, other))
-        return metres
+from kiban.records.usecase import UseCase
 
 
 def offered_rightly(records: Records) -> Iterator[str]:
@@ -159,6 +30,14 @@ def offered_rightly(records: Records) -> Iterator[str]:
         bad = [name for name, state in records.needs(site, usecase, technology).items() if state in ("fails", "unknown")]
         if bad:
             yield f"{site}・{usecase}: {technology} は {', '.join(bad)} を満たすと言えない / the records do not say that it meets them"
+    nodes, rows = records.problem.nodes, {demand.node: demand for demand in records.problem.demands}
+    for index, arc in enumerate(records.problem.arcs):
+        demand, risk, technology = rows.get(arc.head), nodes[arc.tail].risk, nodes[arc.tail].technology or ""
+        if arc.kind != "serve" or demand is None or technology not in records.technologies or (demand.site, demand.usecase) not in records.pairs:
+            continue
+        states = [records.upstream(demand.site, demand.usecase, carrier) for carrier in records.carriers(technology, risk)]
+        if states and risk in ("air", "sky") and all("fails" in found.values() for found in states):
+            yield f"枝 {index}: {technology}（{risk}）の上位回線が要件を満たさない / arc {index}: nothing upstream meets the need"
 
 
 def nothing_left_out(records: Records) -> Iterator[str]:
@@ -186,7 +65,9 @@ def exclusions_true(records: Records) -> Iterator[str]:
         elif item.need == "place":
             true = not records.has_place(item.site, item.technology)
         else:
-            true = states.get(item.need) in (item.state, "open")
+            said = {states.get(item.need)}
+            said |= {records.upstream(item.site, item.usecase, carrier).get(item.need) for carrier in records.carriers(item.technology)}
+            true = bool(said & {item.state, "open"})
         if not true:
             yield f"{item.site}・{item.usecase}: {item.technology} の除外理由 {item.need}（{item.state}）は記録と合わない / the records do not say so"
 
@@ -226,14 +107,21 @@ def cells_complete(records: Records) -> Iterator[str]:
     places = {place.id: place for place in records.region.places}
     links = {(nodes[arc.tail].ref, nodes[arc.tail].risk, nodes[arc.head].ref, nodes[arc.tail].technology) for arc in problem.arcs if arc.kind == "link"}
     facilities = {(node.ref, node.risk, node.technology) for node in nodes if node.kind == "facility"}
-    wanted = {(site, technology) for site, _, technology in records.offered}
+    users: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for user, usecase, name in records.offered:
+        if (user, usecase) in records.pairs and name in records.technologies:
+            users[user, name].append(usecase)
     for place, risk, technology in sorted((f for f in facilities if f[0] in places and f[2] in records.technologies), key=str):
         quantity = records.technologies[technology or ""].capability.radius_km
         radius = quantity.value if quantity is not None else None
         for site in records.region.sites if radius is not None else ():
             assert radius is not None
             far, has = kilometres(places[place], site), (place, risk, site.id, technology) in links
-            if not has and far <= radius * (1 - MARGIN) and (site.id, technology) in wanted:
+            if (
+                not has
+                and far <= radius * (1 - MARGIN)
+                and any(records.carried(site.id, usecase, technology or "", risk) for usecase in users[site.id, technology or ""])
+            ):
                 yield f"{place} → {site.id}: {technology} の範囲内（{far:.1f} km）なのに枝がない / within range, yet no link"
             if has and far > radius * (1 + MARGIN):
                 yield f"{place} → {site.id}: {technology} の範囲外（{far:.1f} km）/ a link beyond range"
@@ -243,7 +131,7 @@ def lines_complete(records: Records) -> Iterator[str]:
     """The graph's shortest line to each terminal is as long as the streets say: none was left out, none was shortened."""
     problem, nodes = records.problem, records.problem.nodes
     networks = {t.wiring.network for name, t in records.technologies.items() if t.wiring.pattern == "line" and name in records.priced}
-    metres = _graph_metres(problem)
+    metres = graph_metres(problem)
     least, most = records.street_metres
     for index, node in enumerate(nodes):
         technology = records.technologies.get(node.technology or "")
@@ -253,21 +141,6 @@ def lines_complete(records: Records) -> Iterator[str]:
         low, high = least.get(junction, math.inf) - 1, most.get(junction, math.inf) * 1.001 + off + 1
         if not low <= metres.get(index, math.inf) <= high:
             yield f"{node.ref}: 線路 {metres.get(index, math.inf):,.0f} m、道路では {low:,.0f}〜{high:,.0f} m / line and streets differ"
-
-
-def _graph_metres(problem: Problem) -> dict[int, float]:
-    out: dict[int, list[tuple[int, float]]] = defaultdict(list)
-    for arc in problem.arcs:
-        out[arc.tail].append((arc.head, arc.length_m if arc.kind in LINE_KINDS else 0.0))
-    metres: dict[int, float] = {}
-    queue = [(0.0, 0)]
-    while queue:
-        far, node = heapq.heappop(queue)
-        if node not in metres:
-            metres[node] = far
-            for head, length in out[node]:
-                heapq.heappush(queue, (far + length, head))
-    return metres
 
 
 ADMISSION: dict[str, tuple[Text, Callable[[Records], Iterator[str]]]] = {
