@@ -12,10 +12,12 @@ from typing import Any, NamedTuple
 from kiban.catalogue.catalogue import Catalogue
 from kiban.catalogue.convert import fields_of
 from kiban.catalogue.describe import choice_word, choices
+from kiban.catalogue.kinds import KINDS
 from kiban.catalogue.words import Words, words
 from kiban.records.rules import Record
 from kiban.records.source import Quantity, Source, Tax, Text
-from kiban.records.usecase import Scaled
+from kiban.records.technology import Capability
+from kiban.records.usecase import Needs, Scaled
 
 
 class Line(NamedTuple):
@@ -30,7 +32,8 @@ def view(catalogue: Catalogue, kind: str, id: str, lang: str, *, markdown: bool 
     """The lines of one entry; addresses become links when `markdown`."""
     record = catalogue.get(kind, id)
     viewer = _Viewer(words(catalogue, lang), lang, getattr(record, "sources", {}), markdown)
-    return viewer.record(record, 0) if isinstance(record, Record) else [Line(0, key, text) for key, text in record.items()]
+    # The headline stands above the lines.
+    return viewer.record(record, 0, skip=(KINDS[kind].headline,)) if isinstance(record, Record) else [Line(0, key, text) for key, text in record.items()]
 
 
 def number(value: float) -> str:
@@ -47,13 +50,17 @@ class _Viewer:
         self.word, self.lang, self.sources, self.markdown = word, lang, sources, markdown
         self.comma = "、" if lang == "ja" else ", "
 
-    def record(self, record: Record, depth: int) -> list[Line]:
+    def record(self, record: Record, depth: int, skip: tuple[str, ...] = ()) -> list[Line]:
         lines: list[Line] = []
+        silent: list[str] = []
         for name, info in fields_of(type(record)).items():
             value = getattr(record, info.name)
-            if value is None or value == () or value == {}:
-                continue
-            lines += self.field(name, value, info.type, depth)
+            if value is None:
+                silent.append(self.word(f"field.{name}"))
+            elif name not in skip and value not in ((), {}):
+                lines += self.field(name, value, info.type, depth)
+        if isinstance(record, Needs | Capability) and silent:
+            lines.append(Line(depth, self.word("show.silent"), self.comma.join(silent)))
         return lines
 
     def field(self, name: str, value: Any, wanted: Any, depth: int) -> list[Line]:
@@ -87,7 +94,11 @@ class _Viewer:
         text = self.one(part, name, wanted)
         if text is None and isinstance(part, tuple):
             text = self.comma.join(str(self.one(each, name, wanted)) for each in part)
-        return [Line(depth, key, text)] if text is not None else [Line(depth, key, ""), *self.record(part, depth + 1)]
+        if text is not None:
+            return [Line(depth, key, text)]
+        title = getattr(part, "name", None)
+        label = f"{getattr(title, self.lang)} ({key})" if isinstance(title, Text) else key
+        return [Line(depth, label, ""), *self.record(part, depth + 1, skip=("id", "name"))]
 
     def one(self, value: Any, name: str, wanted: Any) -> str | None:
         """What fits on one line, or None."""

@@ -28,8 +28,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     """Make the pages, or say which are out of date."""
     from kiban.cli import build_parser  # here, because kiban.cli imports this module while it builds the parser
 
-    # The pages of the project show the package's own files; a region's folder has its own list and show.
-    catalogue = load(None, settings.state / "cache")
+    catalogue = load(settings.data, settings.state / "cache")
     made = pages(catalogue, build_parser())
     differ = changed(made, args.output)
     if args.check and differ:
