@@ -1,6 +1,6 @@
 """The independent checker: judges a design by the records alone, and shares no code with what made it."""
 
-from kiban.check.admission import check_problem
+from kiban.check.admission import ADMISSION, check_problem
 from kiban.check.constraints import CONSTRAINTS, Constraint, check_design
 
-__all__ = ["CONSTRAINTS", "Constraint", "check_design", "check_problem"]
+__all__ = ["ADMISSION", "CONSTRAINTS", "Constraint", "check_design", "check_problem"]
