@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from pathlib import Path
@@ -181,6 +182,13 @@ def test_one_mistake_gives_one_message_with_its_line(data: Path, mistake: str) -
     file, old, new, message = ONE_MISTAKE[mistake]
     change(data, file, old, new)
     assert messages(data) == [message]
+
+
+def test_the_how_to_page_quotes_these_messages() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "mend-a-data-file.md").read_text(encoding="utf-8")
+    quoted = re.findall(r"(?m)^`(technologies/.*)`$", page)
+    assert len(quoted) == 4
+    assert [message for message in quoted if message not in {mistake[3] for mistake in ONE_MISTAKE.values()}] == []
 
 
 def test_all_problems_of_all_files_come_in_one_message(data: Path) -> None:
