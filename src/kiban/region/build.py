@@ -154,6 +154,17 @@ def _sources(draft: Draft, files: Sequence[Given], today: date) -> list[str]:
 
 def _elevation(path: Path, key: str, draft: Draft) -> Elevation:
     covered = grid(path)
+    if covered.skipped:
+        why = "見出しの繰り返しなど。読み飛ばした / a header again, or the like: passed over"
+        draft.notes.append(
+            say.note(
+                f"メッシュコードのない行 / lines without a grid square [{key}]",
+                why,
+                "ファイルを用意した人 / who brought the file",
+                covered.skipped,
+                len(covered.skipped),
+            )
+        )
     outside = [site.name for site in draft.sites if not covered.holds((site.lat, site.lon))]
     if outside:
         why = "見通しを判定できない / no line of sight there"

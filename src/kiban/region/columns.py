@@ -46,7 +46,13 @@ def find(headers: Iterable[str], field: str) -> str | None:
 
 def first(headers: Iterable[str], names: Sequence[str]) -> str | None:
     """The header equal to the earliest of some names, widths and case aside."""
-    by_plain = {plain(header): header for header in reversed(list(headers))}
+    return _first(tuple(headers), tuple(names))
+
+
+@cache
+def _first(headers: tuple[str, ...], names: tuple[str, ...]) -> str | None:
+    """`first`, kept: a file asks the same for each of its rows."""
+    by_plain = {plain(header): header for header in reversed(headers)}
     return next((by_plain[plain(name)] for name in names if plain(name) in by_plain), None)
 
 

@@ -109,6 +109,8 @@ class Draft:
     notes: list[Missing] = field(default_factory=list)
     problems: list[KibanError] = field(default_factory=list)
     left: dict[tuple[str, str], list[str]] = field(default_factory=lambda: defaultdict(list))
+    _taken: set[str] = field(default_factory=set)
+    _tree: Any = None
 
     def leave(self, reason: str, source: str, example: str) -> None:
         """Note why a row was left out or changed."""
@@ -153,18 +155,29 @@ class Draft:
             return True
         if -90 <= raw.lon <= 90 and outside_m(self.area, (raw.lon, raw.lat)) == 0:
             self.leave("swapped", source, f"{label} ({raw.lat:g}, {raw.lon:g})")
-        elif not raw.ours and any(outside_m(other.shape, point) == 0 for other in self.around):
+        elif not raw.ours and self._in_neighbour(point):
             self.leave("elsewhere", source, label)
         else:
             self.leave("outside", source, f"{label}: {away / 1000:.1f} km")
         return False
 
+    def _in_neighbour(self, point: Point) -> bool:
+        """Whether a point lies in another municipality of the boundary file."""
+        import shapely
+
+        if self._tree is None:
+            self._tree = shapely.STRtree([other.shape for other in self.around])
+        return bool(len(self._tree.query(shapely.Point(point[1], point[0]), predicate="intersects")))
+
     def fresh(self, id: str) -> str:
         """An id that no row has yet."""
         base = re.sub(r"[^a-z0-9]+", "-", id.lower()).strip("-") or "row"
-        rows: list[Site | Place | Plant] = [*self.sites, *self.places, *self.plants]
-        taken = {row.id for row in rows}
-        return next(one for one in (base, *(f"{base}-{number}" for number in range(2, len(taken) + 3))) if one not in taken)
+        new, number = base, 1
+        while new in self._taken:
+            number += 1
+            new = f"{base}-{number}"
+        self._taken.add(new)
+        return new
 
     def fact(self, fact: Fact) -> None:
         """Keep a fact; of two with one id the newer stays, one without a year counts as old."""

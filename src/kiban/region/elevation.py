@@ -20,13 +20,14 @@ from kiban.region.text import read_table
 
 @dataclass(frozen=True)
 class Grid:
-    """Spacing of the heights in metres (the wider direction) and the box in degrees."""
+    """Spacing of the heights in metres (the wider direction), the box in degrees, and lines that held no grid square."""
 
     spacing_m: float
     south: float
     west: float
     north: float
     east: float
+    skipped: tuple[str, ...] = ()
 
     def holds(self, point: Point) -> bool:
         """Whether a point lies in the box."""
@@ -90,18 +91,23 @@ def _mesh_table(path: Path) -> Grid:
     column, value = find(table.headers, "mesh"), find(table.headers, "elevation")
     if column is None or value is None or not table.rows:
         raise RegionError(f"{path.name}:1", f"columns {', '.join(table.headers)}", "a grid square code and a height", "check the file")
-    corners = []
+    corners, skipped = [], []
     for row in table.rows:
+        if not row.cells[column].isdigit():  # a header line again, where files were joined
+            skipped.append(f"{table.where(row)} {row.cells[column]}")
+            continue
         try:
             corners.append(mesh.corner(row.cells[column]))
         except RegionError as error:
             raise RegionError(table.where(row), error.found, error.fits, error.step) from error
+    if len(skipped) >= len(corners):
+        raise RegionError(f"{path.name}:1", f"{len(skipped)} lines without a grid square code", "a grid square code in each line", "check the file")
     steps = {(round(height, 9), round(width, 9)) for _, _, height, width in corners}
     if len(steps) != 1:
         raise RegionError(path.name, "grid squares of several levels", "one level in one file", "split the file")
     south, west = min(one[0] for one in corners), min(one[1] for one in corners)
     north, east = max(one[0] + one[2] for one in corners), max(one[1] + one[3] for one in corners)
-    return Grid(_spacing(((south + north) / 2, (west + east) / 2), *steps.pop()), south, west, north, east)
+    return Grid(_spacing(((south + north) / 2, (west + east) / 2), *steps.pop()), south, west, north, east, tuple(skipped))
 
 
 def _spacing(at: Point, lat_step: float, lon_step: float) -> float:

@@ -86,6 +86,7 @@ def boundary(path: Path, _source: str, draft: Draft, _word: str) -> None:
     if not ours:
         ours = found
     draft.area = shapely.union_all([area.shape for area in ours])
+    shapely.prepare(draft.area)
     draft.around = [area for area in found if area not in ours]
 
 

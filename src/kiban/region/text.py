@@ -64,7 +64,12 @@ def decode(path: Path) -> str:
             if found:
                 raise RegionError(f"{path.name}:{number}", f"broken characters 文字化け {line[:30]!r}", "Japanese text", f"{found}; {step}")
         return text
-    raise RegionError(path.name, "bytes that are neither UTF-8 nor CP932", "UTF-8 or CP932 (Shift_JIS)", step)
+    try:
+        raw.decode("euc_jp")
+        found = "EUC-JP text"
+    except UnicodeDecodeError:
+        found = "bytes that are neither UTF-8 nor CP932"
+    raise RegionError(path.name, found, "UTF-8 or CP932 (Shift_JIS)", step)
 
 
 def broken(line: str) -> str | None:
