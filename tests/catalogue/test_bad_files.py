@@ -65,6 +65,12 @@ ONE_MISTAKE = {
         "technologies/test-radio.yaml:13 capability › down_mbps › unit: found unit 'Gbps'; expected 'Mbps'. "
         "Next: convert the figure to Mbps, and keep the original in note:",
     ),
+    "a percentage where a share belongs": (
+        RADIO,
+        "  up_mbps: {unit: Mbps, value: 50,",
+        "  availability: {unit: '1', value: 99.9,",
+        "technologies/test-radio.yaml:14 capability › availability › value: found 99.9; expected a share from 0 to 1. Next: divide a percentage by 100",
+    ),
     "two prices that include the same": (
         RADIO,
         "phase: yearly\n    per: site\n    scope: [service]\n    evidence:\n      - {unit: JPY/site/year",

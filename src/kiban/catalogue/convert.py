@@ -50,6 +50,9 @@ UNITS: tuple[tuple[str, str], ...] = (
     ("backup", "1"),
 )
 
+# Fields whose quantity answers yes (1) or no (0); the other fields in unit 1 are shares.
+YES_NO = ("mobility", "iot", "broadband", "backup")
+
 
 def fixed_unit(name: str) -> str | None:
     """The unit that a field of this name is written in, None where the file chooses.
@@ -207,12 +210,23 @@ class Converter:
     def unit_fits(self, node: Node, name: str, value: Any, path: tuple[str, ...]) -> bool:
         """The unit of a quantity is the one that the field's name promises."""
         wanted = fixed_unit(name)
-        if wanted is None or not isinstance(value, Quantity | Scaled) or value.unit == wanted:
+        if wanted is None or not isinstance(value, Quantity | Scaled):
             return True
-        if name == "lifetime_years" and value.unit == "year":
-            return True
+        if value.unit == wanted:
+            return self.share_fits(node, name, value, path)
         step = f"convert the figure to {wanted}, and keep the original in note:"
         self.fail((node.lines or {}).get("unit", node.line), (*path, "unit"), f"unit {value.unit!r}", repr(wanted), step)
+        return False
+
+    def share_fits(self, node: Node, name: str, value: Quantity | Scaled, path: tuple[str, ...]) -> bool:
+        """A share lies between 0 and 1, a yes or no is 1 or 0: 99.9 would be a percentage."""
+        if fixed_unit(name) != "1" or not isinstance(value, Quantity) or value.value is None:
+            return True
+        if value.value in (0, 1) or (name not in YES_NO and 0 <= value.value <= 1):
+            return True
+        fits = "1 (yes) or 0 (no)" if name in YES_NO else "a share from 0 to 1"
+        line = (node.items or {}).get("value", node).line
+        self.fail(line, (*path, "value"), f"{value.value:g}", fits, "write 1 or 0" if name in YES_NO else "divide a percentage by 100")
         return False
 
     def scalar(self, node: Node, wanted: Any, path: tuple[str, ...]) -> Any:

@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Any, NamedTuple
 
 from kiban.catalogue.catalogue import Catalogue
-from kiban.catalogue.convert import fields_of
+from kiban.catalogue.convert import YES_NO, fields_of
 from kiban.catalogue.describe import choice_word, choices
 from kiban.catalogue.kinds import KINDS
 from kiban.catalogue.words import Words, words
@@ -105,7 +105,7 @@ class _Viewer:
         if isinstance(value, Text):
             return str(getattr(value, self.lang))
         if isinstance(value, Quantity):
-            return self.quantity(value)
+            return self.quantity(value, name in YES_NO)
         if isinstance(value, Scaled):
             points = self.comma.join(f"{number(count)} → {number(amount)} {value.unit}" for count, amount in value.points)
             return f"{self.word(f'value.by.{value.by}')}: {points} · {self.word('show.source', text=self.source(value.source))}"
@@ -118,10 +118,14 @@ class _Viewer:
             return str(value) if "year" in name and isinstance(value, int) and abs(value) < 10_000 else number(value)
         return value.isoformat() if isinstance(value, date) else None
 
-    def quantity(self, quantity: Quantity) -> str:
+    def quantity(self, quantity: Quantity, yes_no: bool) -> str:
         """One line for one figure, with all that qualifies it."""
         word = self.word
-        told = [f"{number(quantity.value)} {quantity.unit}" if quantity.value is not None else f"{word('show.unknown')} [{quantity.unit}]"]
+        unit = "" if quantity.unit == "1" else quantity.unit
+        if quantity.value is None:
+            told = [f"{word('show.unknown')} [{unit}]" if unit else word("show.unknown")]
+        else:
+            told = [word("show.yes" if quantity.value else "show.no") if yes_no else f"{number(quantity.value)} {unit}".rstrip()]
         if quantity.low is not None or quantity.high is not None:
             ends = ["…" if end is None else number(end) for end in (quantity.low, quantity.high)]
             told[0] += f" ({word('show.range', low=ends[0], high=ends[1])})"
