@@ -3,6 +3,7 @@ SHELL := /bin/sh
 BIN := .venv/bin
 READY := .venv/.ready
 WARM := .venv/.warm
+JOBS ?= 2
 KERNELS := $(shell find src/kiban/design -name '*.py' 2>/dev/null)
 
 .PHONY: run setup test check bench docs fuzz new deps
@@ -24,7 +25,7 @@ $(WARM): $(READY) $(KERNELS)
 
 ## the whole test suite; KIBAN_REQUIRE=postgres,browser,data makes a missing service a failure
 test: setup
-	$(BIN)/python -m pytest $(TEST)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(TEST)
 
 ## lint, format, types, import contract, data files: all of them, even when one fails
 check: setup

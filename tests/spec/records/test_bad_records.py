@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from datetime import date
-from typing import Any, get_type_hints
+from typing import Any, get_origin, get_type_hints
 
 import msgspec
 import pytest
@@ -59,6 +59,12 @@ def dated(day: int) -> DatedValue:
     return DatedValue(since=date(2026, 1, day), quantity=FIGURE)
 
 
+def plain(kind: type[Record]) -> dict[str, Any]:
+    """A plain value for each required field that holds a text, several things or a table."""
+    hints = {field.name: field.type for field in msgspec.structs.fields(kind) if field.required}
+    return {name: TEXT if hint is Text else get_origin(hint)() for name, hint in hints.items() if hint is Text or get_origin(hint) in (tuple, dict)}
+
+
 GOOD: dict[type[Record], dict[str, Any]] = {
     Text: {"ja": "橋", "en": "bridge"},
     Source: {"title": "a page", "seen_on": DAY},
@@ -106,19 +112,7 @@ GOOD: dict[type[Record], dict[str, Any]] = {
     Concept: {"role": "place", "words": ("橋",)},
     IssueLimits: {name: getattr(LIMITS, name) for name in LIMITS.__struct_fields__},
     FormQuestion: {"id": "q", "text": TEXT, "changes": TEXT, "choices": (FormChoice(id="yes", text=TEXT),), "models": ("m",)},
-    IssueForm: {
-        "concepts": {},
-        "ignore": (),
-        "limits": LIMITS,
-        "which": TEXT,
-        "which_changes": TEXT,
-        "neither": TEXT,
-        "questions": (FORM_QUESTION,),
-        "ask": (),
-        "ask_town": TEXT,
-        "no_model": TEXT,
-        "not_an_issue": TEXT,
-    },
+    IssueForm: {**plain(IssueForm), "limits": LIMITS, "questions": (FORM_QUESTION,)},
     Component: {"id": "line", **COMPONENT},
     Clause: {"id": "c1", "component": "line", "text": TEXT, "verify": TEXT},
     Kpi: {"id": "k1", **KPI},
