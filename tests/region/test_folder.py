@@ -124,6 +124,62 @@ def test_columns_that_the_folder_does_not_know_are_refused(folder):
         read(folder(sites_csv="id,kind,name,latitude,lon\na,shelter,館,37.3,137.1\n"))
 
 
+BAY = {
+    "type": "Polygon",
+    "coordinates": [
+        [
+            [137.09, 37.29],
+            [137.13, 37.29],
+            [137.13, 37.305],
+            [137.105, 37.305],
+            [137.105, 37.315],
+            [137.13, 37.315],
+            [137.13, 37.33],
+            [137.09, 37.33],
+            [137.09, 37.29],
+        ]
+    ],
+}
+ISLANDS = {
+    "type": "MultiPolygon",
+    "coordinates": [[[[137.09, south], [137.13, south], [137.13, south + 0.01], [137.09, south + 0.01], [137.09, south]]] for south in (37.295, 37.315)],
+}
+
+
+def kinds(region):
+    return sorted((*sorted((end(region, street.a), end(region, street.b))), street.kind) for street in region.streets)
+
+
+def end(region, junction):
+    return next(id for id, (joined, _) in sorted(region.attach.items()) if joined == junction)
+
+
+def boundary(shape):
+    return json.dumps({"type": "FeatureCollection", "features": [{"type": "Feature", "properties": {}, "geometry": shape}]})
+
+
+def test_no_candidate_link_crosses_a_bay_that_a_longer_way_goes_around(folder):
+    region = read(folder(boundary_geojson=boundary(BAY)))
+    assert kinds(region) == [("hall-east", "office", "candidate"), ("hall-north", "hamlet", "candidate"), ("hall-north", "office", "candidate")]
+    note = next(one for one in region.missing if one.what == say.LINKS_OUTSIDE)
+    assert (note.count, note.examples) == (1, ())
+
+
+def test_a_link_that_alone_connects_two_islands_is_a_sea_link_and_is_named(folder):
+    region = read(folder(boundary_geojson=boundary(ISLANDS)))
+    assert [row for row in kinds(region) if row[2] == "sea"] in ([("hall-east", "hamlet", "sea")], [("hall-north", "office", "sea")])
+    note = next(one for one in region.missing if one.what == say.LINKS_OUTSIDE)
+    assert note.count == 2
+    assert note.examples[0].endswith("2220 m (sea)")
+
+
+def test_a_link_that_the_folder_bars_is_not_drawn(folder):
+    head = (folder() / "region.yaml").read_text() + "no_links: [[office, hall-east]]\n"
+    assert ("hall-east", "office", "candidate") not in kinds(read(folder(region_yaml=head)))
+    with pytest.raises(RegionError, match=r"no_links: 'nowhere'; expected ids of sites.csv"):
+        read(folder(region_yaml=head.replace("office", "nowhere")))
+
+
 STREETS = {
     "type": "FeatureCollection",
     "features": [

@@ -67,7 +67,8 @@ def test_noto_town_is_built_from_real_files_with_the_list_of_what_was_missing(te
     assert said(region, "重複").count == 1
     assert said(region, "人の住まない").count == 4
     assert {one.what for one in region.missing} >= {say.NO_STREETS, "標高 / elevation", "既存設備 / existing plant"}
-    assert not any("海上" in one.what for one in region.missing)
+    assert said(region, say.LINKS_OUTSIDE).count == 1
+    assert not any("区域外または海上の行" in one.what for one in region.missing)
     assert read(tmp_path / "noto") == region
 
 

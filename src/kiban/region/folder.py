@@ -15,18 +15,18 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kiban.base.errors import KibanError, RecordError, RegionError
-from kiban.records.region import Evidence, Fact, Junction, Place, Plant, Region, Site, Street
+from kiban.records.region import Evidence, Fact, Junction, Missing, Place, Plant, Region, Site, Street
 from kiban.records.rules import check_latlon
 from kiban.records.source import Confidence
 from kiban.records.usecase import SiteKind
-from kiban.region.boundary import areas, outside_m
+from kiban.region.boundary import Area, areas, outside_m
 from kiban.region.cells import Cells, RegionFilesError
 from kiban.region.columns import check_in_japan
 from kiban.region.geodesy import Point
 from kiban.region.head import Detour, Head, read_head
 from kiban.region.streets import Graph, Link, attach, contract, place
 from kiban.region.text import Table, decode, read_table
-from kiban.region.ways import candidate_links, computed, lines_of, shortest
+from kiban.region.ways import candidate_links, computed, inland, lines_of, shortest, without
 
 EVIDENCE = ("source", "original_id", "confidence", "assumed", "reason", "confirm")
 COLUMNS = {
@@ -159,9 +159,12 @@ def read(folder: Path, *, detour: Detour | None = None) -> Region:
         reading.problems.append(RegionError("sites.csv", "no such file", "a row for each place with a need", "make it, with the columns of the reference"))
     both = {site.id for site in sites} & {spot.id for spot in places}
     reading.problems += [RegionError("places.csv", f"id {id!r} also in sites.csv", "each id once", "rename one of them") for id in sorted(both)]
-    _check_boundary(reading, sites, places)
+    polygons = _boundary(reading, sites, places)
 
     located: list[Site | Place] = [*sites, *places]
+    ids = {row.id for row in located}
+    strange = sorted({id for pair in head.no_links for id in pair} - ids) if not reading.problems else []
+    reading.problems += [RegionError("region.yaml", f"no_links: {id!r}", "ids of sites.csv or places.csv", "correct it") for id in strange]
     points = {row.id: (row.lat, row.lon) for row in located}
     graph, candidates = _graph(reading, points)
     if reading.problems:
@@ -173,14 +176,16 @@ def read(folder: Path, *, detour: Detour | None = None) -> Region:
     if candidates and origin is None and detour is not None:
         origin = "detour-factor"
         sources[origin] = detour.source
+    outside: list[Missing] = []
     if candidates and not any(link.kind == "candidate" for link in graph.links):
-        graph = candidate_links(points, factor or 1.0)
+        graph = without(candidate_links(points, factor or 1.0), points, reading.head.no_links)
+        graph, outside = inland(graph, polygons, points, head.outside_limit_m)
     joined = _stored(reading, points, graph)
     rest = {id: point for id, point in points.items() if id not in joined}
     graph, fresh, far = attach(graph, rest, head.attach_limit_m)
     joined = {id: (junction, off) for id, (junction, off) in {**joined, **fresh}.items() if junction}
     _lay(reading, plants, graph, joined)
-    notes = computed(sites, places, graph, joined, far, candidates, factor, head)
+    notes = outside + computed(sites, places, graph, joined, far, candidates, factor, head)
     if reading.problems:
         raise RegionFilesError(str(folder), reading.problems)
 
@@ -268,16 +273,16 @@ def _fact(reading: _Reading, cells: Cells, id: str) -> Make:
     return partial(Fact, id=id, value=value, unit=unit, year=year, **named)
 
 
-def _check_boundary(reading: _Reading, sites: Sequence[Site], places: Sequence[Place]) -> None:
-    """Sites and places outside boundary.geojson, by name and distance."""
+def _boundary(reading: _Reading, sites: Sequence[Site], places: Sequence[Place]) -> list[Area]:
+    """The polygons of boundary.geojson; sites and places outside become problems, by name and distance."""
     path = reading.folder / "boundary.geojson"
     if not path.exists() or reading.problems:
-        return
+        return []
     try:
         polygons = areas(json.loads(decode(path)), path.name)
     except json.JSONDecodeError as error:
         reading.problems.append(RegionError(f"{path.name}:{error.lineno}", error.msg, "GeoJSON", "correct the file"))
-        return
+        return []
     located: list[tuple[str, Site | Place]] = [*(("sites.csv", site) for site in sites), *(("places.csv", spot) for spot in places)]
     for file, row in located:
         away = min(outside_m(polygon.shape, (row.lat, row.lon)) for polygon in polygons)
@@ -286,6 +291,7 @@ def _check_boundary(reading: _Reading, sites: Sequence[Site], places: Sequence[P
             step = "latitude and longitude look swapped: exchange them" if swapped else "correct the coordinates, or leave the row out"
             found = f"{row.id} {row.name}: {away / 1000:.1f} km outside the region (in the sea or in another municipality)"
             reading.problems.append(RegionError(file, found, f"at most {reading.head.outside_limit_m:g} m outside boundary.geojson", step))
+    return polygons
 
 
 def _graph(reading: _Reading, points: dict[str, Point]) -> tuple[Graph, bool]:

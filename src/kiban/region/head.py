@@ -50,6 +50,7 @@ class Head(Record, frozen=True, kw_only=True):
     links_are_candidates: bool = False
     attach_limit_m: float = 1000.0
     outside_limit_m: float = 300.0  # boundaries and coastlines are simplified by about as much
+    no_links: tuple[tuple[str, str], ...] = ()  # ids of two points between which no candidate link is drawn: water or a cliff lies there
     elevation: Elevation | None = None
     missing: tuple[Missing, ...] = ()
 

@@ -14,6 +14,7 @@ NO_DETOUR = "迂回率がない / no detour factor"
 TOO_FAR = "街路から遠い地点 / points too far from any street"
 PIECES = "街路網が分かれている / the street graph is in pieces"
 NO_EXCHANGE = "収容局のない街路網にある地点 / points on a piece of streets without an exchange"
+LINKS_OUTSIDE = "区域外・海上を通る候補ルート / candidate links over the sea or outside the region"
 ELEVATION_COARSE = "標高が粗い / elevation is coarse"
 COMPUTED = frozenset({NO_STREETS, NO_DETOUR, PIECES, NO_EXCHANGE, ELEVATION_COARSE})
 EXAMPLES = 5

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from kiban.base.errors import RegionError
 from kiban.records.region import Missing, Place, Site
 from kiban.region import missing as say
-from kiban.region.geodesy import Point
+from kiban.region.boundary import Area
+from kiban.region.geodesy import Point, plane_of
 from kiban.region.head import Head
 from kiban.region.links import gabriel
 from kiban.region.streets import Graph, Link, pieces, place, shape_lengths
@@ -46,6 +50,52 @@ def candidate_links(points: dict[str, Point], factor: float) -> Graph:
     for index, ((a, b), length) in enumerate(zip(pairs, lengths, strict=True), 1):
         graph.links.append(Link(f"c{index}", f"j{a + 1}", f"j{b + 1}", (spots[a], spots[b]), round(length * factor, 2), "candidate"))
     return graph
+
+
+def without(graph: Graph, points: Mapping[str, Point], pairs: Sequence[tuple[str, str]]) -> Graph:
+    """The graph without the links between some pairs of points (`no_links` of region.yaml)."""
+    junction = {spot: id for id, spot in graph.junctions.items()}
+    barred = {frozenset(junction[place(points[id])] for id in pair) for pair in pairs}
+    return Graph(graph.junctions, [link for link in graph.links if frozenset((link.a, link.b)) not in barred])
+
+
+def inland(graph: Graph, polygons: Sequence[Area], points: Mapping[str, Point], limit_m: float) -> tuple[Graph, list[Missing]]:
+    """Candidate links that run farther than a limit outside the region (over the sea, or elsewhere) are left out, the longest first.
+
+    One that alone connects its ends stays; between two islands or parts of the region it is then a link of kind "sea".
+    """
+    if not polygons or not graph.links:
+        return graph, []
+    import shapely
+
+    plane = plane_of(list(graph.junctions.values()))
+
+    def flat(lonlat: np.ndarray) -> np.ndarray:
+        return plane.to(lonlat[:, ::-1])
+
+    land = shapely.union_all([shapely.transform(polygon.shape, flat) for polygon in polygons])
+    wide = land.buffer(limit_m)
+    parts = shapely.STRtree(list(getattr(land, "geoms", [land])))
+    spots = {id: shapely.Point(*plane.to(np.array([spot]))[0]) for id, spot in graph.junctions.items()}
+    outside = [link for link in graph.links if not wide.contains(shapely.LineString([spots[link.a], spots[link.b]]))]
+    kept = {link.id: link for link in graph.links}
+    held: list[Link] = []
+    for link in sorted(outside, key=lambda one: (-one.length_m, one.id)):
+        del kept[link.id]
+        piece = pieces(graph.junctions, ((one.a, one.b) for one in kept.values()))
+        if piece[link.a] != piece[link.b]:
+            apart = parts.nearest(spots[link.a]) != parts.nearest(spots[link.b])
+            kept[link.id] = replace(link, kind="sea" if apart else link.kind)
+            held.append(kept[link.id])
+    if not outside:
+        return graph, []
+    named = {id: next(key for key in sorted(points) if place(points[key]) == spot) for id, spot in graph.junctions.items()}
+    gone = len(outside) - len(held)
+    why = f"{limit_m:g} m を超えて区域外に出る {gone} 本を外し、ほかに道のない {len(held)} 本を残した / {gone} left out, {len(held)} kept where nothing else connects"
+    examples = [f"{named[link.a]} – {named[link.b]} {link.length_m:.0f} m ({link.kind})" for link in held]
+    ask = "道路台帳の所管課 / road register of the town"
+    rest = Graph(graph.junctions, [kept[link.id] for link in graph.links if link.id in kept])
+    return rest, [say.note(say.LINKS_OUTSIDE, why, ask, examples, len(outside))]
 
 
 def shortest(graph: Graph, start: str, end: str) -> list[int] | None:
