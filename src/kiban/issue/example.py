@@ -66,6 +66,7 @@ form = IssueForm(
         "burden": Concept(role="setting", words=("困って", "大変")),
     },
     ignore=("川崎",),
+    talk=("おいしい",),
     limits=IssueLimits(
         cover=0.5, keep=0.35, setting=0.25, near=0.05, alike=0.5, town=0.1, usecases=5, models=3, cases=5, exact=1.0, bench="bench/sentences.py"
     ),
@@ -77,7 +78,10 @@ form = IssueForm(
             id="which-places",
             text=text("どこですか"),
             changes=text("対象が変わります"),
-            choices=(FormChoice(id="all", text=text("全部")), FormChoice(id="no-shelter", text=text("避難所以外"), without=("shelter",))),
+            choices=(
+                FormChoice(id="all", text=text("全部")),
+                FormChoice(id="no-shelter", text=text("避難所以外"), without=("shelter",), without_sites=("shelter",)),
+            ),
             models=("shelter",),
             default="all",
             fact="shelters",

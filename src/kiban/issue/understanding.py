@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 
 from kiban.issue.likeness import near_cases, text_of
 from kiban.issue.words import Hit, Lexicon, normal
 from kiban.records.case import Case
-from kiban.records.issue import Issue, IssueForm, Match, NearCase, Question
+from kiban.records.issue import FormChoice, Issue, IssueForm, Match, NearCase, Question
 from kiban.records.model import StandardModel
 from kiban.records.offer import Offer
 from kiban.records.source import Text
@@ -60,12 +60,24 @@ def _table(form: IssueForm, usecases: Mapping[str, UseCase], models: Mapping[str
     lexicon = Lexicon(form)
     lexicon.learn(word for words in (*of_model.values(), *of_usecase.values()) for word in words[1:])
 
-    def meanings(words: Iterable[str]) -> frozenset[str]:
-        return frozenset(hit.concept for word in words for hit in lexicon.find(word))
+    def told(words: Iterable[str]) -> frozenset[str]:
+        """What words mean, of those that are explained at least by half: 老朽化した配線 is not about ageing as such."""
+        meanings: set[str] = set()
+        for word in words:
+            hits = lexicon.find(word)
+            if 2 * len({i for hit in hits for i in hit.letters}) >= len(normal(word)):
+                meanings.update(hit.concept for hit in hits)
+        return frozenset(meanings)
 
-    usecase_meanings = {id: meanings(words) for id, words in of_usecase.items()}
-    model_meanings = {key: meanings(words) for key, words in of_model.items()}
-    documents = [*usecase_meanings.values(), *model_meanings.values(), *(meanings([text_of(case)]) for case in cases.values() if case.kind == "project")]
+    usecase_meanings = {id: told(words) for id, words in of_usecase.items()}
+    # A model serves every place of its use cases; what it does about them is in its own words only.
+    places = {id: frozenset(concept for concept in found if lexicon.roles.get(concept) == "place") for id, found in usecase_meanings.items()}
+    model_meanings = {key: told(of_model[key]).union(*(places[id] for id in model.usecases if id in places)) for key, model in models.items()}
+    documents = [
+        *usecase_meanings.values(),
+        *model_meanings.values(),
+        *(frozenset(hit.concept for hit in lexicon.find(text_of(case))) for case in cases.values() if case.kind == "project"),
+    ]
     weight = {concept: value * _factor(lexicon, concept, form) for concept, value in _rarity(documents, lexicon.roles).items()}
 
     spoken = {id: frozenset(normal(word) for word in usecase.words) for id, usecase in usecases.items()}
@@ -84,18 +96,24 @@ def _factor(lexicon: Lexicon, concept: str, form: IssueForm) -> float:
 
 
 def _models(hits: tuple[Hit, ...], table: _Table, form: IssueForm) -> list[Match]:
-    """The models that fit, by the weight of the meanings that they share with the sentence, the best first."""
-    said = {hit.concept for hit in hits}
+    """The models that fit, by the weight of the meanings that they share with the sentence, the best first.
+
+    Together they must share most of what is said: a sentence may speak of two issues, but not mostly of something else.
+    """
+    said = frozenset(hit.concept for hit in hits)
+    weight = {concept: table.weight[concept] for concept in said if _role(table, concept) != "setting"}
+    shared = {id: said & meanings for id, meanings in table.models.items() if _says_place_and_need(table, meanings, said & meanings)}
+    together = frozenset(concept for common in shared.values() for concept in common)
+    if sum(weight.get(concept, 0.0) for concept in together) < form.limits.cover * sum(weight.values()):
+        return []
+
     total = sum(table.weight[concept] for concept in said)
     found = []
-    for id, meanings in table.models.items():
-        shared = said & meanings
-        if not _fits(table, meanings, shared, said, form.limits.cover):
-            continue
-        amount = sum(table.weight[concept] for concept in shared)
+    for id, common in shared.items():
+        amount = sum(table.weight[concept] for concept in common)
         # Of two that share the same meanings, the one with fewer others is the more exact.
-        score = amount * amount / total + 1 / (1 + len(meanings))
-        found.append(Match(id=id, kind="model", words=_words(hits, shared), score=round(score, 4)))
+        score = amount * amount / total + 1 / (1 + len(table.models[id]))
+        found.append(Match(id=id, kind="model", words=_words(hits, common), score=round(score, 4)))
     return _best(found, form.limits.keep)
 
 
@@ -116,7 +134,7 @@ def _usecases(sentence: str, hits: tuple[Hit, ...], table: _Table, form: IssueFo
     return _best(found, form.limits.keep)
 
 
-def _words(hits: tuple[Hit, ...], shared: set[str]) -> tuple[str, ...]:
+def _words(hits: tuple[Hit, ...], shared: Set[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(hit.words for hit in hits if hit.concept in shared))
 
 
@@ -129,20 +147,15 @@ def _role(table: _Table, concept: str) -> str | None:
     return table.lexicon.roles.get(concept)
 
 
-def _fits(table: _Table, meanings: frozenset[str], shared: set[str], said: set[str], cover: float) -> bool:
-    """A place and a need of the model are said, and they are most of what is said.
+def _says_place_and_need(table: _Table, meanings: frozenset[str], shared: frozenset[str]) -> bool:
+    """A place and a need of the model are said.
 
-    A word that only a data file knows stands for either, once the model has no place or no need of a known kind; then two such are needed.
+    A word that only a data file knows stands for either, where the model has no place or no need of a known kind; then two such are needed.
     """
     roles = {role: {concept for concept in meanings if _role(table, concept) == role} for role in ("place", "need")}
-    known = bool(roles["place"]) and bool(roles["need"])
-    place, need = roles["place"] & shared, roles["need"] & shared
-    if known and not (place and need):
-        return False
-    if not known and sum(_role(table, concept) != "setting" for concept in shared) < 2:
-        return False
-    weight = {concept: table.weight[concept] for concept in said if _role(table, concept) != "setting"}
-    return sum(weight.get(concept, 0.0) for concept in shared) >= cover * sum(weight.values())
+    if roles["place"] and roles["need"]:
+        return bool(roles["place"] & shared and roles["need"] & shared)
+    return sum(_role(table, concept) != "setting" for concept in shared) > 1
 
 
 def _questions(
@@ -163,9 +176,20 @@ def _questions(
     return asked[:5]
 
 
-def _without(form: IssueForm, answers: Mapping[str, str]) -> set[str]:
-    """Use cases that an answer takes out."""
-    return {id for question in form.questions for choice in question.choices if answers.get(question.id) == choice.id for id in choice.without}
+def _given(form: IssueForm, answers: Mapping[str, str], model: str) -> list[FormChoice]:
+    """The choices that were made in questions about a model (its id without version)."""
+    return [choice for question in form.questions if model in question.models for choice in question.choices if answers.get(question.id) == choice.id]
+
+
+def left_out(form: IssueForm, answers: Mapping[str, str], model: str) -> tuple[frozenset[str], frozenset[str]]:
+    """Use cases and kinds of place that the answers take out of a design after this model ("id" or "id/version").
+
+    >>> from kiban.issue.example import form
+    >>> left_out(form, {"which-places": "no-shelter"}, "shelter/1")
+    (frozenset({'shelter'}), frozenset({'shelter'}))
+    """
+    choices = _given(form, answers, model.partition("/")[0])
+    return frozenset(id for choice in choices for id in choice.without), frozenset(kind for choice in choices for kind in choice.without_sites)
 
 
 def _ask(form: IssueForm, usecases: list[Match], near: tuple[NearCase, ...], cases: Mapping[str, Case], offers: Mapping[str, Offer]) -> tuple[Text, ...]:
@@ -233,11 +257,15 @@ def understand(
         fitting = []
     elif chosen in [match.id for match in fitting]:
         fitting.sort(key=lambda match: match.id != chosen)
-    meant = [match for match in meant if match.id not in _without(form, answers)][: limits.usecases]
-    ids = tuple(match.id.partition("/")[0] for match in fitting[:1])
-    about = fitting or _is_about_a_region(hits, table)
+    first = fitting[0].id.partition("/")[0] if fitting else ""
+    refused = next((choice.because for choice in _given(form, answers, first) if choice.because), None)
+    out, _ = left_out(form, answers, first)
+    meant = [match for match in meant if match.id not in out][: limits.usecases]
+    about = bool(fitting) or _is_about_a_region(sentence, hits, table, form)
+    if refused is not None:
+        fitting = []
 
-    near = near_cases(sentence, cases, form=form, facts=facts, models=ids, lexicon=table.lexicon) if about else ()
+    near = near_cases(sentence, cases, form=form, facts=facts, models=(first,), lexicon=table.lexicon) if about else ()
     if not about:
         return Issue(sentence=sentence, status="not_an_issue", answers=dict(answers), why=form.not_an_issue)
     return Issue(
@@ -249,12 +277,12 @@ def understand(
         questions=tuple(_questions(form, fitting, current, answers, facts)),
         answers=dict(answers),
         ask=() if fitting else _ask(form, meant, near, cases, offers or {}),
-        why=None if fitting else form.no_model,
+        why=None if fitting else refused or form.no_model,
     )
 
 
-def _is_about_a_region(hits: tuple[Hit, ...], table: _Table) -> bool:
-    """A need, or a place with something said about it: a place alone is small talk."""
-    said = {hit.concept for hit in hits}
-    firm = {concept for concept in said if _role(table, concept) != "setting"}
-    return any(_role(table, concept) != "place" for concept in firm) or (bool(firm) and len(said) > 1)
+def _is_about_a_region(sentence: str, hits: tuple[Hit, ...], table: _Table, form: IssueForm) -> bool:
+    """A need is said, or a place that is not merely the scene of private talk."""
+    firm = [hit for hit in hits if _role(table, hit.concept) != "setting"]
+    private = any(normal(word) in normal(sentence) for word in form.talk)
+    return any(_role(table, hit.concept) != "place" for hit in firm) or (bool(firm) and not private)

@@ -23,11 +23,11 @@ _RUN = re.compile(r"[\u4e00-\u9fff々]{2,}|[\u30a0-\u30ff]{2,}|[a-z0-9]{2,}")
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A concept found, the words as they stand in the text, and where they begin."""
+    """A concept found, the words as they stand in the text, and which letters of it they are."""
 
     concept: str
     words: str
-    start: int
+    letters: tuple[int, ...]
 
 
 def normal(text: str) -> str:
@@ -45,7 +45,7 @@ class Lexicon:
 
     def __init__(self, form: IssueForm) -> None:
         self._plain: dict[str, list[str]] = {}
-        self._gapped: list[tuple[re.Pattern[str], str]] = []
+        self._gapped: list[tuple[str, re.Pattern[str], str]] = []
         self.roles = {name: concept.role for name, concept in form.concepts.items()}
         for name, concept in form.concepts.items():
             for word in concept.words:
@@ -60,7 +60,7 @@ class Lexicon:
         if "~" in word:
             gaps = {"~": f"[^。]{{0,{NEAR}}}?", "~~": f"[^。]{{0,{FAR}}}?"}
             pattern = "".join(gaps[part] if part in gaps else f"({re.escape(part)})" for part in re.split("(~+)", word))
-            self._gapped.append((re.compile(pattern), concept))
+            self._gapped.append((word.partition("~")[0], re.compile(pattern), concept))
         else:
             self._plain.setdefault(word, []).append(concept)
 
@@ -72,7 +72,10 @@ class Lexicon:
         self._longest = max((len(word) for word in self._plain), default=0)
 
     def find(self, text: str) -> tuple[Hit, ...]:
-        """Concepts in the text, from left to right. A word inside a longer one does not count: 避難所 is no 所, 川崎 is no 川."""
+        """Concepts in the text, from left to right. A word inside a longer one does not count: 川崎 is no 川.
+
+        Of a word with a gap the last part takes away what stands inside it: お年寄りの孤立 is no 孤立 of a hamlet, but 鹿の被害 still is about 鹿.
+        """
         text = normal(text)
         found: list[tuple[tuple[tuple[int, int], ...], tuple[str, ...]]] = []
         for start in range(len(text)):
@@ -80,17 +83,22 @@ class Lexicon:
                 known = self._plain.get(text[start:end])
                 if known is not None and not _inside_latin(text, start, end):
                     found.append((((start, end),), tuple(known)))
-        for pattern, concept in self._gapped:
-            for match in pattern.finditer(text):
+        for first, pattern, concept in self._gapped:
+            for match in pattern.finditer(text) if first in text else ():
                 found.append((tuple(match.span(i + 1) for i in range(pattern.groups)), (concept,)))
-        letters = [frozenset(i for left, right in spans for i in range(left, right)) for spans, _ in found]
-        hits = [
-            Hit(concept, "…".join(text[left:right] for left, right in spans), spans[0][0])
-            for (spans, concepts), own in zip(found, letters, strict=True)
-            if not any(own < other for other in letters)
-            for concept in concepts
-        ]
-        return tuple(sorted(hits, key=lambda hit: (hit.start, hit.concept, hit.words)))
+        hits: list[Hit] = []
+        for spans, concepts in found:
+            inside = [other for other in found if other[0] != spans and _covers(other[0], spans)]
+            if not inside:
+                letters = tuple(i for left, right in spans for i in range(left, right))
+                hits.extend(Hit(concept, "…".join(text[left:right] for left, right in spans), letters) for concept in concepts)
+        return tuple(sorted(hits, key=lambda hit: (hit.letters, hit.concept)))
+
+
+def _covers(other: tuple[tuple[int, int], ...], spans: tuple[tuple[int, int], ...]) -> bool:
+    """The last part of `other` holds the one part of `spans`; equal only where `other` has a gap."""
+    (left, right), (start, end) = other[-1], spans[0]
+    return len(spans) == 1 and left <= start and end <= right and (len(other) > 1 or (left, right) != (start, end))
 
 
 def _inside_latin(text: str, start: int, end: int) -> bool:

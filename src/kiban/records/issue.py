@@ -7,6 +7,7 @@ from typing import Literal
 from kiban.base.errors import RecordError
 from kiban.records.rules import Record, check_range, check_unique
 from kiban.records.source import Text
+from kiban.records.usecase import SiteKind
 
 
 class Match(Record, frozen=True, kw_only=True):
@@ -114,11 +115,18 @@ class IssueLimits(Record, frozen=True, kw_only=True):
 
 
 class FormChoice(Record, frozen=True, kw_only=True):
-    """One answer; `without` names the use cases that it takes out."""
+    """One answer and what it changes.
+
+    without        use cases that it takes out
+    without_sites  kinds of place that it takes out of the design
+    because        with this answer the model is the wrong one, and this is why
+    """
 
     id: str
     text: Text
     without: tuple[str, ...] = ()
+    without_sites: tuple[SiteKind, ...] = ()
+    because: Text | None = None
 
 
 class FormQuestion(Record, frozen=True, kw_only=True):
@@ -143,12 +151,14 @@ class IssueForm(Record, frozen=True, kw_only=True):
     """The file `data/forms/issue.yaml`: the words of issues, the lines drawn, the questions, whom to ask, and what is said.
 
     ignore   names that hold a word of a concept without its meaning (川崎, 学校法人)
+    talk     words of private talk: a place beside them is no issue
     which    the question between several models; its choices are the models themselves and `neither`
     ask      whom to ask where no model fits; `ask_town` names the town of a near case as {town} and its title as {title}
     """
 
     concepts: dict[str, Concept]
     ignore: tuple[str, ...]
+    talk: tuple[str, ...]
     limits: IssueLimits
     which: Text
     which_changes: Text
