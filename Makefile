@@ -1,7 +1,8 @@
-# kiban: every command starts from a fresh clone. Needs: Python 3.11 or newer with venv, make, git.
+# kiban: every command starts from a fresh clone. Needs: Python 3.11 or newer with venv, Node.js 20 with npm, make, git.
 SHELL := /bin/sh
 BIN := .venv/bin
 READY := .venv/.ready
+ASSETS := .venv/.assets
 WARM := .venv/.warm
 JOBS ?= 2
 KERNELS := $(shell find src/kiban/design -name '*.py' 2>/dev/null)
@@ -12,11 +13,17 @@ KERNELS := $(shell find src/kiban/design -name '*.py' 2>/dev/null)
 run: setup
 	$(BIN)/kiban serve --example
 
-## the environment in .venv, exactly as pinned; kernels compiled and cached
-setup: $(READY) $(WARM)
+## the environment in .venv and the files of the pages, exactly as pinned; kernels compiled and cached
+setup: $(READY) $(ASSETS) $(WARM)
 
 $(READY): requirements/setup.sh requirements/uv.py requirements/bootstrap.txt requirements/dev.txt pyproject.toml
 	sh requirements/setup.sh
+	@touch $@
+
+$(ASSETS): assets/package-lock.json assets/files.txt assets/copy_assets.py | $(READY)
+	@command -v npm >/dev/null || { echo "setup: npm was not found. Next: install Node.js 20 with npm, then run make again" >&2; exit 1; }
+	cd assets && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	$(BIN)/python assets/copy_assets.py
 	@touch $@
 
 $(WARM): $(READY) $(KERNELS)
@@ -31,7 +38,7 @@ test: setup
 check: setup
 	@$(MAKE) --no-print-directory --keep-going lint format types imports data
 
-CODE := src tests bench requirements
+CODE := src tests bench requirements assets
 .PHONY: lint format types imports data
 lint:
 	$(BIN)/ruff check $(CODE)
