@@ -131,6 +131,12 @@ def test_every_commented_line_of_a_new_file_is_a_field_once_uncommented(kind: st
     assert [problem for problem in problems if "unknown field" in problem.found or "not YAML" in problem.found or "twice" in problem.found] == []
 
 
+def test_a_second_file_can_be_begun_while_the_first_has_blanks(own: Path) -> None:
+    assert main(["catalogue", "new", "technologies", "first"]) == 0
+    assert main(["catalogue", "new", "technologies", "second"]) == 0
+    assert (own / "technologies" / "second.yaml").is_file()
+
+
 def test_the_next_version_of_a_model_names_the_one_before(own: Path) -> None:
     assert main(["catalogue", "new", "models", "test-model"]) == 0
     assert "\nreplaces: test-model/1\n" in (own / "models" / "test-model" / "2.yaml").read_text(encoding="utf-8")

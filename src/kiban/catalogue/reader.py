@@ -65,6 +65,20 @@ def load(data: Path | None = None, cache: Path | None = None, *, package: Path |
     return catalogue
 
 
+def words_and_ids(data: Path | None = None) -> tuple[Catalogue, dict[str, list[str]]]:
+    """The words alone, and the ids of all files by kind without reading them: enough to begin a new file while another is not good yet.
+
+    Raises DataFilesError when the words themselves are not good.
+    """
+    ignored: list[DataFileError] = []
+    files = [file for folder, own in ((PACKAGE_DATA, False), (data, True)) if folder is not None for file in find_files(folder, own, ignored)]
+    problems: list[DataFileError] = []
+    catalogue = _build([file for file in files if file.kind.name == "words"], problems)
+    if problems:
+        raise DataFilesError("words", [*sorted(problems, key=_place)])
+    return catalogue, {kind: sorted({file.id for file in files if file.kind.name == kind}, key=_natural) for kind in KINDS}
+
+
 def find_files(folder: Path, own: bool, problems: list[DataFileError]) -> list[DataFile]:
     """Every data file of a folder, with the problems of names and sizes. Hidden files and texts (.md) are passed over."""
     found: list[DataFile] = []

@@ -18,8 +18,8 @@ from kiban.records.rules import Record
 from kiban.records.source import Quantity, Text
 
 
-def template(catalogue: Catalogue, kind: Kind, id: str, today: date) -> str:
-    """The text of a new file; of a model that exists already, the file of its next version."""
+def template(catalogue: Catalogue, kind: Kind, id: str, replaces: str | None, today: date) -> str:
+    """The text of a new file; `replaces` names the version before it, where there is one."""
     both = [words(catalogue, lang) for lang in ("ja", "en")]
     name = " / ".join(word(f"kind.{kind.name}") for word in both)
     lines = [f"# {name}: {id.rpartition('/')[2]}.yaml", *(f"# {word(f'kind_about.{kind.name}')}" for word in both)]
@@ -32,9 +32,8 @@ def template(catalogue: Catalogue, kind: Kind, id: str, today: date) -> str:
             lines += [f"# {' / '.join(texts[key] for texts in known if key in texts)}", f"{key}:"]
         return "\n".join(lines) + "\n"
     given: dict[str, str] = {"checked_on": today.isoformat(), "seen_on": today.isoformat()}
-    earlier = [key for key in catalogue.models if key.rpartition("/")[0] == id.rpartition("/")[0]] if kind.versions else []
-    if earlier:
-        given["replaces"] = max(earlier, key=lambda key: int(key.rpartition("/")[2]))
+    if replaces is not None:
+        given["replaces"] = replaces
     writer = _Writer(both, given)
     writer.record(kind.record, 0, off=False)
     return "\n".join(lines + writer.lines) + "\n"
@@ -54,12 +53,14 @@ class _Writer:
         """The fields of a record; `first` is what its first line begins with ("- " in a list)."""
         brief = record in self.explained
         self.explained.add(record)
+        # A record that must stand there but requires nothing begins with its first field.
+        must = None if off or brief or any(row.required for row in rows(record)) else rows(record)[0].name
         for row in rows(record):
             if brief and not (row.required or (record is Quantity and row.name in ("value", "needs_source"))):
                 continue
             if not brief and record is not Text:
                 self.explain(row, depth, off)
-            self.field(row, depth, off or self.left_out(record, row), first)
+            self.field(row, depth, off or (self.left_out(record, row) and row.name != must), first)
             first = "  " if first else ""
 
     def left_out(self, record: type[Record], row: FieldRow) -> bool:

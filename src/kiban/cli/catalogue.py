@@ -15,7 +15,9 @@ from kiban.base.errors import DataFileError, DataFilesError
 from kiban.base.settings import Settings
 from kiban.catalogue import KINDS, PACKAGE_DATA, Catalogue, load, words
 from kiban.catalogue.catalogue import needs_source
+from kiban.catalogue.convert import near
 from kiban.catalogue.links import dangling_problems
+from kiban.catalogue.reader import words_and_ids
 from kiban.catalogue.template import template
 from kiban.catalogue.view import view
 from kiban.records.rules import ID, Record
@@ -46,8 +48,10 @@ def add(parsers: Any) -> None:
 
 def run(args: argparse.Namespace, settings: Settings) -> int:
     """Run one action; returns its exit code."""
+    if args.action == "new":
+        return _new(args, settings)
     catalogue = load(settings.data, settings.state / "cache")
-    actions = {"check": _check, "list": _list, "show": _show, "new": _new}
+    actions = {"check": _check, "list": _list, "show": _show}
     return actions[args.action](args, settings, catalogue)
 
 
@@ -119,22 +123,25 @@ def _show(args: argparse.Namespace, settings: Settings, catalogue: Catalogue) ->
     return 0
 
 
-def _new(args: argparse.Namespace, settings: Settings, catalogue: Catalogue) -> int:
-    """Write the commented file; nothing that exists is overwritten."""
-    catalogue.of(args.kind)  # refuses an unknown kind with the nearest known one
+def _new(args: argparse.Namespace, settings: Settings) -> int:
+    """Write the commented file; nothing that exists is overwritten, and other files may still have blanks."""
+    catalogue, ids = words_and_ids(settings.data)
+    if args.kind not in KINDS:
+        raise DataFileError("KIND", repr(args.kind), f"one of {', '.join(KINDS)}", near(args.kind, KINDS))
     kind = KINDS[args.kind]
-    id = args.id
-    if kind.versions and "/" not in id:
-        id = f"{id}/{1 + max((int(key.rpartition('/')[2]) for key in catalogue.of(args.kind) if key.rpartition('/')[0] == id), default=0)}"
-    parts = id.split("/")
-    if len(parts) != (2 if kind.versions else 1) or not all(ID.match(part) for part in parts) or (kind.versions and not parts[1].isdigit()):
+    id, _, version = args.id.partition("/")
+    earlier = [key for key in ids[args.kind] if kind.versions and key.startswith(f"{id}/")]
+    if kind.versions and not version:
+        version = str(int(earlier[-1].rpartition("/")[2]) + 1) if earlier else "1"
+    if not ID.match(id) or (not version.isdigit() if kind.versions else version):
         raise DataFileError("ID", repr(args.id), "lower-case letters and digits joined by - _ or .", "for example: kiban catalogue new technologies my-radio")
-    path = _folder(args.output, settings) / args.kind / f"{id}.yaml"
+    name = f"{id}/{version}" if kind.versions else id
+    path = _folder(args.output, settings) / args.kind / f"{name}.yaml"
     if path.exists():
         raise DataFileError(str(path), "a file", "an id that is free", "choose another id, or edit the file")
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("x", encoding="utf-8") as stream:
-        stream.write(template(catalogue, kind, id, date.today()))
+        stream.write(template(catalogue, kind, name, earlier[-1] if earlier else None, date.today()))
     if args.json:
         _print_json(file=str(path))
     else:
