@@ -5,6 +5,8 @@ READY := .venv/.ready
 ASSETS := .venv/.assets
 WARM := .venv/.warm
 JOBS ?= 2
+# Node knows only its own authorities; behind a proxy that reads TLS it needs the system's.
+CERTIFICATES := $(or $(SSL_CERT_FILE),$(wildcard /etc/ssl/certs/ca-certificates.crt))
 KERNELS := $(shell find src/kiban/design -name '*.py' 2>/dev/null)
 
 .PHONY: run setup test check bench docs fuzz new deps
@@ -22,7 +24,7 @@ $(READY): requirements/setup.sh requirements/uv.py requirements/bootstrap.txt re
 
 $(ASSETS): assets/package-lock.json assets/files.txt assets/copy_assets.py | $(READY)
 	@command -v npm >/dev/null || { echo "setup: npm was not found. Next: install Node.js 20 with npm, then run make again" >&2; exit 1; }
-	cd assets && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	cd assets && NODE_EXTRA_CA_CERTS="$${NODE_EXTRA_CA_CERTS:-$(CERTIFICATES)}" npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	$(BIN)/python assets/copy_assets.py
 	@touch $@
 
