@@ -1,0 +1,120 @@
+"""What a set of arcs costs in full, and which side constraints it breaks.
+
+In: a Problem and arcs. Out: the arcs that are really needed, the units of every step, the full cost, and what is broken.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from kiban.records.design import Problem
+
+WIRED = ("line", "plant", "drop")  # arcs whose metres count for reach
+TOLERANCE = 1e-9  # of a load or a length, against sums of decimal fractions
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The needed arcs, sorted; per demand its serve arc or -1; (step, node of the group, units paid); yen; what is broken: (constraint, node)."""
+
+    arcs: tuple[int, ...]
+    served: tuple[int, ...]
+    steps: tuple[tuple[int, int, int], ...]
+    cost: int
+    broken: tuple[tuple[str, int], ...]
+
+    @property
+    def unserved(self) -> int:
+        """Number of demands without service."""
+        return sum(arc < 0 for arc in self.served)
+
+    @property
+    def rank(self) -> tuple[int, int, int]:
+        """Less is better: first service, then side constraints, then cost."""
+        return (self.unserved, len(self.broken), self.cost)
+
+
+class Judge:
+    """Judges many sets of arcs of one problem."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self.tail = [arc.tail for arc in problem.arcs]
+        self.head = [arc.head for arc in problem.arcs]
+        self.kind = [arc.kind for arc in problem.arcs]
+        self.cost = [arc.cost for arc in problem.arcs]
+        self.length = [arc.length_m for arc in problem.arcs]
+        self.technology = [arc.technology for arc in problem.arcs]
+        self.limits = {limit.technology: limit for limit in problem.limits}
+        self.system = [index for index, step in enumerate(problem.steps) if step.level == "system"]
+        self.grouped = [index for index, step in enumerate(problem.steps) if step.level != "system"]
+
+    def judge(self, chosen: Iterable[int]) -> Judged:
+        """Judge arcs of which at most one enters each node (a later one replaces an earlier one)."""
+        parent = {self.head[arc]: arc for arc in chosen}
+        reached: dict[int, bool] = {0: True}
+        used: set[int] = set()
+        served = []
+        for demand in self.problem.demands:
+            path: list[int] = []
+            node = demand.node
+            while node not in reached and node in parent and len(path) <= len(parent):
+                path.append(parent[node])
+                node = self.tail[parent[node]]
+            good = reached.get(node, False)
+            for arc in path:
+                reached[self.head[arc]] = good
+            if good:
+                used.update(path)
+            served.append(parent[demand.node] if good else -1)
+        return self._account(parent, used, served)
+
+    def _account(self, parent: dict[int, int], used: set[int], served: list[int]) -> Judged:
+        problem = self.problem
+        rates: dict[int, dict[tuple[str, str], tuple[float, float, float]]] = defaultdict(dict)
+        for demand, arc in zip(problem.demands, served, strict=True):
+            if arc >= 0:
+                rates[self.tail[arc]][demand.site, demand.usecase] = (demand.down_mbps, demand.up_mbps, demand.devices)
+        broken: list[tuple[str, int]] = []
+        groups: dict[tuple[str, str, int], list[int]] = defaultdict(list)  # (technology, level, node) → terminals
+        for terminal in sorted(rates):
+            into = parent[terminal]
+            technology = self.technology[into] or ""
+            limit = self.limits.get(technology)
+            down, up = (math.fsum(value[i] for value in rates[terminal].values()) for i in (0, 1))
+            if limit and (
+                (limit.down_mbps is not None and down > limit.down_mbps + TOLERANCE) or (limit.up_mbps is not None and up > limit.up_mbps + TOLERANCE)
+            ):
+                broken.append(("terminal_rate", terminal))
+            if self.kind[into] == "link":
+                groups[technology, "facility", self.tail[into]].append(terminal)
+            elif self.kind[into] == "drop":
+                length, node = 0.0, terminal
+                while node:
+                    arc = parent[node]
+                    length += self.length[arc] if self.kind[arc] in WIRED else 0.0
+                    if not self.tail[arc]:
+                        groups[technology, "exchange", node].append(terminal)
+                    node = self.tail[arc]
+                if limit and limit.reach_m is not None and length > limit.reach_m + TOLERANCE:
+                    broken.append(("reach", terminal))
+        steps, total = [], sum(self.cost[arc] for arc in used)
+        technologies = {self.technology[arc] for arc in used}
+        for index in self.system:
+            if problem.steps[index].technology in technologies:
+                steps.append((index, 0, 1))
+        for index in self.grouped:
+            step = problem.steps[index]
+            for (technology, level, node), terminals in sorted(groups.items()):
+                if technology == step.technology and level == step.level:
+                    values = [value for t in terminals for value in rates[t].values()]
+                    load = {"sites": float(len({problem.nodes[t].ref for t in terminals})), "devices": math.fsum(v[2] for v in values),
+                            "mbps": math.fsum(v[0] for v in values), "none": 0.0}[step.load]  # fmt: skip
+                    units = 1 if step.capacity is None else max(1, math.ceil(load / step.capacity - TOLERANCE))
+                    if units > step.free:
+                        steps.append((index, node, units - step.free))
+        total += sum(problem.steps[index].cost * units for index, _, units in steps)
+        return Judged(tuple(sorted(used)), tuple(served), tuple(sorted(steps)), total, tuple(broken))

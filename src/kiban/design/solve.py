@@ -1,0 +1,268 @@
+"""Solving a design problem: bound, first designs, an exact look at what is left, and local search.
+
+In: a Problem, a seed, an amount of work. Out: a Design with cost, bound, certificate and status. Reasons are left to design.explain.
+The same (problem, seed, work) gives the same design; a time limit or a cancel cuts the same sequence of designs short.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from kiban.base.progress import Cancel, Progress, never, silent
+from kiban.design.bound import Bounded, bound_of
+from kiban.design.exact import improve
+from kiban.design.graph import Floats, Ints
+from kiban.design.judge import Judge, Judged
+from kiban.design.trees import Ground, grow, make_ground
+from kiban.records.design import Design, Problem, problem_hash
+
+WHOLE = 400  # arcs up to which the integer programme takes the whole problem at once
+RESTRICTED = 2_500  # arcs of a restricted integer programme
+
+
+@dataclass
+class _Search:
+    """The state of one run."""
+
+    problem: Problem
+    bounded: Bounded
+    ground: Ground
+    judge: Judge
+    seed: int
+    work: int
+    stop: Callable[[], bool]
+    best: Judged
+    seen: list[Judged] = field(default_factory=list)
+
+    def offer(self, chosen: Judged) -> bool:
+        """Keep a design when it is the best so far."""
+        self.seen = sorted([*self.seen, chosen], key=lambda judged: judged.rank)[:12]
+        if chosen.rank < self.best.rank:
+            self.best = chosen
+            return True
+        return False
+
+    def try_tree(self, cost: Floats, parent: Ints | None = None) -> Judged:
+        """Grow a tree by guiding costs and judge it."""
+        tree = grow(self.ground, cost, parent)
+        return self.judge.judge(tree[tree >= 0].tolist())
+
+    @property
+    def proved(self) -> bool:
+        """Nothing is left to gain."""
+        return not self.best.unserved and not self.best.broken and self.best.cost == self.bounded.bound
+
+
+def solve(
+    problem: Problem,
+    *,
+    seed: int,
+    work: int,
+    time_limit: float | None = None,
+    progress: Progress = silent,
+    cancel: Cancel = never,
+) -> Design:
+    """Solve a design problem.
+
+    Parameters
+    ----------
+    seed        breaks ties, chooses the order of trials
+    work        ≥ 1, deterministic units, 100 is usual: rounds of cuts, branch-and-bound nodes, trials of the local search
+    time_limit  seconds, None: none; the first design is always finished
+    progress    told of the share done and what is being done
+    cancel      asked between steps; the best design so far is returned
+
+    Returns
+    -------
+    Design; sites, break-even prices and sharing are empty until design.explain fills them
+    """
+    begin = time.monotonic()
+    stopped = False
+
+    def stop() -> bool:
+        nonlocal stopped
+        stopped = stopped or cancel() or (time_limit is not None and time.monotonic() - begin > time_limit)
+        return stopped
+
+    work = max(1, work)
+    progress(0.05, "下界を計算 / proving a bound")
+    bounded = bound_of(problem, work, seed, stop)
+    judge, ground = Judge(problem), make_ground(problem, bounded.graph)
+    search = _Search(problem, bounded, ground, judge, seed, work, stop, judge.judge([]))
+    progress(0.3, "初期案を作成 / first designs")
+    for cost in _guides(search):
+        search.offer(search.try_tree(cost))
+        if search.proved or (stop() and search.best.cost):
+            break
+    if not search.proved and not stop():
+        progress(0.5, "厳密に探索 / exact search")
+        _exact(search, begin, time_limit)
+    if not search.proved and not stop():
+        progress(0.7, "局所探索 / local search")
+        _local(search, progress)
+    progress(1.0, "設計完了 / designed")
+    return _design(search)
+
+
+def _guides(search: _Search) -> Iterator[Floats]:
+    """Costs to grow trees by: as they are, saturated arcs only, the LP's arcs cheap, steps spread over what uses them, shaken."""
+    ground, bounded = search.ground, search.bounded
+    full = ground.cost
+    reduced = bounded.reduced / bounded.graph.scale
+    spread = _spread(search)
+    if bounded.value is not None:
+        yield full * (1.0 - 0.999 * np.minimum(bounded.value, 1.0)) + 1e-6
+    yield np.where(bounded.reduced == 0, full, np.inf)
+    yield np.where(bounded.reduced == 0, full + spread, (full + spread) * 1e3)
+    yield full + spread
+    yield reduced + 1e-3 * full
+    yield reduced + spread + 1e-3 * full
+    yield full
+    for technologies in _system_choices(search):
+        yield _without(search, full + spread, technologies)
+    random = np.random.default_rng(search.seed)
+    for metre in (0.0, 1.0, 1e3, 1e6):
+        if search.best.unserved or search.best.broken:
+            yield full + metre * ground.length
+    for _ in range(4 + search.work // 25):
+        yield (full + spread) * random.uniform(0.8, 1.25, len(full)) + reduced
+
+
+def _system_choices(search: _Search) -> list[frozenset[str]]:
+    """Technologies to do without: each one with a cost per system or exchange alone, and all but one of them."""
+    names = sorted({step.technology for step in search.problem.steps if step.level != "facility"})
+    return (
+        [frozenset({name}) for name in names] + [frozenset(names) - {name} for name in names if len(names) > 2] + ([frozenset(names)] if len(names) > 1 else [])
+    )
+
+
+def _without(search: _Search, cost: Floats, technologies: frozenset[str]) -> Floats:
+    barred = np.array([arc.technology in technologies for arc in search.problem.arcs], np.bool_)
+    return np.where(barred, cost + 1e12, cost)
+
+
+def _spread(search: _Search) -> Floats:
+    """Costs of steps per unit of load, put on the arcs into the terminals (and once over all of them for a whole system)."""
+    spread = np.zeros(len(search.problem.arcs))
+    each: dict[str, float] = {}
+    for step in search.problem.steps:
+        if step.capacity is not None and step.free == 0:
+            each[step.technology] = each.get(step.technology, 0.0) + step.cost / step.capacity * (1.0 if step.load == "sites" else 0.0)
+    for index, arc in enumerate(search.problem.arcs):
+        if arc.kind == "drop":
+            spread[index] = each.get(arc.technology or "", 0.0)
+    return spread
+
+
+def _candidates(search: _Search, most: int) -> Ints:
+    """Arcs of known designs and LP, then those of least reduced cost; arcs that no better design can hold are left out."""
+    bounded = search.bounded
+    keep = np.zeros(bounded.graph.size, np.bool_)
+    for judged in search.seen:
+        keep[list(judged.arcs)] = True
+    if bounded.value is not None:
+        keep |= bounded.value > 1e-6
+    room = max(0, (search.best.cost - bounded.bound + 1) * bounded.graph.scale)
+    open_to = bounded.reduced <= room if not (search.best.unserved or search.best.broken) else np.ones(bounded.graph.size, np.bool_)
+    keep &= open_to
+    order = np.argsort(bounded.reduced, kind="stable")
+    more = order[(open_to & ~keep)[order]][: max(0, most - int(keep.sum()))]
+    keep[more] = True
+    return np.flatnonzero(keep)
+
+
+def _exact(search: _Search, begin: float, time_limit: float | None) -> None:
+    """The integer programme over what may still be better."""
+    seconds = float("inf") if time_limit is None else max(0.1, time_limit - (time.monotonic() - begin))
+    for most in (WHOLE, RESTRICTED):
+        arcs = _candidates(search, most)
+        if len(arcs) > 2 * RESTRICTED:
+            return
+        before = search.best
+        found = improve(
+            search.problem, search.bounded.graph, search.judge, arcs, search.bounded.cuts, search.best,
+            nodes=(500 if most == WHOLE else 50) + 5 * search.work, rounds=20, stop=search.stop, seconds=seconds,
+        )  # fmt: skip
+        search.offer(found)
+        whole = len(arcs) < most
+        if whole or search.proved or search.stop() or (found.rank == before.rank and most == RESTRICTED):
+            return
+
+
+def _local(search: _Search, progress: Progress) -> None:
+    """Take out a part of the best design, bar one of its arcs, and grow it again; keep what is not worse."""
+    problem, ground = search.problem, search.ground
+    random = np.random.default_rng(search.seed + 1)
+    spread = ground.cost + _spread(search)
+    turns = 50 + search.work
+    for turn in range(turns):
+        if search.stop() or search.proved or not search.best.arcs:
+            return
+        arcs = np.array(search.best.arcs, np.int64)
+        parent = np.full(len(problem.nodes), -1, np.int64)
+        parent[search.bounded.graph.head[arcs]] = arcs
+        first = int(arcs[random.integers(len(arcs))])
+        cost = spread.copy()
+        kind = problem.arcs[first].kind
+        if kind in ("open", "hop", "feed", "exchange", "drop", "link", "direct", "serve") or turn % 2:
+            cost[first] = cost[first] * 2 + 1e9
+        if turn % 5 == 0:
+            cost *= random.uniform(0.9, 1.1, len(cost))
+        removed = _below(search, parent, int(search.bounded.graph.head[first]))
+        parent[removed] = -1
+        tree = grow(ground, cost, parent)
+        search.offer(search.judge.judge(tree[tree >= 0].tolist()))
+        if turn % 20 == 0:
+            progress(0.7 + 0.3 * turn / turns, "局所探索 / local search")
+
+
+def _below(search: _Search, parent: Ints, node: int) -> Ints:
+    """The nodes of the tree below a node, and the chain above it up to the next fork."""
+    graph = search.bounded.graph
+    inside = np.flatnonzero(parent >= 0)
+    children: dict[int, list[int]] = {}
+    for child in inside.tolist():
+        children.setdefault(int(graph.tail[parent[child]]), []).append(child)
+    above = node
+    while above and parent[above] >= 0 and len(children.get(int(graph.tail[parent[above]]), [])) == 1:
+        above = int(graph.tail[parent[above]])
+    found, stack = [], [above]
+    while stack:
+        at = stack.pop()
+        found.append(at)
+        stack += children.get(at, [])
+    if len(found) > 400:
+        found = [above]
+    return np.array(found, np.int64)
+
+
+def _design(search: _Search) -> Design:
+    """Write the record."""
+    problem, best, bounded = search.problem, search.best, search.bounded
+    unserved = sorted({(d.site, d.usecase) for d, arc in zip(problem.demands, best.served, strict=True) if arc < 0} | {(s, u) for s, u, _, _ in problem.no_way})
+    bound = min(bounded.bound, best.cost)
+    if best.unserved or best.broken or any(not technologies for *_, technologies in problem.no_way):
+        status = "infeasible"
+    elif problem.no_way:
+        status = "incomplete"
+    else:
+        status = "proved" if bound == best.cost else "bounded"
+    return Design(
+        problem=problem_hash(problem),
+        arcs=best.arcs,
+        served=best.served,
+        steps=best.steps,
+        cost=best.cost,
+        bound=bound,
+        gap=0.0 if best.cost == 0 else (best.cost - bound) / best.cost,
+        status=status,  # type: ignore[arg-type]
+        relaxed=bounded.certificate.relaxed,
+        certificate=bounded.certificate,
+        unserved=tuple(unserved),
+        seed=search.seed,
+        work=search.work,
+    )
