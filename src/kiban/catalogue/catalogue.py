@@ -112,7 +112,7 @@ class Catalogue(Record, frozen=True, kw_only=True):
         """How far an entry "kind/id" has come, computed and never claimed.
 
         draft: a value still needs its source · checked: sources and units complete · tried: at least one project that names it ·
-        proven: projects of three regions that name it, and one of their failures read (a stop, a missed target, or what was hard).
+        proven: projects of three regions that name it, and one of their failures read: a stop or a missed target, with its cause.
         Only models and use cases are named by cases; the others end at checked. A model is tried by a project that names this version of it:
         one that names the model alone met the same issue without it.
         """
@@ -124,7 +124,7 @@ class Catalogue(Record, frozen=True, kw_only=True):
         if kind not in ("models", "usecases") or not users:
             return "checked"
         regions = {case.lg_code or f"{case.prefecture} {case.municipality}" for case in users}
-        failure = any(case.stopped or case.below_target or case.failed for case in users)
+        failure = any((case.stopped or case.below_target) and case.failed for case in users)
         return "proven" if len(regions) >= REGIONS_FOR_PROVEN and failure else "tried"
 
     def stale(self, today: date) -> tuple[str, ...]:
