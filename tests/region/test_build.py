@@ -373,3 +373,9 @@ def test_an_extra_that_is_not_installed_is_named(make, monkeypatch, module, name
 def test_the_kind_of_a_file_is_told_from_its_content(tmp_path, name, text, kind):
     (tmp_path / name).write_text(text, encoding="utf-8")
     assert kind_of(tmp_path / name) == kind
+
+
+def test_a_row_with_too_few_cells_and_a_null_geometry_are_rows_without_a_place(make):
+    content = {"type": "FeatureCollection", "features": [{**shelter("E1746300009111", "無い館", "evacuation", 0, 0), "geometry": None}]}
+    region = make({"public.csv": FACILITIES + "174637,F4,東公民館\n", "shelters.geojson": json.dumps(content)}, kinds={"shelters.geojson": "shelters"})
+    assert [one.examples for one in region.missing if "座標のない行" in one.what] == [("public.csv:5 東公民館",), ("shelters.geojson#1 無い館",)]

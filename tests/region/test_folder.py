@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import errno
 import io
@@ -9,12 +10,21 @@ import json
 from datetime import date
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from kiban.base.errors import RegionError
 from kiban.records.source import Source
 from kiban.region import Detour, read, write
 from kiban.region import missing as say
 
+HEAD = """id: umiyama
+name: 海山町
+lg_code: "174637"
+sources:
+  survey: {title: 海山町の調べ, seen_on: 2026-11-23}
+"""
+SITES = "id,kind,name,lat,lon,households,source\noffice,office,役場,37.3,137.1,,survey\nhall,shelter,館,37.3,137.12,3,survey\n"
 DETOUR = Detour(value=1.3, source=Source(title="海山町の道", seen_on=date(2026, 11, 23)))
 SITES_HEAD = "id,kind,name,lat,lon,households,source,assumed,reason,confirm\n"
 
@@ -268,3 +278,45 @@ def test_a_full_disk_leaves_the_file_as_it_was(folder, tmp_path, monkeypatch):
     assert (tmp_path / "again" / "sites.csv").read_bytes() == before
     assert not list((tmp_path / "again").glob("*.part"))
     assert read(tmp_path / "again") == region
+
+
+@pytest.mark.parametrize(
+    ("geometry", "message"),
+    [
+        (
+            {"type": "LineString", "coordinates": [[37.30, 137.10], [37.30, 137.12]]},
+            r"streets.geojson#1: found a line at lat 137.1, lon 37.3; .*look swapped: exchange them",
+        ),
+        (
+            {"type": "LineString", "coordinates": [[-3000.0, 34000.0], [-2000.0, 34000.0]]},
+            r"a LineString without a place on Earth; .*Next: convert the file to WGS84",
+        ),
+        ({"type": "LineString"}, r"streets.geojson#1: found a broken LineString"),
+        ({"type": "LineString", "coordinates": [[137.1, "x"], [137.2, 37.3]]}, r"streets.geojson#1: found a broken LineString"),
+        (None, r"streets.geojson: found no line"),
+    ],
+    ids=["swapped", "metres", "no coordinates", "text", "null"],
+)
+def test_streets_that_lie_nowhere_are_refused(folder, geometry, message):
+    content = {"type": "FeatureCollection", "features": [{"type": "Feature", "properties": {}, "geometry": geometry}]}
+    with pytest.raises(RegionError, match=message):
+        read(folder(streets_geojson=json.dumps(content)))
+
+
+@given(st.data())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+def test_whatever_stands_in_a_file_the_answer_is_a_region_or_a_message(folder, data):
+    """Cells, lines and punctuation exchanged at random never end in anything but a RegionError."""
+    files = {"sites_csv": SITES, "region_yaml": HEAD, "boundary_geojson": boundary(BAY), "facts_csv": FACTS}
+    name = data.draw(st.sampled_from(sorted(files)))
+    text = files[name].encode()
+    for _ in range(data.draw(st.integers(1, 3))):
+        start = data.draw(st.integers(0, len(text)))
+        end = start + data.draw(st.sampled_from([0, 1, 5, 40]))
+        text = (
+            text[:start]
+            + data.draw(st.sampled_from([b"", b"\0", b'"', b"null", b"[", b"-1", b"1e999", b"nan", b"\xff", b",", b"\n", b":", b"9" * 400, "能".encode()]))
+            + text[end:]
+        )
+    with contextlib.suppress(RegionError):
+        read(folder(**{**files, name: text}))

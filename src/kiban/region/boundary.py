@@ -14,6 +14,7 @@ import numpy as np
 from kiban.base.errors import RegionError
 from kiban.region.columns import find
 from kiban.region.geodesy import Plane, Point
+from kiban.region.geojson import features, shape_of
 
 
 @dataclass(frozen=True)
@@ -32,22 +33,22 @@ class Area:
 
 def areas(content: Mapping[str, Any], name: str) -> list[Area]:
     """The polygons of a GeoJSON FeatureCollection or a TopoJSON topology; broken rings are mended (buffer 0)."""
-    import shapely  # half a second to load: only where there are polygons
-
-    features = topology_features(content) if content.get("type") == "Topology" else content.get("features", ())
+    try:
+        content = topology(content) if content.get("type") == "Topology" else content
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise RegionError(name, "a broken TopoJSON", "arcs, objects and transform as the TopoJSON format has them", "fetch the file again") from error
     out = []
-    for feature in features:
-        geometry = feature.get("geometry")
-        if geometry and geometry.get("type") in ("Polygon", "MultiPolygon"):
-            shape = shapely.geometry.shape(geometry)
-            out.append(Area(feature.get("properties") or {}, shape if shape.is_valid else shape.buffer(0)))
+    for where, properties, geometry in features(content, name):
+        if geometry.get("type") in ("Polygon", "MultiPolygon"):
+            shape = shape_of(geometry, where)
+            out.append(Area(properties, shape if shape.is_valid else shape.buffer(0)))
     if not out:
         raise RegionError(name, "no polygon", "a GeoJSON or TopoJSON with polygons", "check the file")
     return out
 
 
-def topology_features(content: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The features of a TopoJSON topology.
+def topology(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The polygons of a TopoJSON topology as a FeatureCollection.
 
     Source: The TopoJSON format specification: arcs are delta-encoded whole numbers when there is a transform; ~i is arc i backwards.
     """
@@ -72,7 +73,7 @@ def topology_features(content: Mapping[str, Any]) -> list[dict[str, Any]]:
             else:
                 continue
             out.append({"properties": geometry.get("properties", {}), "geometry": {"type": kind, "coordinates": coordinates}})
-    return out
+    return {"features": out}
 
 
 def outside_m(shape: Any, point: Point) -> float:

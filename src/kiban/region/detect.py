@@ -11,6 +11,7 @@ from typing import Any
 
 from kiban.base.errors import RegionError
 from kiban.region.columns import find, first, plain, table, with_year
+from kiban.region.geojson import features
 from kiban.region.text import decode, read_table
 
 KINDS = {
@@ -34,6 +35,8 @@ def load_json(path: Path) -> dict[str, Any]:
         content = json.loads(decode(path))
     except json.JSONDecodeError as error:
         raise RegionError(f"{path.name}:{error.lineno}", error.msg, "GeoJSON or TopoJSON", "fetch the file again") from error
+    except (RecursionError, ValueError) as error:
+        raise RegionError(path.name, "JSON too deep or with numbers too long", "GeoJSON or TopoJSON", "fetch the file again") from error
     if not isinstance(content, dict):
         raise RegionError(path.name, "JSON that is no object", "GeoJSON or TopoJSON", "fetch the file again")
     return content
@@ -53,19 +56,20 @@ def kind_of(path: Path) -> str:
         return "elevation"
     if name.endswith(".parquet"):
         return "shelters"
-    kind = _json_kind(load_json(path)) if name.endswith(("json", ".geojson")) else _table_kind(read_table(path).headers)
+    kind = _json_kind(load_json(path), path.name) if name.endswith(("json", ".geojson")) else _table_kind(read_table(path).headers)
     if kind is None:
         listed = "; ".join(f"{key} = {text}" for key, text in KINDS.items())
         raise RegionError(path.name, "a file of no kind that is known", listed, f"name the kind: KIND={path.name}")
     return kind
 
 
-def _json_kind(content: dict[str, Any]) -> str | None:
+def _json_kind(content: dict[str, Any], name: str) -> str | None:
     if content.get("type") == "Topology":
         return "boundary"
-    features = content.get("features") or [{}]
-    shape = (features[0].get("geometry") or {}).get("type", "")
-    headers = list(features[0].get("properties") or {})
+    first_one = next(features(content, name), None)
+    if first_one is None:
+        return None
+    shape, headers = str(first_one[2].get("type", "")), list(first_one[1])
     if "LineString" in shape:
         return "streets"
     if "Polygon" in shape:

@@ -6,7 +6,6 @@ given, to candidate links between the points. All problems of all files come in 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,11 +21,13 @@ from kiban.records.usecase import SiteKind
 from kiban.region.boundary import Area, areas, outside_m
 from kiban.region.cells import Cells, RegionFilesError
 from kiban.region.columns import check_in_japan
+from kiban.region.detect import load_json
 from kiban.region.geodesy import Point
+from kiban.region.geojson import lines_of
 from kiban.region.head import Detour, Head, read_head
 from kiban.region.streets import Graph, Link, attach, contract, place
-from kiban.region.text import Table, decode, read_table
-from kiban.region.ways import candidate_links, computed, inland, lines_of, shortest, without
+from kiban.region.text import Table, read_table
+from kiban.region.ways import candidate_links, computed, inland, shortest, without
 
 EVIDENCE = ("source", "original_id", "confidence", "assumed", "reason", "confirm")
 COLUMNS = {
@@ -279,9 +280,9 @@ def _boundary(reading: _Reading, sites: Sequence[Site], places: Sequence[Place])
     if not path.exists() or reading.problems:
         return []
     try:
-        polygons = areas(json.loads(decode(path)), path.name)
-    except json.JSONDecodeError as error:
-        reading.problems.append(RegionError(f"{path.name}:{error.lineno}", error.msg, "GeoJSON", "correct the file"))
+        polygons = areas(load_json(path), path.name)
+    except RegionError as error:
+        reading.problems.append(error)
         return []
     located: list[tuple[str, Site | Place]] = [*(("sites.csv", site) for site in sites), *(("places.csv", spot) for spot in places)]
     for file, row in located:
@@ -299,11 +300,10 @@ def _graph(reading: _Reading, points: dict[str, Point]) -> tuple[Graph, bool]:
     shapes = reading.folder / "streets.geojson"
     if shapes.exists():
         try:
-            content = json.loads(decode(shapes))
-        except json.JSONDecodeError as error:
-            reading.problems.append(RegionError(f"{shapes.name}:{error.lineno}", error.msg, "GeoJSON", "correct the file"))
+            return contract(lines_of(load_json(shapes), shapes.name, reading.head.lg_code)), False
+        except RegionError as error:
+            reading.problems.append(error)
             return Graph(), False
-        return contract(lines_of(content, shapes.name)), False
     if not (reading.folder / "streets.csv").exists():
         return Graph(), len(points) > 1
     graph = Graph(dict(reading.rows("junctions.csv", partial(_junction, reading))))

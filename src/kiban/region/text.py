@@ -8,8 +8,11 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 from kiban.base.errors import RegionError
 
@@ -113,17 +116,28 @@ def read_table(path: Path) -> Table:
     text = decode(path)
     head = text.split("\n", 1)[0]
     reader = csv.reader(io.StringIO(text, newline=""), delimiter="\t" if head.count("\t") > head.count(",") else ",")
-    headers = tuple(cell.strip() for cell in next(reader, []))
+    headers = tuple(cell.strip() for cell in next(_lines(reader, path.name), []))
     if not any(headers):
         raise RegionError(f"{path.name}:1", "no header line", "the names of the columns", "write them into the first line")
     twice = sorted({header for header in headers if header and headers.count(header) > 1})
     if twice:
         raise RegionError(f"{path.name}:1", f"column {', '.join(twice)} twice", "each column once", "rename or delete one")
     rows = []
-    for cells in reader:
+    for cells in _lines(reader, path.name):
         if not any(cell.strip() for cell in cells):
             continue
         if len(cells) > len(headers) and any(cell.strip() for cell in cells[len(headers) :]):
             raise RegionError(f"{path.name}:{reader.line_num}", f"{len(cells)} cells", f"{len(headers)}, as in the header", 'put text with commas in "…"')
-        rows.append(Row(reader.line_num, {header: cell.strip() for header, cell in zip(headers, cells, strict=False) if header}))
+        rows.append(Row(reader.line_num, {header: (cell or "").strip() for header, cell in zip_longest(headers, cells) if header}))
     return Table(path.name, headers, tuple(rows))
+
+
+def _lines(reader: Any, name: str) -> Iterator[list[str]]:
+    """The rows of a CSV reader; what it cannot split is named with its line."""
+    while True:
+        try:
+            yield next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise RegionError(f"{name}:{reader.line_num}", str(error), "comma-separated text", "delete the broken cell") from error

@@ -9,11 +9,9 @@ import heapq
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
-from kiban.base.errors import RegionError
 from kiban.records.region import Missing, Place, Site
 from kiban.region import missing as say
 from kiban.region.boundary import Area
@@ -21,24 +19,6 @@ from kiban.region.geodesy import Point, plane_of
 from kiban.region.head import Head
 from kiban.region.links import gabriel
 from kiban.region.streets import Graph, Link, pieces, place, shape_lengths
-
-
-def lines_of(content: dict[str, Any], name: str) -> list[list[tuple[float, float]]]:
-    """The lines of a GeoJSON as latitude, longitude."""
-    out = []
-    for feature in content.get("features", ()):
-        geometry = feature.get("geometry") or {}
-        lines = (
-            [geometry["coordinates"]]
-            if geometry.get("type") == "LineString"
-            else geometry.get("coordinates", ())
-            if geometry.get("type") == "MultiLineString"
-            else ()
-        )
-        out += [[(float(point[1]), float(point[0])) for point in line] for line in lines]
-    if not out:
-        raise RegionError(name, "no line", "a GeoJSON with LineStrings", "check the file")
-    return out
 
 
 def candidate_links(points: dict[str, Point], factor: float) -> Graph:
@@ -91,7 +71,8 @@ def inland(graph: Graph, polygons: Sequence[Area], points: Mapping[str, Point], 
         return graph, []
     named = {id: next(key for key in sorted(points) if place(points[key]) == spot) for id, spot in graph.junctions.items()}
     gone = len(outside) - len(held)
-    why = f"{limit_m:g} m を超えて区域外に出る {gone} 本を外し、ほかに道のない {len(held)} 本を残した / {gone} left out, {len(held)} kept where nothing else connects"
+    why = f"{limit_m:g} m を超えて区域外に出る {gone} 本を外し、ほかに道のない {len(held)} 本を残した"
+    why += f" / {gone} left out, {len(held)} kept where nothing else connects"
     examples = [f"{named[link.a]} – {named[link.b]} {link.length_m:.0f} m ({link.kind})" for link in held]
     ask = "道路台帳の所管課 / road register of the town"
     rest = Graph(graph.junctions, [kept[link.id] for link in graph.links if link.id in kept])
