@@ -70,8 +70,8 @@ def _table(form: IssueForm, usecases: Mapping[str, UseCase], models: Mapping[str
         return frozenset(meanings)
 
     usecase_meanings = {id: told(words) for id, words in of_usecase.items()}
-    # A model serves every place of its use cases; what it does about them is in its own words only.
-    places = {id: frozenset(concept for concept in found if lexicon.roles.get(concept) == "place") for id, found in usecase_meanings.items()}
+    # A model serves every place of its use cases, and their special words are not foreign to it; what it does is in its own words only.
+    places = {id: frozenset(concept for concept in found if lexicon.roles.get(concept, "place") == "place") for id, found in usecase_meanings.items()}
     model_meanings = {key: told(of_model[key]).union(*(places[id] for id in model.usecases if id in places)) for key, model in models.items()}
     documents = [
         *usecase_meanings.values(),
@@ -95,8 +95,8 @@ def _factor(lexicon: Lexicon, concept: str, form: IssueForm) -> float:
     return form.limits.setting if lexicon.roles.get(concept) == "setting" else 1.0
 
 
-def _models(hits: tuple[Hit, ...], table: _Table, form: IssueForm) -> list[Match]:
-    """The models that fit, by the weight of the meanings that they share with the sentence, the best first.
+def _models(hits: tuple[Hit, ...], usecases: dict[str, float], served: Mapping[str, StandardModel], table: _Table, form: IssueForm) -> list[Match]:
+    """The models that fit, by the weight of the meanings that they share with the sentence and the score of their best use case, the best first.
 
     Together they must share most of what is said: a sentence may speak of two issues, but not mostly of something else.
     """
@@ -111,8 +111,7 @@ def _models(hits: tuple[Hit, ...], table: _Table, form: IssueForm) -> list[Match
     found = []
     for id, common in shared.items():
         amount = sum(table.weight[concept] for concept in common)
-        # Of two that share the same meanings, the one with fewer others is the more exact.
-        score = amount * amount / total + 1 / (1 + len(table.models[id]))
+        score = amount * amount / total + max((usecases.get(usecase, 0.0) for usecase in served[id].usecases), default=0.0)
         found.append(Match(id=id, kind="model", words=_words(hits, common), score=round(score, 4)))
     return _best(found, form.limits.keep)
 
@@ -129,6 +128,7 @@ def _usecases(sentence: str, hits: tuple[Hit, ...], table: _Table, form: IssueFo
         if not shared and not exact:
             continue
         amount = sum(table.weight[concept] for concept in shared) + form.limits.exact * sum(table.spoken[id][word] for word in exact)
+        # Of two that share the same meanings, the one with fewer others is the more exact.
         score = amount + 1 / (1 + len(meanings))
         found.append(Match(id=id, kind="usecase", words=tuple(dict.fromkeys((*exact, *_words(hits, shared)))), score=round(score, 4)))
     return _best(found, form.limits.keep)
@@ -250,8 +250,8 @@ def understand(
     table = _table(form, usecases, current, cases)
     hits = table.lexicon.find(sentence)
 
-    fitting = _models(hits, table, form)[: limits.models]
     meant = _usecases(sentence, hits, table, form)
+    fitting = _models(hits, {match.id: match.score for match in meant}, current, table, form)[: limits.models]
     chosen = answers.get(WHICH)
     if chosen == NEITHER:
         fitting = []
