@@ -6,8 +6,8 @@ The side constraints are relaxed, except that exchange steps counted in sites pu
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -58,9 +58,11 @@ def relaxed_names(problem: Problem) -> tuple[str, ...]:
     return tuple(name for name, there in present.items() if there)
 
 
-def bound_of(problem: Problem, work: int, seed: int, stop: Callable[[], bool] = never) -> Bounded:
-    """As `certified_bound`, with reduced costs and cuts; `stop` ends it early with a bound that still holds."""
+def bound_of(problem: Problem, work: int, seed: int, stop: Callable[[], bool] = never, served: Sequence[int] | None = None) -> Bounded:
+    """As `certified_bound`, with reduced costs and cuts; `stop` ends it early with a bound that still holds; `served`: count these demands only."""
     graph = graph_of(problem)
+    if served is not None:
+        graph = replace(graph, demands=np.array(sorted(set(served)), np.int64))
     names = relaxed_names(problem)
     if not len(graph.demands):
         return Bounded(0, Certificate(scale=graph.scale, relaxed=names), graph, graph.cost.copy(), None, None)

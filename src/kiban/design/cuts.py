@@ -8,16 +8,15 @@ Source: directed cut relaxation; nested cuts as in T. Koch, A. Martin, "Solving 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, no_type_check
 
 import highspy
+import numba
 import numpy as np
-from scipy.sparse import csr_matrix
-from scipy.sparse.csgraph import maximum_flow
 
-from kiban.design.graph import Flags, Floats, Graph, Ints
+from kiban.design.graph import Flags, Floats, Graph, Ints, make_graph
 
 UNIT = 1_000_000  # capacity of an arc with value 1 in the maximum flows
 
@@ -63,86 +62,147 @@ class Relaxed:
     closed: bool
 
 
-def quiet() -> highspy.Highs:
-    """A HiGHS that prints nothing and runs on one thread, so that runs repeat."""
-    solver = highspy.Highs()  # type: ignore[no-untyped-call]
+class _Quiet(highspy.Highs):  # type: ignore[misc]
+    """A HiGHS that never prints: its output is off before enabling callbacks would write the banner."""
+
+    def enableCallbacks(self) -> None:  # noqa: N802  the name is HiGHS's
+        """Silence first."""
+        self.setOptionValue("output_flag", False)
+        super().enableCallbacks()
+
+
+def quiet(stop: Callable[[], bool]) -> highspy.Highs:
+    """A silent HiGHS on one thread, so that runs repeat; asked to end as soon as `stop` says so."""
+    solver = _Quiet()  # type: ignore[no-untyped-call]
     for name, value in (("output_flag", False), ("threads", 1), ("random_seed", 0), ("parallel", "off")):
         solver.setOptionValue(name, value)
+    for event in (solver.cbMipInterrupt, solver.cbSimplexInterrupt):
+        event.subscribe(lambda called: called.interrupt() if stop() else None)
     return solver
 
 
-def separate(graph: Graph, value: Floats, demands: Iterable[int], cuts: CutSet) -> int:
+@numba.njit(cache=True)
+@no_type_check
+def _flows(count, start_in, arcs_in, start_out, arcs_out, tail, head, capacity, demands, unit, all_start, all_arcs, all_tail):  # noqa: ANN001, ANN202
+    """Maximum flows from node 0 to each demand, up to `unit`; for each that falls short the node sets nearest to the demand and to the root."""
+    found = np.zeros((2 * len(demands), count), np.bool_)
+    whose = np.empty(2 * len(demands), np.int64)
+    many = 0
+    left = np.empty(len(capacity), np.int64)
+    via = np.empty(count, np.int64)
+    queue = np.empty(count, np.int64)
+    for d in range(len(demands)):
+        goal = demands[d]
+        left[:] = capacity
+        flow = 0
+        near = np.zeros(count, np.bool_)
+        while flow < unit:
+            near[:] = False  # nodes that still reach the demand
+            near[goal] = True
+            queue[0] = goal
+            size, at = 1, 0
+            while at < size and not near[0]:
+                v = queue[at]
+                at += 1
+                for p in range(start_in[v], start_in[v + 1]):
+                    a = arcs_in[p]
+                    if left[a] > 0 and not near[tail[a]]:
+                        near[tail[a]] = True
+                        via[tail[a]] = a
+                        queue[size] = tail[a]
+                        size += 1
+                for p in range(start_out[v], start_out[v + 1]):
+                    a = arcs_out[p]
+                    if left[a] < capacity[a] and not near[head[a]]:
+                        near[head[a]] = True
+                        via[head[a]] = a
+                        queue[size] = head[a]
+                        size += 1
+            if not near[0]:
+                break
+            least = unit - flow
+            v = 0
+            while v != goal:
+                a = via[v]
+                if tail[a] == v:
+                    least = min(least, left[a])
+                    v = head[a]
+                else:
+                    least = min(least, capacity[a] - left[a])
+                    v = tail[a]
+            v = 0
+            while v != goal:
+                a = via[v]
+                if tail[a] == v:
+                    left[a] -= least
+                    v = head[a]
+                else:
+                    left[a] += least
+                    v = tail[a]
+            flow += least
+        if flow >= unit - unit // 10000:
+            continue
+        found[many] = near
+        whose[many] = goal
+        many += 1
+        reached = np.zeros(count, np.bool_)  # nodes that the root still reaches
+        reached[0] = True
+        queue[0] = 0
+        size, at = 1, 0
+        while at < size:
+            v = queue[at]
+            at += 1
+            for p in range(start_out[v], start_out[v + 1]):
+                a = arcs_out[p]
+                if left[a] > 0 and not reached[head[a]]:
+                    reached[head[a]] = True
+                    queue[size] = head[a]
+                    size += 1
+            for p in range(start_in[v], start_in[v + 1]):
+                a = arcs_in[p]
+                if left[a] < capacity[a] and not reached[tail[a]]:
+                    reached[tail[a]] = True
+                    queue[size] = tail[a]
+                    size += 1
+        found[many, goal] = True  # of the others only those from which the demand can be reached: more would only lengthen the cut
+        queue[0] = goal
+        size, at = 1, 0
+        while at < size:
+            v = queue[at]
+            at += 1
+            for p in range(all_start[v], all_start[v + 1]):
+                u = all_tail[all_arcs[p]]
+                if not reached[u] and not found[many, u]:
+                    found[many, u] = True
+                    queue[size] = u
+                    size += 1
+        whose[many] = goal
+        many += 1
+    return found[:many], whose[:many]
+
+
+def separate(graph: Graph, value: Floats, cuts: CutSet) -> int:
     """Add cuts that the arc values violate, nearest to the demand and nearest to the root; returns their number."""
-    live = np.flatnonzero(value > 1e-7)
-    found = 0
-    capacity = np.minimum(np.round(value[live] * UNIT), UNIT).astype(np.int32)
-    live, capacity = live[capacity > 0], capacity[capacity > 0]
-    matrix = csr_matrix((capacity, (graph.tail[live], graph.head[live])), shape=(graph.count, graph.count), dtype=np.int32)
-    matrix.sum_duplicates()
-    out, into = _lists(graph, live)
-    for demand in demands:
-        inside = _closure(into, graph.tail, int(demand), graph.count)
-        if inside[0]:
-            result = maximum_flow(matrix, 0, int(demand))
-            if result.flow_value >= UNIT - 50:
-                continue
-            rest = (matrix - result.flow).tocoo()
-            left = rest.data > 0
-            near = _closure_pairs(rest.col[left], rest.row[left], int(demand), graph.count)
-            far = ~_closure_pairs(rest.row[left], rest.col[left], 0, graph.count)
-            found += cuts.add(int(demand), near)
-            found += cuts.add(int(demand), far & _closure_all(graph, far, int(demand)))
-        else:
-            found += cuts.add(int(demand), inside)
-            far = ~_closure(out, graph.head, 0, graph.count)
-            found += cuts.add(int(demand), far & _closure_all(graph, far, int(demand)))
-    return found
-
-
-def _lists(graph: Graph, live: Ints) -> tuple[dict[int, list[int]], dict[int, list[int]]]:
-    out: dict[int, list[int]] = {}
-    into: dict[int, list[int]] = {}
-    for arc in live.tolist():
-        out.setdefault(int(graph.tail[arc]), []).append(arc)
-        into.setdefault(int(graph.head[arc]), []).append(arc)
-    return out, into
-
-
-def _closure(lists: dict[int, list[int]], end: Ints, start: int, count: int) -> Flags:
-    seen = np.zeros(count, np.bool_)
-    seen[start] = True
-    stack = [start]
-    while stack:
-        for arc in lists.get(stack.pop(), ()):
-            node = int(end[arc])
-            if not seen[node]:
-                seen[node] = True
-                stack.append(node)
-    return seen
-
-
-def _closure_pairs(start: Ints, end: Ints, first: int, count: int) -> Flags:
-    """Nodes that `first` reaches over the pairs start → end."""
-    lists: dict[int, list[int]] = {}
-    for index, node in enumerate(start.tolist()):
-        lists.setdefault(node, []).append(index)
-    return _closure(lists, end, first, count)
-
-
-def _closure_all(graph: Graph, allowed: Flags, demand: int) -> Flags:
-    """Nodes of `allowed` from which the demand can be reached inside `allowed`: the others would only lengthen the cut."""
-    arcs = np.flatnonzero(allowed[graph.tail] & allowed[graph.head])
-    return _closure_pairs(graph.head[arcs], graph.tail[arcs], demand, graph.count)
+    live = np.flatnonzero(value * UNIT >= 0.5)
+    capacity = np.minimum(np.round(value[live] * UNIT), UNIT).astype(np.int64)
+    part = make_graph(graph.count, graph.tail[live], graph.head[live], capacity, graph.demands)
+    many = 0
+    for first in range(0, len(graph.demands), 64):
+        found, whose = _flows(
+            graph.count, part.start_in, part.arcs_in, part.start_out, part.arcs_out, part.tail, part.head, capacity,
+            graph.demands[first : first + 64], UNIT, graph.start_in, graph.arcs_in, graph.tail,
+        )  # fmt: skip
+        many += sum(cuts.add(int(demand), inside) for inside, demand in zip(found, whose, strict=True))
+    return many
 
 
 def relax(graph: Graph, cuts: CutSet, columns: Ints, rounds: int, stop: Callable[[], bool]) -> Relaxed:
     """Solve the directed cut relaxation from given cuts and columns, at most `rounds` times; costs are in yen inside."""
     cost = graph.cost / graph.scale
     unit = max(1.0, float(cost.mean()))
-    solver = quiet()
+    solver = quiet(stop)
     place = np.full(graph.size, -1, np.int64)
     rows = 0
-    demands = graph.demands.tolist()
     fresh_columns = columns
     value, dual = np.zeros(graph.size), np.zeros(len(cuts.arcs))
     closed = False
@@ -175,7 +235,7 @@ def relax(graph: Graph, cuts: CutSet, columns: Ints, rounds: int, stop: Callable
         fresh_columns = np.flatnonzero((over > 1e-6 * unit) & (place < 0))
         if stop():
             break
-        new = separate(graph, value, demands, cuts)
+        new = separate(graph, value, cuts)
         if not new and not len(fresh_columns):
             closed = True
             break

@@ -221,7 +221,7 @@ def improve(
     """
     programme = Programme(problem, arcs, graph.demands)
     unit = max(1.0, float(np.mean(programme.cost)))
-    solver = quiet()
+    solver = quiet(stop)
     for cost, low, high, whole in zip(programme.cost, programme.low, programme.high, programme.whole, strict=True):
         solver.addCol(cost / unit, low, high, 0, np.array([], np.int32), np.array([], np.float64))
         if whole:
@@ -238,7 +238,6 @@ def improve(
     solver.setOptionValue("mip_abs_gap", 0.4 / unit)
     if np.isfinite(seconds):
         solver.setOptionValue("time_limit", seconds)
-    solver.cbMipInterrupt.subscribe(lambda event: event.interrupt() if stop() else None)
     best, rows = incumbent, 0
     for _ in range(rounds):
         for row in range(rows, len(cuts.arcs)):
@@ -246,8 +245,6 @@ def improve(
             index = index[index >= 0].astype(np.int32)
             solver.addRow(1.0, highspy.kHighsInf, len(index), index, np.ones(len(index)))
         rows = len(cuts.arcs)
-        if not best.unserved and not best.broken:
-            solver.setOptionValue("objective_bound", (best.cost + 0.4) / unit)
         solver.run()
         values = np.array(solver.getSolution().col_value)
         if len(values) < len(arcs) or not solver.getSolution().value_valid:
@@ -257,6 +254,6 @@ def improve(
         found = judge.judge(np.flatnonzero(chosen > 0.5).tolist())
         if found.rank < best.rank:
             best = found
-        if stop() or not separate(graph, chosen, graph.demands.tolist(), cuts):
+        if stop() or not separate(graph, chosen, cuts):
             break
     return best

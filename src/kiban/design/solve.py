@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
@@ -52,9 +53,14 @@ class _Search:
         return self.judge.judge(tree[tree >= 0].tolist())
 
     @property
+    def whole(self) -> bool:
+        """Every demand that can be reached is served, and nothing is broken."""
+        return self.best.unserved == len(self.problem.demands) - len(self.bounded.graph.demands) and not self.best.broken
+
+    @property
     def proved(self) -> bool:
         """Nothing is left to gain."""
-        return not self.best.unserved and not self.best.broken and self.best.cost == self.bounded.bound
+        return self.whole and self.best.cost == self.bounded.bound
 
 
 def solve(
@@ -126,7 +132,7 @@ def _guides(search: _Search) -> Iterator[Floats]:
         yield _without(search, full + spread, technologies)
     random = np.random.default_rng(search.seed)
     for metre in (0.0, 1.0, 1e3, 1e6):
-        if search.best.unserved or search.best.broken:
+        if not search.whole:
             yield full + metre * ground.length
     for _ in range(4 + search.work // 25):
         yield (full + spread) * random.uniform(0.8, 1.25, len(full)) + reduced
@@ -167,7 +173,7 @@ def _candidates(search: _Search, most: int) -> Ints:
     if bounded.value is not None:
         keep |= bounded.value > 1e-6
     room = max(0, (search.best.cost - bounded.bound + 1) * bounded.graph.scale)
-    open_to = bounded.reduced <= room if not (search.best.unserved or search.best.broken) else np.ones(bounded.graph.size, np.bool_)
+    open_to = bounded.reduced <= room if search.whole else np.ones(bounded.graph.size, np.bool_)
     keep &= open_to
     order = np.argsort(bounded.reduced, kind="stable")
     more = order[(open_to & ~keep)[order]][: max(0, most - int(keep.sum()))]
@@ -243,23 +249,28 @@ def _below(search: _Search, parent: Ints, node: int) -> Ints:
 def _design(search: _Search) -> Design:
     """Write the record."""
     problem, best, bounded = search.problem, search.best, search.bounded
+    if best.unserved > len(problem.demands) - len(bounded.graph.demands):
+        # side constraints leave some demand out: the bound must not count it
+        bounded = bound_of(problem, search.work, search.seed, search.stop, [d.node for d, arc in zip(problem.demands, best.served, strict=True) if arc >= 0])
     unserved = sorted({(d.site, d.usecase) for d, arc in zip(problem.demands, best.served, strict=True) if arc < 0} | {(s, u) for s, u, _, _ in problem.no_way})
-    bound = min(bounded.bound, best.cost)
-    if best.unserved or best.broken or any(not technologies for *_, technologies in problem.no_way):
+    listed = {entry[:3] for entry in problem.no_way}
+    lost = any(arc < 0 and (d.site, d.usecase, d.without) not in listed for d, arc in zip(problem.demands, best.served, strict=True))
+    status: Literal["proved", "bounded", "incomplete", "infeasible"] = "bounded"
+    if lost or best.broken or any(not technologies for *_, technologies in problem.no_way):
         status = "infeasible"
     elif problem.no_way:
         status = "incomplete"
-    else:
-        status = "proved" if bound == best.cost else "bounded"
+    elif bounded.bound == best.cost:
+        status = "proved"
     return Design(
         problem=problem_hash(problem),
         arcs=best.arcs,
         served=best.served,
         steps=best.steps,
         cost=best.cost,
-        bound=bound,
-        gap=0.0 if best.cost == 0 else (best.cost - bound) / best.cost,
-        status=status,  # type: ignore[arg-type]
+        bound=bounded.bound,
+        gap=0.0 if best.cost == 0 else (best.cost - bounded.bound) / best.cost,
+        status=status,
         relaxed=bounded.certificate.relaxed,
         certificate=bounded.certificate,
         unserved=tuple(unserved),
