@@ -101,14 +101,3 @@ def npv_yearly(values: Sequence[float]) -> float:
     """
     discount, *amounts = values
     return sum(amount * math.pow(1 + discount, -year) for year, amount in enumerate(amounts))
-
-
-@formula("finance.spent_initial", "JPY", flat=True)
-def spent_initial(values: Sequence[float]) -> float:
-    """(unit yen, life, first, years) → what is paid for purchases in the first years, not discounted, no residual.
-
-    >>> spent_initial([1000, 4, 0, 5]), spent_initial([1000, 10, 5, 5])
-    (2000, 0)
-    """
-    unit, life, first, years = values
-    return unit * len(purchases(life, int(first), int(years)))

@@ -6,9 +6,10 @@ In: prices. Out: yen per unit and fiscal year, and sums of the first years, tax 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from kiban.base.errors import FinanceError
+from kiban.base.formula import formula
 from kiban.base.money import Yen, to_yen
 from kiban.finance.present import purchases
 from kiban.finance.totals import sum_of_products, taxed
@@ -41,6 +42,17 @@ def spending(price: Price, horizon: int) -> list[float]:
     for moment in purchases(price.life or math.inf, price.first, horizon):
         years[math.floor(moment)] += price.unit_yen[0]
     return years
+
+
+@formula("finance.spent_in_year", "JPY", flat=True)
+def spent_in_year(values: Sequence[float]) -> float:
+    """(unit yen, life, first, year) → what is paid for purchases that fall in one year of the horizon, not discounted.
+
+    >>> spent_in_year([900, 2, 0, 2]), spent_in_year([900, 2, 0, 3])
+    (900, 0)
+    """
+    unit, life, first, year = values
+    return unit * sum(math.floor(moment) == year for moment in purchases(life, int(first), int(year) + 1))
 
 
 def arc_cost(items: Iterable[tuple[Price, float]]) -> Yen:
