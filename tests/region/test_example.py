@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import re
 from pathlib import Path
 
 import pytest
@@ -55,13 +54,11 @@ def test_what_nobody_publishes_is_assumed(okunoto):
     assert all(site.covered == {} for site in okunoto.sites)
 
 
-def test_every_source_names_its_origin_and_no_path_of_a_machine(okunoto):
+def test_every_source_names_its_origin(okunoto):
     for key, source in okunoto.sources.items():
         assert source.url, key
         assert source.publisher or source.published, key
         assert source.url.startswith("https://"), key
-    for path in FOLDER.iterdir():
-        assert not re.search(r"/work/|shared/|/home/|/tmp/", path.read_text(encoding="utf-8-sig")), path.name
 
 
 def test_critical_sites_say_why(okunoto):
