@@ -24,7 +24,7 @@ $(READY): requirements/setup.sh requirements/uv.py requirements/bootstrap.txt re
 
 $(ASSETS): assets/package-lock.json assets/files.txt assets/copy_assets.py | $(READY)
 	@command -v npm >/dev/null || { echo "setup: npm was not found. Next: install Node.js 20 with npm, then run make again" >&2; exit 1; }
-	cd assets && NODE_EXTRA_CA_CERTS="$${NODE_EXTRA_CA_CERTS:-$(CERTIFICATES)}" npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	cd assets && NODE_EXTRA_CA_CERTS="$${NODE_EXTRA_CA_CERTS:-$(CERTIFICATES)}" npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
 	$(BIN)/python assets/copy_assets.py
 	@touch $@
 
