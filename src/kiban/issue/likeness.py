@@ -55,7 +55,7 @@ def cosine(one: Counter[str], other: Counter[str], weight: Mapping[str, float]) 
     return min(1.0, sum(x * right[feature] for feature, x in left.items() if feature in right) / length) if length else 0.0
 
 
-def town_likeness(case: Case, facts: Mapping[str, str]) -> float:
+def town_likeness(case: Case, facts: Mapping[str, str | float]) -> float:
     """How alike two towns are, 0 to 1: half for the population on a log scale (tenfold apart: 0), half for 財政力指数 (0.5 apart: 0).
 
     A value that is unknown on either side counts as not alike.
@@ -74,9 +74,9 @@ def town_likeness(case: Case, facts: Mapping[str, str]) -> float:
     return likeness
 
 
-def _number(text: str | None) -> float | None:
+def _number(text: str | float | None) -> float | None:
     try:
-        value = float(text) if text else None
+        value = None if text is None or text == "" else float(text)
     except ValueError:
         return None
     return value if value is not None and math.isfinite(value) and value >= 0 else None
@@ -87,7 +87,7 @@ def near_cases(
     cases: Mapping[str, Case],
     *,
     form: IssueForm,
-    facts: Mapping[str, str] | None = None,
+    facts: Mapping[str, str | float] | None = None,
     models: tuple[str, ...] = (),
     lexicon: Lexicon | None = None,
 ) -> tuple[NearCase, ...]:

@@ -159,7 +159,7 @@ def _says_place_and_need(table: _Table, meanings: frozenset[str], shared: frozen
 
 
 def _questions(
-    form: IssueForm, models: list[Match], choices: Mapping[str, StandardModel], answers: Mapping[str, str], facts: Mapping[str, str]
+    form: IssueForm, models: list[Match], choices: Mapping[str, StandardModel], answers: Mapping[str, str], facts: Mapping[str, str | float]
 ) -> list[Question]:
     """What would change the answer and is not known yet; between models first."""
     asked: list[Question] = []
@@ -214,7 +214,7 @@ def understand(
     cases: Mapping[str, Case],
     form: IssueForm,
     answers: Mapping[str, str] | None = None,
-    facts: Mapping[str, str] | None = None,
+    facts: Mapping[str, str | float] | None = None,
     offers: Mapping[str, Offer] | None = None,
 ) -> Issue:
     """What a sentence about a local issue may mean.
