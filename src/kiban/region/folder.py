@@ -1,6 +1,6 @@
 """A region folder, read: region.yaml and CSV files that a clerk edits in Excel become one Region record.
 
-In: a folder (docs: reference of the region folder). Out: a Region with every site and place joined to the streets; where no streets are
+In: a folder with the columns below. Out: a Region with every site and place joined to the streets; where no streets are
 given, to candidate links between the points. All problems of all files come in one message. What is absent is listed in `missing`.
 """
 
