@@ -42,7 +42,7 @@ def technology(wiring: Wiring, **capability: float) -> Technology:
 def price(technology: str, cost: str, per: Any, npv: float) -> Price:
     """A price per unit."""
     return Price(
-        id=f"{technology}#{cost}", technology=technology, cost=cost, phase="yearly", per=per, unit_yen=(npv / 15,), npv=npv, low=npv, high=npv,
+        id=f"{technology}#{cost}", technology=technology, cost=cost, phase="yearly", per=per, unit_yen=(npv / 15,) * 15, npv=npv, low=npv, high=npv,
         confidence=Confidence.B,
     )  # fmt: skip
 

@@ -31,7 +31,7 @@ class Bounded:
     graph: Graph
     reduced: Ints
     value: Floats | None
-    cuts: CutSet | None
+    tight: list[tuple[int, Ints]]  # cuts that the LP needed: demand node, nodes inside
 
 
 def certified_bound(problem: Problem, work: int, seed: int) -> tuple[int, Certificate]:
@@ -65,7 +65,7 @@ def bound_of(problem: Problem, work: int, seed: int, stop: Callable[[], bool] = 
         graph = replace(graph, demands=np.array(sorted(set(served)), np.int64))
     names = relaxed_names(problem)
     if not len(graph.demands):
-        return Bounded(0, Certificate(scale=graph.scale, relaxed=names), graph, graph.cost.copy(), None, None)
+        return Bounded(0, Certificate(scale=graph.scale, relaxed=names), graph, graph.cost.copy(), None, [])
     anchor = np.array([arc.kind == "drop" for arc in problem.arcs], np.bool_)
     best: Ascent | None = None
     for turn in range(2 + work // 100):
@@ -76,7 +76,7 @@ def bound_of(problem: Problem, work: int, seed: int, stop: Callable[[], bool] = 
             break
     assert best is not None
     if graph.size > LARGEST_PROGRAMME or stop():
-        return _finish(graph, names, [], best, None, None)
+        return _finish(graph, names, [], best, None, [])
     cuts = first_cuts(graph, best)
     columns = np.flatnonzero(best.reduced <= max(1, int(np.median(graph.cost)))) if graph.size > 3000 else np.arange(graph.size)
     relaxed = relax(graph, cuts, columns, 20 + work // 2, stop)
@@ -84,10 +84,11 @@ def bound_of(problem: Problem, work: int, seed: int, stop: Callable[[], bool] = 
     rest = graph.cost - cuts.load(dual)
     tail = ascend(graph, seed, reduced=rest)
     strong = int(dual.sum()) + tail.bound
+    tight = [(cuts.terminals[i], cuts.nodes[i]) for i in np.flatnonzero(relaxed.dual > 0).tolist()]
     if strong < best.bound:
-        return _finish(graph, names, [], best, relaxed.value, cuts)
+        return _finish(graph, names, [], best, relaxed.value, tight)
     rows = [(cuts.terminals[i], cuts.nodes[i], int(dual[i])) for i in range(len(dual)) if dual[i]]
-    return _finish(graph, names, rows, tail, relaxed.value, cuts)
+    return _finish(graph, names, rows, tail, relaxed.value, tight)
 
 
 def first_cuts(graph: Graph, ascent: Ascent) -> CutSet:
@@ -116,7 +117,9 @@ def _whole(graph: Graph, cuts: CutSet, dual: Floats) -> Ints:
     return whole
 
 
-def _finish(graph: Graph, names: tuple[str, ...], rows: list[tuple[int, Ints, int]], ascent: Ascent, value: Floats | None, cuts: CutSet | None) -> Bounded:
+def _finish(
+    graph: Graph, names: tuple[str, ...], rows: list[tuple[int, Ints, int]], ascent: Ascent, value: Floats | None, tight: list[tuple[int, Ints]]
+) -> Bounded:
     """Write the certificate and add it up once more, from its own rows."""
     written = [Cut(terminal=terminal, base=-1, added=tuple(nodes.tolist()), dual=dual) for terminal, nodes, dual in rows]
     written += _compact(ascent, len(written))
@@ -125,7 +128,7 @@ def _finish(graph: Graph, names: tuple[str, ...], rows: list[tuple[int, Ints, in
     reduced = graph.cost - spent
     if (reduced < 0).any():
         raise DesignError("certificate", f"{int((reduced < 0).sum())} overloaded arcs", "duals within the cost of each arc", "report it: the bound is wrong")
-    return Bounded(total // graph.scale, Certificate(scale=graph.scale, cuts=tuple(written), relaxed=names), graph, reduced, value, cuts)
+    return Bounded(total // graph.scale, Certificate(scale=graph.scale, cuts=tuple(written), relaxed=names), graph, reduced, value, tight)
 
 
 def _compact(ascent: Ascent, offset: int) -> list[Cut]:

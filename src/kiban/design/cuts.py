@@ -62,13 +62,13 @@ class Relaxed:
     closed: bool
 
 
-class _Quiet(highspy.Highs):  # type: ignore[misc]
+class _Quiet(highspy.Highs):
     """A HiGHS that never prints: its output is off before enabling callbacks would write the banner."""
 
     def enableCallbacks(self) -> None:  # noqa: N802  the name is HiGHS's
         """Silence first."""
         self.setOptionValue("output_flag", False)
-        super().enableCallbacks()
+        super().enableCallbacks()  # type: ignore[no-untyped-call]
 
 
 def quiet(stop: Callable[[], bool]) -> highspy.Highs:

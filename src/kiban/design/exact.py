@@ -7,7 +7,8 @@ the programme solved again until the answer is connected. The answer is judged b
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import highspy
 import numpy as np
@@ -204,8 +205,9 @@ def improve(
     graph: Graph,
     judge: Judge,
     arcs: Ints,
-    known: CutSet | None,
+    known: Sequence[tuple[int, Ints]],
     incumbent: Judged,
+    looks: int,
     nodes: int,
     rounds: int,
     stop: Callable[[], bool],
@@ -215,6 +217,8 @@ def improve(
 
     Parameters
     ----------
+    known    cuts to start with: demand node, nodes inside
+    looks    limit on how often HiGHS asks whether to go on, over all solves
     nodes    limit on branch-and-bound nodes of each solve
     rounds   limit on solves
     seconds  limit on time, inf for none (a deterministic run)
@@ -231,8 +235,19 @@ def improve(
     place = np.full(graph.size, -1, np.int64)
     place[arcs] = np.arange(len(arcs))
     cuts = CutSet(graph)
-    for terminal, inside in zip(known.terminals, known.nodes, strict=True) if known else ():
-        cuts.add(terminal, np.isin(np.arange(graph.count), inside))
+    for terminal, members in known:
+        inside = np.zeros(graph.count, np.bool_)
+        inside[members] = True
+        cuts.add(terminal, inside)
+    seen = 0
+
+    def enough(event: Any) -> None:  # HiGHS asks at the same points of every run, so this limit repeats where seconds would not
+        nonlocal seen
+        seen += 1
+        if seen > looks:
+            event.interrupt()
+
+    solver.cbMipInterrupt.subscribe(enough)
     solver.setOptionValue("mip_max_nodes", nodes)
     solver.setOptionValue("mip_rel_gap", 0.0)
     solver.setOptionValue("mip_abs_gap", 0.4 / unit)
@@ -245,6 +260,7 @@ def improve(
             index = index[index >= 0].astype(np.int32)
             solver.addRow(1.0, highspy.kHighsInf, len(index), index, np.ones(len(index)))
         rows = len(cuts.arcs)
+        _start_from(solver, best, arcs, programme)
         solver.run()
         values = np.array(solver.getSolution().col_value)
         if len(values) < len(arcs) or not solver.getSolution().value_valid:
@@ -257,3 +273,12 @@ def improve(
         if stop() or not separate(graph, chosen, cuts):
             break
     return best
+
+
+def _start_from(solver: highspy.Highs, best: Judged, arcs: Ints, programme: Programme) -> None:
+    """Hand the arcs of the incumbent over, if all of them are columns; HiGHS fills in the rest."""
+    held = set(best.arcs)
+    if best.broken or not held <= set(programme.column):
+        return
+    index = np.arange(len(arcs), dtype=np.int32)
+    solver.setSolution(len(arcs), index, np.array([float(arc in held) for arc in arcs.tolist()]))

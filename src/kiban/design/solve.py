@@ -190,7 +190,8 @@ def _exact(search: _Search, begin: float, time_limit: float | None) -> None:
             return
         before = search.best
         found = improve(
-            search.problem, search.bounded.graph, search.judge, arcs, search.bounded.cuts, search.best,
+            search.problem, search.bounded.graph, search.judge, arcs, search.bounded.tight, search.best,
+            looks=100 + 10 * search.work,
             nodes=(500 if most == WHOLE else 50) + 5 * search.work, rounds=20, stop=search.stop, seconds=seconds,
         )  # fmt: skip
         search.offer(found)
