@@ -25,7 +25,7 @@ from kiban.check import check_design, check_problem
 from kiban.design import solve
 from kiban.design.program import build
 from kiban.finance import price_technology
-from kiban.records.design import Arc, Certificate, Demand, Design, Exclusion, Limit, Node, Price, Problem, Step, problem_hash
+from kiban.records.design import Arc, Certificate, Cut, Demand, Design, Exclusion, Limit, Node, Price, Problem, Step, problem_hash
 from kiban.records.region import Evidence, Junction, Place, Plant, Region, Site, Street
 from kiban.records.source import Confidence, Quantity, Source, Text
 from kiban.records.technology import Capability, Cost, Technology, Wiring
@@ -631,6 +631,55 @@ def test_almost_every_design_is_optimal_and_none_is_far_off():
     optimal = sum(ratio == 1 for ratio, _ in ratios) / len(ratios)
     assert optimal >= 0.95, f"{optimal:.1%} optimal; worst {ratios[:5]}"
     assert ratios[0][0] <= 1.05, ratios[:5]
+
+
+def greedy_certificate(problem: Problem, draw: random.Random) -> Certificate:
+    """Random nested cuts, each with as much dual as its arcs still bear, and now and then a little more."""
+    nodes, scale = problem.nodes, 1000
+    left = [arc.cost * scale for arc in problem.arcs]
+    for step in problem.steps:
+        if step.level == "exchange" and step.load == "sites":
+            for index, arc in enumerate(problem.arcs):
+                if nodes[arc.head].kind == "terminal" and nodes[arc.head].technology == step.technology:
+                    left[index] += math.floor(step.cost * scale / step.capacity)
+    cuts: list[Cut] = []
+    terminals = [demand.node for k, demand in enumerate(problem.demands) if key(problem, k) not in lost(problem)]
+    for terminal in draw.sample(terminals, len(terminals)):
+        inside, base, added = {terminal}, -1, [terminal]
+        while True:
+            entered = [index for index, arc in enumerate(problem.arcs) if arc.head in inside and arc.tail not in inside]
+            dual = min(left[index] for index in entered)
+            cuts.append(Cut(terminal=terminal, base=base, added=tuple(added), dual=dual + (draw.random() < 0.002)))
+            base = len(cuts) - 1
+            for index in entered:
+                left[index] -= dual
+            added = [draw.choice([problem.arcs[index].tail for index in entered if left[index] == 0])]
+            if added == [0]:
+                break
+            inside |= set(added)
+    return Certificate(scale=scale, cuts=tuple(cuts))
+
+
+def test_a_certificate_that_check_accepts_never_proves_more_than_the_optimum():
+    draw, accepted, refused = random.Random(7), 0, 0
+    for seed in range(60):
+        problem = graph(seed)
+        tree = optimum(problem)
+        for _ in range(5 if tree else 0):
+            certificate = greedy_certificate(problem, draw)
+            bound = sum(cut.dual for cut in certificate.cuts) // certificate.scale
+            served = tuple(tree[1].get(demand.node, -1) for demand in problem.demands)
+            design = Design(
+                problem="", arcs=(), served=served, steps=(), cost=10**12, bound=bound, gap=0.0, status="bounded", relaxed=(), certificate=certificate
+            )
+            holds = {finding.constraint: finding.holds for finding in check_design(problem, design).findings}
+            assert holds["bound"]
+            assert holds["cuts"]
+            assert holds["duals"]
+            accepted, refused = accepted + holds["packing"], refused + (not holds["packing"])
+            assert not holds["packing"] or bound <= tree[0], seed
+    assert accepted >= 200
+    assert refused >= 1
 
 
 def test_the_integer_program_agrees_with_the_enumeration():

@@ -93,7 +93,7 @@ def backups_true(records: Records) -> Iterator[str]:
     for (site, usecase), rows in sorted(records.pairs.items()):
         given = {row.without for row in rows} | {without for s, u, without in listed if (s, u) == (site, usecase)}
         backup = records.usecases[usecase].needs.backup
-        if records.sites[site].critical and backup is not None and backup.value == 1:
+        if records.backup and records.sites[site].critical and backup is not None and backup.value == 1:
             possible = set().union(*(classes[row.node] for row in rows)) if rows else set()
             if not possible <= given or not given - {None}:
                 yield f"{site}・{usecase}: 代替経路の需要 {sorted(map(str, given))}、可能な要因 {sorted(possible)} / backup demands leave a class out"
@@ -154,12 +154,15 @@ ADMISSION: dict[str, tuple[Text, Callable[[Records], Iterator[str]]]] = {
 }
 
 
-def check_problem(problem: Problem, region: Region, usecases: Mapping[str, UseCase], technologies: Mapping[str, Technology]) -> CheckReport:
+def check_problem(
+    problem: Problem, region: Region, usecases: Mapping[str, UseCase], technologies: Mapping[str, Technology], *, backup: bool = True
+) -> CheckReport:
     """Judge a problem by the records that it was made from: one finding per sentence of ADMISSION.
 
-    `technologies`: those that the design was allowed to use, by id. Prices are judged with the design (`check_design`).
+    `technologies`: those that the design was allowed to use, by id; `backup`: False when the problem was built without backup.
+    Prices are judged with the design (`check_design`).
     """
-    records = Records(problem, region, usecases, technologies)
+    records = Records(problem, region, usecases, technologies, backup)
     findings = []
     for name, (text, breaches) in ADMISSION.items():
         found = breaches(records)

@@ -42,7 +42,13 @@ def need_value(need: Quantity | Scaled | None, site: Site) -> float | None:
 
 
 def kilometres(a: Site | Place, b: Site | Place) -> float:
-    """Great-circle distance."""
+    """Great-circle distance.
+
+    >>> from kiban.records.region import Evidence
+    >>> a, b = (Place(id=i, name=i, kind="tower", lat=37 + k / 100, lon=137, evidence=Evidence(source="s")) for k, i in enumerate("ab"))
+    >>> round(kilometres(a, b), 2)
+    1.11
+    """
     north, east = math.radians(b.lat - a.lat), math.radians(b.lon - a.lon)
     half = math.sin(north / 2) ** 2 + math.cos(math.radians(a.lat)) * math.cos(math.radians(b.lat)) * math.sin(east / 2) ** 2
     return 2 * EARTH_KM * math.asin(math.sqrt(half))
@@ -56,6 +62,7 @@ class Records:
     region: Region
     usecases: Mapping[str, UseCase]
     technologies: Mapping[str, Technology]
+    backup: bool = True  # False: the user wants no backup, so no demand is duplicated
 
     @cached_property
     def sites(self) -> dict[str, Site]:

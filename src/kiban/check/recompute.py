@@ -52,7 +52,11 @@ def amount(problem: Problem, items: tuple[tuple[int, float], ...]) -> Fraction |
 
 
 def rounds_to(exact: Fraction, yen: int) -> bool:
-    """True when yen is the exact amount rounded half up, up to the last bits of a float."""
+    """True when yen is the exact amount rounded half up, up to the last bits of a float.
+
+    >>> rounds_to(Fraction(7, 2), 4), rounds_to(Fraction(7, 2), 5)
+    (True, False)
+    """
     return abs(exact - yen) <= Fraction(1, 2) + max(Fraction(1), exact) / 10**12
 
 
@@ -86,7 +90,11 @@ def step_list(view: View) -> Iterator[str]:
 
 
 def paid_units(step: Step, carried: float) -> int:
-    """Units beyond the free ones that a group with this load pays; a load a hair above a whole number of units counts as that number."""
+    """Units beyond the free ones that a group with this load pays; a load a hair above a whole number of units counts as that number.
+
+    >>> [paid_units(Step(technology="radio", level="facility", load="sites", capacity=2, free=1), load) for load in (0, 2, 3, 5)]
+    [0, 0, 1, 2]
+    """
     units = 1
     if step.capacity is not None:
         units = max(1, math.ceil(carried / step.capacity - RELATIVE))

@@ -66,6 +66,24 @@ def price_technology(
     Pick: the only figure · the median · the latest year · a series by 年度, where the last known value is carried on.
     Range: least and greatest of the evidence and its own low and high; where the tax state is unknown the amount is used as it is, and the
     least assumes that tax is inside.
+
+    >>> from datetime import date
+    >>> from kiban.records.source import Source
+    >>> from kiban.records.technology import Wiring
+    >>> fee = Quantity(unit="JPY/site/year", value=1000, tax=Tax.excluded, source="page", confidence=Confidence.B)
+    >>> word = Text(ja="衛星", en="satellite")
+    >>> satellite = Technology(
+    ...     name=word, summary=word, layer="access", medium="ntn", wiring=Wiring(pattern="direct"), checked_on=date(2026, 11, 23),
+    ...     sources={"page": Source(title="A price list", seen_on=date(2026, 11, 23))},
+    ...     costs=(Cost(id="fee", name=word, phase="yearly", per="site", scope=("service",), evidence=(fee,)),),
+    ... )
+    >>> priced = price_technology(
+    ...     satellite, technology_id="satellite", start=2027, horizon=3, discount=0.25, discount_figure="rules/discount", tax_rate=0.1, tax_figure="rules/tax"
+    ... )
+    >>> priced.prices[0].id, priced.prices[0].npv, priced.missing
+    ('satellite#fee', 2440.0, ())
+    >>> priced.figures["prices/satellite#fee/npv"].formula
+    'finance.npv_yearly'
     """
     if horizon < 1 or not 0 <= discount <= 0.3 or not 0 <= tax_rate < 1:
         raise FinanceError(
