@@ -26,7 +26,9 @@ def command_names() -> list[str]:
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands; also what the reference page of the commands is made from."""
-    parser = argparse.ArgumentParser(prog="kiban", description="kiban 基盤: 地域課題の一文から、設計・費用・証明つきの計画へ / from one sentence to a designed and costed plan")
+    parser = argparse.ArgumentParser(
+        prog="kiban", description="kiban 基盤: 地域課題の一文から、設計・費用・証明つきの計画へ / from one sentence to a designed and costed plan"
+    )
     parser.add_argument("--version", action="version", version=f"kiban {__version__}")
     parsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in command_names():

@@ -92,6 +92,7 @@ class Street(Record, frozen=True, kw_only=True, array_like=True):
     """A link along which a line can be laid; length on the ellipsoid, times the region's detour factor where streets are absent.
 
     plant  id of the existing plant on it, if any
+    shape  the points between its ends, latitude and longitude, in order from a to b; they are drawn, the length is counted
     """
 
     id: str
@@ -100,6 +101,7 @@ class Street(Record, frozen=True, kw_only=True, array_like=True):
     length_m: float
     kind: Literal["street", "candidate", "sea"] = "street"
     plant: str | None = None
+    shape: tuple[tuple[float, float], ...] = ()
 
     def __post_init__(self) -> None:
         check_range(f"street {self.id}, length_m", self.length_m, 0, 1e7)

@@ -200,7 +200,7 @@ def read(folder: Path, *, detour: Detour | None = None) -> Region:
             places=tuple(places),
             junctions=tuple(Junction(id=id, lat=point[0], lon=point[1]) for id, point in graph.junctions.items()),
             streets=tuple(
-                Street(id=link.id, a=link.a, b=link.b, length_m=link.length_m, kind=_street_kind(link.kind), plant=link.plant)
+                Street(id=link.id, a=link.a, b=link.b, length_m=link.length_m, kind=_street_kind(link.kind), plant=link.plant, shape=link.shape[1:-1])
                 for link in graph.links
                 if link.a != link.b
             ),

@@ -1,0 +1,58 @@
+"""`kiban design REGION`: the design alone, for use cases named by id."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections import Counter
+from typing import Any
+
+from kiban.base.errors import KibanError
+from kiban.base.settings import Settings
+from kiban.cli.plan import common, exit_code, interruptible, open_inputs
+
+
+def add(parsers: Any) -> None:
+    """Arguments of `kiban design`."""
+    parser = parsers.add_parser("design", help="設計だけを行う / the design alone")
+    common(parser)
+    parser.add_argument("--usecase", action="append", required=True, metavar="ID", help="a use case to serve; may be given several times")
+
+
+def run(args: argparse.Namespace, settings: Settings) -> int:
+    """Design for every site whose kind has one of the use cases."""
+    began = time.monotonic()
+    from kiban.finance.ledger import Ledger
+    from kiban.loop.design import design_step
+    from kiban.loop.given import Given
+
+    region, catalogue, now = open_inputs(args, settings)
+    usecases = {id: catalogue.get("usecases", id) for id in args.usecase}
+    wanted = tuple((site.id, id) for site in region.sites for id, usecase in usecases.items() if site.kind in usecase.sites)
+    if not wanted:
+        raise KibanError(str(args.region), "no site of the kinds that these use cases are about", "at least one", "add rows to sites.csv")
+    given = Given(sentence="", region=region, catalogue=catalogue, now=now, foreign=args.foreign, seed=args.seed, work=args.work, time_limit=args.time)
+    ledger = Ledger()
+    with interruptible(args.json) as (progress, cancel):
+        made = design_step(given, wanted, ledger, progress, cancel)
+    design = made.design
+    total = None if design.status in ("incomplete", "infeasible") else design.cost
+    result = {
+        "status": design.status,
+        "cost_npv_yen": total,
+        "priced_part_npv_yen": design.cost,
+        "lower_bound_yen": design.bound,
+        "gap": design.gap,
+        "relaxed": list(design.relaxed),
+        "check": made.report.holds,
+        "sites_by_technology": dict(sorted(Counter(id for site in design.sites for id in site.technologies).items())),
+        "unserved": [list(pair) for pair in design.unserved],
+        "seconds": round(time.monotonic() - began, 2),
+    }
+    if args.json:
+        print(json.dumps(result, ensure_ascii=False, indent=1))
+    else:
+        for key, value in result.items():
+            print(f"{key}: {value}")
+    return exit_code(design, args.allow_unserved)

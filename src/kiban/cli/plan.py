@@ -1,0 +1,239 @@
+"""`kiban plan REGION --issue TEXT -o DIR`: one sentence to a plan folder."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kiban.base.errors import KibanError
+from kiban.base.progress import Cancel, Progress, silent
+from kiban.base.settings import Settings
+from kiban.records.design import Design
+
+if TYPE_CHECKING:  # loaded when the command runs: other commands do not wait for the solver
+    from kiban.catalogue import Catalogue
+    from kiban.loop.plan import Made
+    from kiban.records.region import Region
+
+TOKYO = "+09:00"
+
+
+def add(parsers: Any) -> None:
+    """Arguments of `kiban plan`."""
+    parser = parsers.add_parser("plan", help="一文から計画をつくる / make a plan from one sentence")
+    common(parser)
+    parser.add_argument("--issue", required=True, metavar="TEXT", help="the issue in one Japanese sentence")
+    parser.add_argument("-o", "--output", required=True, type=Path, metavar="DIR", help="folder for plan.json and the papers")
+    parser.add_argument("--answer", action="append", default=[], metavar="QUESTION=CHOICE", help="answer a question; may be given several times")
+    parser.add_argument("--save", action="store_true", help="also store the plan as a new version")
+    parser.add_argument("--author", default="kiban", help="who saves it (with --save)")
+    parser.add_argument("--reason", default="kiban plan", help="why it is saved (with --save)")
+
+
+def common(parser: argparse.ArgumentParser) -> None:
+    """Arguments that plan and design share."""
+    parser.add_argument("region", type=Path, metavar="REGION", help="a region folder")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.add_argument("--today", metavar="YYYY-MM-DD", help="plan as on this day (rules in force, first fiscal year)")
+    parser.add_argument("--foreign", action="store_true", help="also use figures from abroad (confidence C)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the solver")
+    parser.add_argument("--work", type=int, default=100, metavar="N", help="units of the solver's work; the same N gives the same design")
+    parser.add_argument("--time", type=float, metavar="S", help="stop solving after S seconds with the best so far")
+    parser.add_argument("--allow-unserved", action="store_true", help="exit 0 although a site has no admissible technology")
+
+
+def moment(today: str | None) -> datetime:
+    """Now, or noon of a given day in Japan."""
+    if today is None:
+        return datetime.now(UTC)
+    try:
+        return datetime.fromisoformat(f"{today}T12:00:00{TOKYO}")
+    except ValueError as error:
+        raise KibanError("--today", repr(today), "a day such as 2026-11-23", "correct it") from error
+
+
+def open_inputs(args: argparse.Namespace, settings: Settings) -> tuple[Region, Catalogue, datetime]:
+    """The region, the catalogue and the moment of a run."""
+    from kiban.catalogue import load
+    from kiban.region import Detour, read
+
+    catalogue = load(settings.data, settings.state / "cache")
+    now = moment(args.today)
+    rule = catalogue.rule_at("detour-factor", now.date()).quantity
+    source = catalogue.rules["detour-factor"].sources[str(rule.source)]
+    region = read(args.region, detour=Detour(value=rule.value or 1.0, source=source))
+    return region, catalogue, now
+
+
+@contextmanager
+def interruptible(json_output: bool) -> Iterator[tuple[Progress, Cancel]]:
+    """Progress on the error stream, and a Cancel that Ctrl-C sets; a second Ctrl-C ends at once."""
+    stop = threading.Event()
+
+    def ask_to_stop(*_: object) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    def tell(share: float, sentence: str) -> None:
+        print(f"\r{share:4.0%}  {sentence:<60}", end="\n" if share >= 1 else "", file=sys.stderr, flush=True)
+
+    before = signal.signal(signal.SIGINT, ask_to_stop)
+    try:
+        yield (silent if json_output or not sys.stderr.isatty() else tell), stop.is_set
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def exit_code(design: Design, allow_unserved: bool) -> int:
+    """3 when a site has no admissible technology, unless that is allowed."""
+    return 3 if design.status == "infeasible" and not allow_unserved else 0
+
+
+def run(args: argparse.Namespace, settings: Settings) -> int:
+    """Make the plan, write it, say what came of it."""
+    began = time.monotonic()
+    from kiban.loop.files import write_folder
+    from kiban.loop.given import Given
+    from kiban.loop.plan import make_plan
+
+    region, catalogue, now = open_inputs(args, settings)
+    given = Given(
+        sentence=args.issue,
+        region=region,
+        catalogue=catalogue,
+        now=now,
+        answers=dict(_answer(text) for text in args.answer),
+        foreign=args.foreign,
+        seed=args.seed,
+        work=args.work,
+        time_limit=args.time,
+    )
+    with interruptible(args.json) as (progress, cancel):
+        made = make_plan(given, progress, cancel)
+    if made.plan is None:
+        _print_questions(made, args.json, time.monotonic() - began)
+        return 4
+    files = write_folder(made, region, catalogue, settings.lang, args.output)
+    if args.save:
+        _save(args, settings, made, now)
+    result = summary(made, [str(path) for path in files], time.monotonic() - began)
+    if args.json:
+        print(json.dumps(result, ensure_ascii=False, indent=1))
+    else:
+        _print_summary(result, args.output)
+    assert made.designed is not None
+    return exit_code(made.designed.design, args.allow_unserved)
+
+
+def _answer(text: str) -> tuple[str, str]:
+    question, sign, choice = text.partition("=")
+    if not sign:
+        raise KibanError("--answer", repr(text), "QUESTION=CHOICE", "write the id of the question, =, and the id of the choice")
+    return question, choice
+
+
+def summary(made: Made, files: list[str], seconds: float) -> dict[str, Any]:
+    """What `--json` prints of a plan."""
+    assert made.plan is not None
+    assert made.designed is not None
+    plan, body = made.plan, made.designed.step.body
+    steps = {step.id: step.body for step in plan.steps}
+
+    def value(key: str | None) -> float | None:
+        return None if key is None else plan.figures[key].value
+
+    def whole(key: str | None) -> int | None:
+        number = value(key)
+        return None if number is None else int(number)
+
+    return {
+        "status": plan.status,
+        "options": [{"kind": row["kind"], "state": row["state"], "records": row["records"]} for row in steps["options"]["rows"]],
+        "verdict": {"status": steps["verdict"]["status"], "open_points": len(steps["verdict"]["points"])},
+        "model": steps["options"]["model"],
+        "cost_5y_yen": whole(body["cost_5y"]),
+        "cost_npv_yen": whole(body["cost_npv"]),
+        "priced_part_npv_yen": whole(body["priced_part"]),
+        "lower_bound_yen": whole(body["lower_bound"]),
+        "gap": value(body["gap"]),
+        "design": body["status"],
+        "relaxed": body["relaxed"],
+        "check": body["check"]["holds"],
+        "unpriced": [
+            {"technology": row["technology"], "missing": row["missing"], "break_even_yen": value(row["break_even"]), "per": row["per"]}
+            for row in body["unpriced"]
+        ],
+        "assumed": [row["id"] for row in body["assumed"]],
+        "unserved": body["unserved"],
+        "files": files,
+        "seconds": round(seconds, 2),
+    }
+
+
+def _print_summary(result: dict[str, Any], output: Path) -> None:
+    cost, bound = result["cost_npv_yen"], result["lower_bound_yen"]
+    print(f"標準モデル / model: {result['model']} (提案)")
+    print(
+        "15年の正味現在価値 / NPV: "
+        + ("合計なし(見積待ち) / no total" if cost is None else f"{cost:,} 円")
+        + f"  下限 / bound: {bound:,} 円  差 / gap: {result['gap']:.2%}"
+    )
+    print(f"設計 / design: {result['design']}  独立検査 / check: {'合格 / holds' if result['check'] else '不合格 / FAILS'}")
+    print(f"判定 / verdict: {result['verdict']['status']}  確認事項 / open points: {result['verdict']['open_points']}")
+    print(f"未価格 / unpriced: {len(result['unpriced'])}  仮定 / assumed: {len(result['assumed'])}  未提供 / unserved: {len(result['unserved'])}")
+    print(f"{output}: {', '.join(Path(name).name for name in result['files'])}  ({result['seconds']} s)")
+
+
+def _print_questions(made: Made, as_json: bool, seconds: float) -> None:
+    issue = made.issue
+    result = {
+        "status": "questions",
+        "issue": issue.status,
+        "why": None if issue.why is None else {"ja": issue.why.ja, "en": issue.why.en},
+        "usecases": [match.id for match in issue.usecases],
+        "models": [match.id for match in issue.models],
+        "cases": [{"id": case.id, "stopped": case.stopped} for case in issue.cases],
+        "ask": [{"ja": line.ja, "en": line.en} for line in issue.ask],
+        "questions": [{"id": question.id, "ja": question.text.ja, "en": question.text.en} for question in issue.questions],
+        "files": [],
+        "seconds": round(seconds, 2),
+    }
+    if as_json:
+        print(json.dumps(result, ensure_ascii=False, indent=1))
+        return
+    if issue.status == "matched":
+        print(
+            "この地域の表には、この課題に当たる地点の行がありません。sites.csv に行を足してください / the region has no rows of the kinds of place that this issue is about"
+        )
+    elif issue.why is not None:
+        print(f"{issue.why.ja}\n{issue.why.en}")
+    for case in issue.cases:
+        print(f"事例 / case: {case.id}{' (中止・終了 / stopped)' if case.stopped else ''}")
+    for line in issue.ask:
+        print(f"照会先 / ask: {line.ja} / {line.en}")
+    for question in issue.questions:
+        print(f"質問 / question {question.id}: {question.text.ja} / {question.text.en}")
+
+
+def _save(args: argparse.Namespace, settings: Settings, made: Made, now: datetime) -> None:
+    """Store the plan as the newest version of its sentence and region."""
+    from kiban.store import open_store  # the database packages are loaded only by those who save
+
+    assert made.plan is not None
+    store = open_store(settings.db, settings.state / "kiban.db")
+    try:
+        id = f"{made.plan.region}-{made.plan.id}"
+        versions = store.history("plan", id)
+        store.save("plan", id, made.plan, author=args.author, reason=args.reason, expected_version=versions[-1].version if versions else 0, now=now)
+    finally:
+        store.close()

@@ -1,0 +1,49 @@
+"""`kiban serve`: the plan folders as pages on this machine."""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+from pathlib import Path
+from typing import Any
+
+from kiban.base.errors import KibanError
+from kiban.base.settings import Settings
+
+
+def add(parsers: Any) -> None:
+    """Arguments of `kiban serve`."""
+    parser = parsers.add_parser("serve", help="計画をブラウザで見る / show the plans in a browser")
+    parser.add_argument("--plans", type=Path, metavar="DIR", help="folder of plan folders (default: plans in the user's data folder)")
+
+
+def run(args: argparse.Namespace, settings: Settings) -> int:
+    """Serve until interrupted. Raises KibanError for an address other than this machine: there is no sign-in yet."""
+    import uvicorn  # only this command needs a server
+
+    from kiban.catalogue import load
+    from kiban.web.app import create_app
+
+    if not _is_loopback(settings.host):
+        raise KibanError(
+            "KIBAN_HOST", repr(settings.host), "an address of this machine only (127.0.0.1)", "unset KIBAN_HOST: without sign-in, plans are not shown to others"
+        )
+    plans = args.plans or settings.state / "plans"
+    app = create_app(plans, load(settings.data, settings.state / "cache"), settings.lang, ["127.0.0.1", "localhost", "[::1]", settings.host])
+    print(f"kiban: http://{settings.host}:{settings.port}  ({plans})", flush=True)
+    uvicorn.run(app, host=settings.host, port=settings.port, log_level="warning", server_header=False)
+    return 0
+
+
+def _is_loopback(host: str) -> bool:
+    """Whether a host name or address means this machine.
+
+    >>> _is_loopback("localhost"), _is_loopback("127.0.0.2"), _is_loopback("0.0.0.0"), _is_loopback("town-pc")
+    (True, True, False, False)
+    """
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,200 @@
+"""Why a design is as it is: per site, per unpriced technology, and by sharing.
+
+In: a problem with its design, and a way to build and solve its variants. Out: arcs and amounts, to be entered as figures by design.figures.
+The words are left to pages and papers; here are only codes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import dijkstra
+
+from kiban.base.money import to_yen
+from kiban.design.shelf import UNITS
+from kiban.design.tree import Tree
+from kiban.records.design import Design, Problem
+from kiban.records.technology import Per, Technology
+
+Build = Callable[[Mapping[str, float]], Problem]
+Solve = Callable[[Problem], Design]
+ROUNDS = 8  # of the search for a break-even price; each one ends or raises the price
+NOT_NEEDS = ("coverage", "place", "price")
+
+
+@dataclass(frozen=True)
+class Other:
+    """Another technology for what one technology serves at a site: the arcs that would come and go while the rest stays."""
+
+    technology: str
+    instead_of: str
+    added: tuple[int, ...]
+    removed: tuple[int, ...]
+    difference: int
+
+
+@dataclass(frozen=True)
+class Why:
+    """What a site gets and why.
+
+    own      arcs that it alone uses · binding: the need that rules out most technologies here
+    reason   two_classes: a critical site over two risk classes · cheaper: the next best costs more · only: no other priced way ·
+             unserved: a use case has no way
+    """
+
+    site: str
+    technologies: tuple[str, ...]
+    usecases: tuple[str, ...]
+    unserved: tuple[str, ...]
+    own: tuple[int, ...]
+    next_best: Other | None
+    binding: str | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class Entering:
+    """An unpriced technology at its break-even price: the design in which it enters, the units bought, and yen per unit; None: it never enters."""
+
+    technology: str
+    per: Per
+    price: float | None
+    units: float
+    problem: Problem | None
+    design: Design | None
+
+
+def why_each_site(problem: Problem, design: Design) -> list[Why]:
+    """One row per site with a demand, by id."""
+    tree, ways = Tree(problem, design), _Ways(problem)
+    needs: dict[str, Counter[str]] = {}
+    for exclusion in problem.exclusions:
+        if exclusion.state == "fails" and exclusion.need not in NOT_NEEDS:
+            needs.setdefault(exclusion.site, Counter())[exclusion.need] += 1
+    usecases: dict[str, set[str]] = {}
+    for site, usecase in [(demand.site, demand.usecase) for demand in problem.demands] + [(site, usecase) for site, usecase, _, _ in problem.no_way]:
+        usecases.setdefault(site, set()).add(usecase)
+    rows = []
+    for site in sorted(usecases):
+        own, technologies = tree.own(site), tree.technologies(site)
+        unserved = tuple(usecase for other, usecase in design.unserved if other == site)
+        best = min(ways.others(tree, site, own), key=lambda other: (other.difference, other.technology), default=None)
+        reason = "unserved" if unserved else "two_classes" if len(technologies) > 1 else "cheaper" if best else "only"
+        counts = needs.get(site)
+        binding = min(counts, key=lambda name: (-counts[name], name)) if counts else None
+        rows.append(Why(site, tuple(technologies), tuple(sorted(usecases[site])), unserved, tuple(own), best, binding, reason))
+    return rows
+
+
+class _Ways:
+    """Cheapest ways from what stands to a terminal."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        count = len(problem.nodes)
+        cheapest: dict[tuple[int, int], int] = {}
+        for index, arc in enumerate(problem.arcs):
+            known = cheapest.get((arc.tail, arc.head))
+            if arc.kind != "serve" and (known is None or arc.cost < problem.arcs[known].cost):
+                cheapest[arc.tail, arc.head] = index
+        self.arc = cheapest
+        ends = np.array(list(cheapest), np.int64).reshape(-1, 2)
+        weight = np.array([problem.arcs[index].cost for index in cheapest.values()], np.float64)
+        self.graph = csr_matrix((weight, (ends[:, 0], ends[:, 1])), shape=(count, count))
+        self.serve: dict[int, dict[int, int]] = {}  # terminal → demand node → arc
+        for index, arc in enumerate(problem.arcs):
+            if arc.kind == "serve":
+                self.serve.setdefault(arc.tail, {})[arc.head] = index
+        self.at: dict[str, list[int]] = {}
+        for terminal in self.serve:
+            self.at.setdefault(problem.nodes[terminal].ref, []).append(terminal)
+
+    def others(self, tree: Tree, site: str, own: Sequence[int]) -> list[Other]:
+        """For each technology that serves the site, each other one that could serve the same demands."""
+        mine = [number for number in tree.paths if self.problem.demands[number].site == site]
+        used = {self.problem.arcs[path[-1]].tail: [n for n in mine if tree.paths[n][-1] in self.serve[self.problem.arcs[path[-1]].tail].values()] for path in (tree.paths[n] for n in mine)}
+        free = [terminal for terminal in sorted(self.at.get(site, ())) if terminal not in used]
+        if not free or not used:
+            return []
+        found = []
+        for terminal, numbers in sorted(used.items()):
+            wanted = [self.problem.demands[number].node for number in numbers]
+            able = [other for other in free if all(node in self.serve[other] for node in wanted)]
+            if not able:
+                continue
+            removed = [index for index in own if tree.below[index] <= set(numbers)]
+            gone = {self.problem.arcs[index].head for index in removed}
+            sources = [0, *sorted(node for node in tree.arc_into if node not in gone)]
+            far, came = self._from(sources)
+            for other in able:
+                if not np.isfinite(far[other]):
+                    continue
+                path = self._path(came, other)
+                added = [*path, *(self.serve[other][node] for node in wanted)]
+                difference = sum(self.problem.arcs[index].cost for index in added) - sum(self.problem.arcs[index].cost for index in removed)
+                into, before = self.problem.nodes[other].technology, self.problem.nodes[terminal].technology
+                found.append(Other(str(into), str(before), tuple(added), tuple(removed), difference))
+        return found
+
+    def _from(self, sources: list[int]) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+        far, came, _ = dijkstra(self.graph, indices=sources, min_only=True, return_predecessors=True)
+        return far, came
+
+    def _path(self, came: NDArray[np.int32], node: int) -> list[int]:
+        path = []
+        while came[node] >= 0:
+            path.append(self.arc[int(came[node]), node])
+            node = int(came[node])
+        return path[::-1]
+
+
+def break_even(technology: str, kind: Technology, cost: int, build: Build, solve: Solve) -> Entering:
+    """The highest present value per unit at which an unpriced technology enters.
+
+    Parameters
+    ----------
+    cost   yen of the design without it
+    build  the problem with the technology at a given price per unit; solve: its design
+
+    Source: W. Dinkelbach, "On nonlinear fractional programming", Management Science 13 (1967) 492–498: with the price p at which the last
+    design found is worth `cost`, solve again; when no design is cheaper than `cost`, p is the greatest (cost − rest) ÷ units of all designs.
+    """
+    per = UNITS[kind.wiring.pattern][0]
+    entering, price = Entering(technology, per, None, 0.0, None, None), 0.0
+    for _ in range(ROUNDS):
+        problem = build({technology: price})
+        design = solve(problem)
+        units = units_bought(problem, design)
+        if units == 0 or design.status not in ("proved", "bounded") or (entering.price is not None and design.cost >= cost):
+            break
+        rest = rest_of(problem, design)
+        if rest >= cost:
+            break
+        price = (cost - rest) / units
+        entering = Entering(technology, per, price, units, problem, design)
+    return entering
+
+
+def is_free(problem: Problem, item: int) -> bool:
+    """Whether a price is the one put on an unpriced technology."""
+    return problem.prices[item].cost == "break-even"
+
+
+def units_bought(problem: Problem, design: Design) -> float:
+    """Units of the unpriced technology in a design."""
+    in_arcs = sum(number for index in design.arcs for item, number in problem.arcs[index].items if is_free(problem, item))
+    return in_arcs + sum(number * units for index, _, units in design.steps for item, number in problem.steps[index].items if is_free(problem, item))
+
+
+def rest_of(problem: Problem, design: Design) -> int:
+    """Yen of a design without what is paid for the unpriced technology."""
+
+    def rest(items: Sequence[tuple[int, float]]) -> int:
+        return to_yen(sum(problem.prices[item].npv * number for item, number in items if not is_free(problem, item)))
+
+    return sum(rest(problem.arcs[index].items) for index in design.arcs) + sum(rest(problem.steps[index].items) * units for index, _, units in design.steps)

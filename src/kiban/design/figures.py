@@ -1,0 +1,406 @@
+"""The numbers of a design as figures, each with its way back to data files and rows.
+
+In: the ledger with the prices in it, a problem, its design, the region and the use cases. Out: the body of the design step, in which every
+number is the id of a figure. Decisions (which arcs, how many units) are the optimiser's; what they cost is computed here from the leaves.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from msgspec.structs import replace
+
+from kiban.base.errors import DesignError
+from kiban.design import units as _formulas  # noqa: F401  registers the formulas
+from kiban.design.explain import Entering, Why, is_free, units_bought
+from kiban.design.tree import Tree
+from kiban.finance.ledger import Ledger
+from kiban.records.design import Arc, Design, Problem
+from kiban.records.region import Place, Region, Site
+from kiban.records.source import Quantity
+from kiban.records.technology import Technology
+from kiban.records.usecase import Scaled, UseCase
+
+BOUND = "design.certified_bound"  # reads the graph of the problem besides its costs
+DESIGN = "decided by the optimiser, see design.json"
+
+
+def arc_name(problem: Problem, index: int) -> str:
+    """The id of the cost of an arc; both directions of a street share it."""
+    arc = problem.arcs[index]
+    if arc.kind in ("line", "plant"):
+        return f"arcs/{arc.kind}/{arc.technology}/{arc.ref}"
+    tail, head = problem.nodes[arc.tail], problem.nodes[arc.head]
+    return f"arcs/{arc.kind}/{arc.technology or '-'}/{arc.ref}/{tail.ref or 'world'}-{head.ref}/{head.risk}"
+
+
+def bound_inputs(problem: Problem) -> list[str]:
+    """The figures that the bound is computed from, in order: the cost of every arc that has one, and of every step."""
+    arcs = dict.fromkeys(arc_name(problem, index) for index, arc in enumerate(problem.arcs) if arc.items)
+    return [*arcs, *(f"steps/{index}/{step.technology}" for index, step in enumerate(problem.steps))]
+
+
+def with_costs(problem: Problem, values: Sequence[float]) -> Problem:
+    """The problem with other costs of arcs and steps, in the order of `bound_inputs`."""
+    cost = dict(zip(bound_inputs(problem), values, strict=True))
+    arcs = tuple(replace(arc, cost=int(cost[arc_name(problem, index)])) if arc.items else arc for index, arc in enumerate(problem.arcs))
+    steps = tuple(replace(step, cost=int(cost[f"steps/{index}/{step.technology}"])) for index, step in enumerate(problem.steps))
+    return replace(problem, arcs=arcs, steps=steps)
+
+
+class Sheet:
+    """Enters the figures of one problem into the ledger."""
+
+    def __init__(self, ledger: Ledger, problem: Problem, design: Design, region: Region, usecases: Mapping[str, UseCase]) -> None:
+        self.ledger, self.problem, self.design, self.region, self.usecases = ledger, problem, design, region, usecases
+        self.rows: dict[str, Site | Place] = {row.id: row for row in (*region.sites, *region.places)}
+        self.streets = {street.id: street for street in region.streets}
+        self.at = {junction.id: (junction.lat, junction.lon) for junction in region.junctions}
+        self.row_at: dict[str, str] = {}
+        for id, (junction, _) in sorted(region.attach.items(), reverse=True):
+            row = self.rows[id]
+            if (round(row.lat, 7), round(row.lon, 7)) == self.at[junction]:
+                self.row_at[junction] = id
+        self.npv = [f"prices/{price.id}/npv" for price in problem.prices]
+
+    def leaf(self, row: Site | Place, name: str, unit: str) -> str:
+        """A number of a row of the region: latitude, longitude or a count."""
+        evidence = row.evidence
+        value = getattr(row, name)
+        ref = f"region/{self.region.id}#{row.id}.{name} {evidence.source or ''}".rstrip()
+        return self.ledger.source(
+            f"region/{self.region.id}#{row.id}/{name}", None if value is None else float(value), unit, ref, evidence.confidence, assumed=evidence.assumed
+        )
+
+    def point(self, row: Site | Place) -> list[str]:
+        """Latitude and longitude of a row."""
+        return [self.leaf(row, "lat", "degree"), self.leaf(row, "lon", "degree")]
+
+    def metres(self, arc: Arc) -> str:
+        """The length of an arc: of a street, of the spur to a row, or between two places."""
+        if arc.kind in ("line", "plant"):
+            return self.street(arc.ref)
+        tail, head = (self.problem.nodes[index].ref for index in (arc.tail, arc.head))
+        if arc.kind in ("hop", "link"):
+            ends = [self.rows[tail], self.rows[head]]
+            key = f"distance/{min(tail, head)}/{max(tail, head)}/{arc.kind}"
+            id = self.ledger.formula(key, "design.distance_metres", "m", [item for row in ends for item in self.point(row)])
+            if self.ledger.figures[id].value == arc.length_m:
+                return id
+            raise DesignError(f"arc {arc.kind} {arc.ref}", f"{arc.length_m} m", f"{self.ledger.figures[id].value} m between its ends", "report this")
+        key = f"region/{self.region.id}#attach/{arc.ref}"
+        return self.ledger.source(key, arc.length_m, "m", f"{key}: distance from the street, measured when the region was built")
+
+    def street(self, id: str) -> str:
+        """The length of a street; of a candidate link from the coordinates of its ends and the detour factor."""
+        street = self.streets[id]
+        key = f"region/{self.region.id}#streets/{id}"
+        ends = [self.row_at.get(street.a), self.row_at.get(street.b)]
+        if street.kind == "candidate" and self.region.detour is not None and all(ends):
+            ref = f"region/{self.region.id}#detour {self.region.detour_source or ''}".rstrip()
+            detour = self.ledger.source("rules/detour", self.region.detour, "1", ref)
+            points = [item for end in ends if end for item in self.point(self.rows[end])]
+            return self.ledger.formula(key, "design.candidate_metres", "m", [*points, detour])
+        return self.ledger.source(key, street.length_m, "m", f"{key}: length of the street link")
+
+    def need(self, site: str, usecase: str, name: str) -> str:
+        """What a site needs: the row's own count, the use case's figure, or the line between its published points."""
+        row, need = self.rows[site], getattr(self.usecases[usecase].needs, name)
+        if name == "devices" and isinstance(row, Site) and row.devices is not None and not isinstance(need, Scaled):
+            return self.leaf(row, "devices", "devices")
+        base = f"usecases/{usecase}#{name}"
+        if isinstance(need, Scaled):
+            points = []
+            for count, value in need.points:
+                points.append(self.ledger.source(f"{base}/{count:g}/{need.by}", count, need.by, f"usecases/{usecase}#needs.{name} {need.source}"))
+                points.append(self.ledger.source(f"{base}/{count:g}", value, need.unit, f"usecases/{usecase}#needs.{name} {need.source}"))
+            return self.ledger.formula(f"needs/{site}/{usecase}/{name}", "design.scaled", need.unit, [self.leaf(row, need.by, need.by), *points])
+        if isinstance(need, Quantity) and need.value is not None:
+            return self.ledger.source(base, need.value, need.unit, f"usecases/{usecase}#needs.{name} {need.source}", need.confidence)
+        return self.count(1, "units", "one where nobody gives a number")
+
+    def count(self, number: float, unit: str, ref: str) -> str:
+        """A count that the design itself decides."""
+        return self.ledger.choice(f"choices/{ref}/{number:g}", number, unit, ref)
+
+    def units_of(self, arc: Arc, price: int, number: float) -> str:
+        """The units of one item of an arc."""
+        per = self.problem.prices[price].per
+        if per == "km":
+            metres = self.metres(arc)
+            id = self.ledger.formula(metres + "/km", "design.kilometres", "km", [metres])
+        elif per == "device":
+            id = self.need(self.problem.nodes[arc.head].ref, arc.ref, "devices")
+        else:
+            id = self.count(number, per, f"{per} of one arc")
+        if self.ledger.figures[id].value != number:
+            raise DesignError(
+                f"arc {arc.kind} {arc.ref}",
+                f"{number} {per}",
+                f"{self.ledger.figures[id].value} from the rows",
+                "report this: the ledger does not know these units",
+            )
+        return id
+
+    def arc_cost(self, index: int) -> str | None:
+        """The cost of an arc; None when it costs nothing by its nature. What an unpriced technology is tried at is left out."""
+        arc = self.problem.arcs[index]
+        items = [(price, number) for price, number in arc.items if not is_free(self.problem, price)]
+        if not items:
+            return None
+        inputs = [id for price, number in items for id in (self.npv[price], self.units_of(arc, price, number))]
+        if len(items) < len(arc.items):
+            return self.ledger.formula(f"rest/{arc_name(self.problem, index)}", "finance.products", "JPY", inputs)
+        id = self.ledger.formula(arc_name(self.problem, index), "finance.products", "JPY", inputs)
+        if self.ledger.figures[id].value != arc.cost:
+            raise DesignError(f"arc {index}", f"cost {arc.cost}", f"{self.ledger.figures[id].value} from its items", "report this")
+        return id
+
+    def step_cost(self, index: int) -> str:
+        """The cost of one unit of a capacity step."""
+        step = self.problem.steps[index]
+        items = [(price, number) for price, number in step.items if not is_free(self.problem, price)]
+        inputs = [id for price, number in items for id in (self.npv[price], self.count(number, self.problem.prices[price].per, "units of one step"))]
+        return self.ledger.formula(f"steps/{index}/{step.technology}", "finance.products", "JPY", inputs)
+
+    def step_units(self, index: int, group: int, units: int, technologies: Mapping[str, Technology], carried: Mapping[int, list[int]]) -> str:
+        """The units of a capacity step that a group pays."""
+        step = self.problem.steps[index]
+        key = f"steps/{index}/{step.technology}/{group}/units"
+        if step.capacity is None or step.load == "none":
+            return self.ledger.choice(key, units, "units", DESIGN)
+        quantity = getattr(technologies[step.technology].capability, f"{step.load}_per_facility")
+        base = f"technologies/{step.technology}#{step.load}_per_facility"
+        capacity = self.ledger.source(
+            base, step.capacity, quantity.unit, f"technologies/{step.technology}#capability.{step.load}_per_facility {quantity.source}", quantity.confidence
+        )
+        demands = [self.problem.demands[demand] for demand in carried[group]]
+        if step.load == "sites":
+            load = self.ledger.choice(f"{key}/load", len({demand.site for demand in demands}), "sites", DESIGN)
+        else:
+            once = sorted({(demand.site, demand.usecase) for demand in demands})
+            parts = [self.need(site, usecase, "devices" if step.load == "devices" else "down_mbps") for site, usecase in once]
+            load = self.ledger.formula(f"{key}/load", "finance.sum", step.load, parts)
+        free = self.count(step.free, "units", "units that an arc already pays")
+        return self.ledger.formula(key, "design.step_units", "units", [load, capacity, free])
+
+    def spent(self, price: int, year: int) -> str:
+        """What one unit of a price costs in a year of the horizon, not discounted."""
+        one, inputs = self.problem.prices[price], self.ledger.figures[self.npv[price]].inputs
+        if one.phase == "yearly":
+            return inputs[1 + year]
+        moment = self.ledger.choice(f"choices/year/{year}", year, "year of the horizon", "a year of the horizon, 0 the first")
+        first = inputs[2] if len(inputs) == 5 else self.ledger.choice("choices/year/0", 0, "year of the horizon", "a year of the horizon, 0 the first")
+        return self.ledger.formula(f"prices/{one.id}/spent/{year}", "finance.spent_in_year", f"JPY/{one.per}", [inputs[0], inputs[1], first, moment])
+
+    def total(self, key: str, inputs: Iterable[str], *, low: float | None = None, high: float | None = None) -> str:
+        """A sum."""
+        return self.ledger.formula(key, "finance.sum", "JPY", list(inputs), low=low, high=high)
+
+
+def enter(
+    ledger: Ledger,
+    problem: Problem,
+    design: Design,
+    region: Region,
+    technologies: Mapping[str, Technology],
+    usecases: Mapping[str, UseCase],
+    rules: Mapping[str, tuple[str, float]],
+    report_years: int,
+    reasons: Sequence[Why],
+    unpriced: Sequence[tuple[str, Sequence[str], Entering | None]],
+    alone: Mapping[str, tuple[Problem, Design]],
+) -> dict[str, Any]:
+    """Enter all figures of a design and return the body of its step.
+
+    Parameters
+    ----------
+    rules         rule id → (id of its figure, value)
+    report_years  the first years that are summed for a headline
+    reasons       why each site gets what it gets
+    unpriced      (technology, cost ids without a figure, the break-even design or None when it was not searched)
+    alone         use case → its problem and design when it is designed for itself
+
+    Raises
+    ------
+    DesignError  a cost of the problem is not what its items come to: then nothing is published
+    """
+    sheet = Sheet(ledger, problem, design, region, usecases)
+    costs = [sheet.arc_cost(index) for index in range(len(problem.arcs))]
+    chosen = sorted(design.arcs)
+    paid = [cost for index in chosen if (cost := costs[index]) is not None]
+    tree = Tree(problem, design)
+    steps = []
+    step_units: list[tuple[int, str]] = []
+    for index, group, units in design.steps:
+        count = sheet.step_units(index, group, units, technologies, tree.carried(index))
+        step_units.append((index, count))
+        steps.append(ledger.formula(f"steps/{index}/{group}/paid", "finance.products", "JPY", [count, sheet.step_cost(index)]))
+    low, high = _range(problem, design)
+    whole = sheet.total("total/priced", [*paid, *steps], low=low, high=high)
+    complete = design.status in ("proved", "bounded")
+    for index in range(len(problem.steps)):
+        sheet.step_cost(index)
+    bound = ledger.structural("total/bound", BOUND, "JPY", bound_inputs(problem), design.bound)
+    quantities = _quantities(sheet, chosen, step_units)
+    layers, years = _years(sheet, quantities, technologies)
+    first = sheet.total("total/first_years", years[:report_years], low=None, high=None) if complete else None
+    wanted = sorted({demand.site for demand in problem.demands} | {site for site, _, _, _ in problem.no_way})
+    unserved = {site for site, _ in design.unserved}
+    return {
+        "status": design.status,
+        "cost_npv": whole if complete else None,
+        "priced_part": whole,
+        "cost_5y": first,
+        "cost_5y_taxed": None if first is None else ledger.formula("total/first_years/taxed", "finance.taxed", "JPY", [first, rules["consumption-tax"][0]]),
+        "lower_bound": bound,
+        "gap": ledger.formula("total/gap", "finance.gap", "share", [whole, bound]),
+        "relaxed": list(design.relaxed),
+        "wanted_sites": ledger.choice("count/wanted", len(wanted), "sites", "the sites of the region whose kind has the use case"),
+        "served_sites": ledger.choice("count/served", len(set(wanted) - unserved), "sites", DESIGN),
+        "candidates": region.links_are_candidates,
+        "technologies": _technologies(sheet, tree, chosen, costs, steps),
+        "layers": layers,
+        "years": years,
+        "sites": [_site(sheet, why, costs) for why in reasons],
+        "unpriced": [_unpriced(sheet, *row) for row in unpriced],
+        "shared": _shared(sheet, whole, alone) if alone else None,
+        "unserved": [{"site": site, "usecase": usecase} for site, usecase in design.unserved],
+    }
+
+
+def _range(problem: Problem, design: Design) -> tuple[float, float]:
+    """The cost of the same design at the least and at the greatest evidence of every price."""
+    items = [item for index in design.arcs for item in problem.arcs[index].items]
+    items += [(price, number * units) for index, _, units in design.steps for price, number in problem.steps[index].items]
+    low, high = (sum(getattr(problem.prices[price], side) * number for price, number in items) for side in ("low", "high"))
+    return float(round(low)), float(round(high))
+
+
+def _quantities(sheet: Sheet, chosen: Sequence[int], step_units: Sequence[tuple[int, str]]) -> dict[int, str]:
+    """Price → the figure of its units in the whole design."""
+    parts: dict[int, list[str]] = defaultdict(list)
+    for index in chosen:
+        arc = sheet.problem.arcs[index]
+        for price, number in arc.items:
+            parts[price].append(sheet.units_of(arc, price, number))
+    for step, units in step_units:
+        for price, number in sheet.problem.steps[step].items:
+            each = sheet.count(number, sheet.problem.prices[price].per, "units of one step")
+            parts[price].append(
+                sheet.ledger.formula(f"{units}/{sheet.problem.prices[price].id}", "design.product", sheet.problem.prices[price].per, [units, each])
+            )
+    return {
+        price: sheet.ledger.formula(f"units/{sheet.problem.prices[price].id}", "finance.sum", sheet.problem.prices[price].per, inputs)
+        for price, inputs in sorted(parts.items())
+    }
+
+
+def _years(sheet: Sheet, quantities: Mapping[int, str], technologies: Mapping[str, Technology]) -> tuple[list[dict[str, Any]], list[str]]:
+    """Spending by layer and year, and by year."""
+    by_layer: dict[str, list[int]] = defaultdict(list)
+    for price in quantities:
+        by_layer[technologies[sheet.problem.prices[price].technology].layer].append(price)
+    rows = []
+    for layer, prices in sorted(by_layer.items()):
+        years = []
+        for year in range(sheet.problem.horizon):
+            inputs = [id for price in prices for id in (quantities[price], sheet.spent(price, year))]
+            years.append(sheet.ledger.formula(f"years/{layer}/{year}", "finance.products", "JPY", inputs))
+        rows.append({"layer": layer, "years": years})
+    return rows, [sheet.total(f"years/all/{year}", [row["years"][year] for row in rows]) for year in range(sheet.problem.horizon)]
+
+
+def _technologies(sheet: Sheet, tree: Tree, chosen: Sequence[int], costs: Sequence[str | None], steps: Sequence[str]) -> list[dict[str, Any]]:
+    """Each technology of the design with the sites that it serves and what its arcs and steps cost."""
+    design, problem = sheet.design, sheet.problem
+    parts: dict[str, list[str]] = defaultdict(list)
+    for index in chosen:
+        cost, technology = costs[index], problem.arcs[index].technology
+        if technology is not None:
+            parts[technology] += [cost] if cost is not None else []
+    for (index, _, _), paid in zip(design.steps, steps, strict=True):
+        parts[problem.steps[index].technology].append(paid)
+    sites: dict[str, int] = defaultdict(int)
+    for site in {demand.site for demand in problem.demands}:
+        for technology in tree.technologies(site):
+            sites[technology] += 1
+    return [
+        {
+            "technology": technology,
+            "sites": sheet.ledger.choice(f"count/sites/{technology}", sites[technology], "sites", DESIGN),
+            "npv": sheet.total(f"total/technologies/{technology}", parts[technology]),
+        }
+        for technology in sorted(parts, key=lambda id: (-sites[id], id))
+    ]
+
+
+def _site(sheet: Sheet, why: Why, costs: Sequence[str | None]) -> dict[str, Any]:
+    """What a site gets, what it costs by itself, the next best and why."""
+    row = sheet.rows[why.site]
+    best = why.next_best
+
+    def part(name: str, arcs: Sequence[int]) -> str:
+        return sheet.total(f"sites/{why.site}/{name}", [cost for index in arcs if (cost := costs[index]) is not None])
+
+    other = None
+    if best is not None:
+        difference = sheet.ledger.formula(
+            f"sites/{why.site}/difference", "finance.difference", "JPY", [part("next_best", best.added), part("replaced", best.removed)]
+        )
+        other = {"technology": best.technology, "instead_of": best.instead_of, "difference": difference}
+    return {
+        "site": why.site,
+        "name": row.name,
+        "kind": row.kind,
+        "critical": isinstance(row, Site) and row.critical,
+        "assumed": row.evidence.assumed,
+        "technologies": list(why.technologies),
+        "usecases": list(why.usecases),
+        "unserved": list(why.unserved),
+        "own": part("own", why.own) if why.technologies else None,
+        "next_best": other,
+        "binding": why.binding,
+        "reason": why.reason,
+    }
+
+
+def _unpriced(sheet: Sheet, technology: str, missing: Sequence[str], entering: Entering | None) -> dict[str, Any]:
+    """An unpriced technology: what is missing, and at which price it would enter."""
+    row: dict[str, Any] = {"technology": technology, "missing": list(missing), "tried": entering is not None, "enters": False, "per": None, "break_even": None}
+    if entering is None or entering.price is None or entering.problem is None or entering.design is None:
+        return row | {"per": entering.per if entering else None}
+    other = Sheet(sheet.ledger, entering.problem, entering.design, sheet.region, sheet.usecases)
+    rest = _paid(other, f"break-even/{technology}/rest")
+    units = sheet.ledger.choice(f"break-even/{technology}/units", units_bought(entering.problem, entering.design), entering.per, "the design in which it enters")
+    price = sheet.ledger.formula(f"break-even/{technology}", "design.break_even", f"JPY/{entering.per}", ["total/priced", rest, units])
+    return row | {"enters": True, "per": entering.per, "break_even": price}
+
+
+def _paid(sheet: Sheet, key: str) -> str:
+    """What a variant of the design costs: its arcs and steps."""
+    arcs = [cost for index in sheet.design.arcs if (cost := sheet.arc_cost(index)) is not None]
+    steps = []
+    for index, group, units in sheet.design.steps:
+        count = sheet.ledger.choice(f"{key}/steps/{index}/{group}/units", units, "units", DESIGN)
+        step = sheet.problem.steps[index]
+        inputs = [
+            id
+            for price, number in step.items
+            if not is_free(sheet.problem, price)
+            for id in (sheet.npv[price], sheet.count(number, sheet.problem.prices[price].per, "units of one step"))
+        ]
+        each = sheet.ledger.formula(f"{key}/steps/{index}", "finance.products", "JPY", inputs)
+        steps.append(sheet.ledger.formula(f"{key}/steps/{index}/{group}", "finance.products", "JPY", [count, each]))
+    return sheet.total(key, [*arcs, *steps])
+
+
+def _shared(sheet: Sheet, together: str, alone: Mapping[str, tuple[Problem, Design]]) -> dict[str, Any]:
+    """Each use case designed for itself, all together, and the difference."""
+    rows = []
+    for usecase, (problem, design) in sorted(alone.items()):
+        rows.append({"usecase": usecase, "figure": _paid(Sheet(sheet.ledger, problem, design, sheet.region, sheet.usecases), f"alone/{usecase}")})
+    separate = sheet.total("alone/sum", [row["figure"] for row in rows])
+    return {"alone": rows, "together": together, "saving": sheet.ledger.formula("alone/saving", "finance.difference", "JPY", [separate, together])}

@@ -1,0 +1,81 @@
+"""Amounts as they are printed: no more digits than the inputs bear, and a range where the confidence is C or D.
+
+In: a figure of the ledger. Out: text in Japanese or English. Rounding is for print only; the ledger keeps the exact number.
+"""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_UP, Decimal
+
+from kiban.records.plan import Figure
+from kiban.records.source import Confidence
+
+# Significant digits that a figure of each confidence bears in print; a rule of this house, so that nobody reads 12,345,678 out of a blog's 12 million.
+DIGITS = {Confidence.A: 4, Confidence.B: 3, Confidence.C: 2, Confidence.D: 2}
+
+
+def rounded(value: float, digits: int) -> float:
+    """A number rounded half up to significant digits.
+
+    >>> rounded(123_456, 2), rounded(0.1254, 3), rounded(0, 2)
+    (120000.0, 0.125, 0.0)
+    """
+    if value == 0:
+        return 0.0
+    exact = Decimal(repr(float(value)))
+    place = Decimal(1).scaleb(exact.adjusted() - digits + 1)
+    return float((exact / place).quantize(Decimal(1), rounding=ROUND_HALF_UP) * place)
+
+
+def plain(value: float) -> str:
+    """A number with thousands separators and no needless decimals.
+
+    >>> plain(1234567.0), plain(0.25), plain(12.5)
+    ('1,234,567', '0.25', '12.5')
+    """
+    if value == int(value):
+        return f"{int(value):,}"
+    return f"{value:,.4f}".rstrip("0").rstrip(".")
+
+
+def yen(value: float, lang: str) -> str:
+    """An amount of yen in the unit people say: 億円, 万円, 円; in English million yen or yen.
+
+    >>> yen(12_340_000, "ja"), yen(250_000_000, "ja"), yen(12_340_000, "en"), yen(980, "ja")
+    ('1,234万円', '2.5億円', '¥12.34 million', '980円')
+    """
+    if lang == "en":
+        return f"¥{plain(value / 1e6)} million" if abs(value) >= 1e6 else f"¥{plain(value)}"
+    if abs(value) >= 1e8:
+        return f"{plain(value / 1e8)}億円"
+    return f"{plain(value / 1e4)}万円" if abs(value) >= 1e4 else f"{plain(value)}円"
+
+
+def spoken(figure: Figure, lang: str) -> str:
+    """A yen figure for a sentence or a headline: rounded, with its range where the confidence is C or D.
+
+    >>> spoken(Figure(value=12_345_678, low=9e6, high=2e7, unit="JPY", kind="choice", ref="x", confidence=Confidence.C), "ja")
+    '約1,200万円（900万円〜2,000万円）'
+    """
+    if figure.value is None:
+        return "不明" if lang == "ja" else "unknown"
+    digits = DIGITS[figure.confidence] if figure.confidence else 3
+    text = yen(rounded(figure.value, digits), lang)
+    weak = figure.confidence in (Confidence.C, Confidence.D)
+    text = (f"約{text}" if lang == "ja" else f"about {text}") if weak or digits < 4 else text
+    if weak and figure.low is not None and figure.high is not None:
+        low, high = yen(rounded(figure.low, digits), lang), yen(rounded(figure.high, digits), lang)
+        text += f"（{low}〜{high}）" if lang == "ja" else f" ({low} to {high})"
+    return text
+
+
+def in_thousands(figure: Figure) -> str:
+    """A yen figure for a budget table in 千円, rounded to the digits that it bears.
+
+    >>> in_thousands(Figure(value=12_345_678, unit="JPY", kind="choice", ref="x", confidence=Confidence.B))
+    '12,300'
+    """
+    if figure.value is None:
+        return "—"
+    digits = DIGITS[figure.confidence] if figure.confidence else 3
+    return plain(round(rounded(figure.value, digits) / 1000)) if figure.value else "0"

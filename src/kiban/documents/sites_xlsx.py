@@ -1,0 +1,153 @@
+"""The sites of a design as an Excel workbook: what each gets and why, cost by layer and year in 千円, sources, assumed rows.
+
+In: a view. Out: bytes of an .xlsx. Every sheet carries the label of the region in its first row.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import xlsxwriter
+
+from kiban.documents.reasons import missing_costs, point_text, reason
+from kiban.documents.view import View
+
+Cell = str | float | None
+
+
+def sites_xlsx(view: View) -> bytes:
+    """The workbook. Texts are written as texts: a name that begins with = is no formula."""
+    buffer = io.BytesIO()
+    book = xlsxwriter.Workbook(buffer, {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "default_date_format": "yyyy-mm-dd"})
+    font = {"font_name": "Meiryo UI" if view.lang == "ja" else "Calibri", "font_size": 10, "valign": "top"}
+    formats = {
+        "label": book.add_format({**font, "bold": True, "font_color": "#7a4a00"}),
+        "title": book.add_format({**font, "bold": True, "font_size": 14}),
+        "head": book.add_format({**font, "bold": True, "bg_color": "#e8f1fe", "border": 1, "text_wrap": True}),
+        "text": book.add_format({**font, "border": 1, "text_wrap": True}),
+        "yen": book.add_format({**font, "border": 1, "num_format": "#,##0"}),
+    }
+    design, word = view.step("design"), view.word
+
+    def sheet(name: str, title: str, heads: Sequence[str], rows: Sequence[Sequence[Cell]], widths: Sequence[int]) -> None:
+        page = book.add_worksheet(name[:31])
+        page.hide_gridlines(2)
+        page.set_landscape()
+        page.set_paper(9)
+        page.fit_to_pages(1, 0)
+        page.write_string(0, 0, title, formats["title"])
+        page.write_string(1, 0, view.plan.label or "", formats["label"])
+        for column, (head, width) in enumerate(zip(heads, widths, strict=True)):
+            page.set_column(column, column, width)
+            page.write_string(3, column, head, formats["head"])
+        for index, row in enumerate(rows, start=4):
+            for column, cell in enumerate(row):
+                if cell is None:
+                    page.write_blank(index, column, None, formats["text"])
+                elif isinstance(cell, str):
+                    page.write_string(index, column, cell, formats["text"])
+                else:
+                    page.write_number(index, column, cell, formats["yen"])
+        page.freeze_panes(4, 1)
+        page.repeat_rows(3)
+        if rows:
+            page.autofilter(3, 0, 3 + len(rows), len(heads) - 1)
+
+    def value(id: str | None) -> Cell:
+        figure = view.figure(id)
+        return None if figure is None else figure.value
+
+    names = {site["site"]: site["name"] for site in design["sites"]}
+    sheet(
+        word("xlsx.sites"),
+        view.plan.sentence,
+        [
+            word(key)
+            for key in (
+                "plan.site",
+                "field.kind",
+                "page.chosen",
+                "xlsx.own_yen",
+                "plan.next_best",
+                "xlsx.difference_yen",
+                "plan.reason",
+                "page.assumed",
+                "page.critical",
+            )
+        ],
+        [
+            (
+                row["name"],
+                word("value.sites." + row["kind"]),
+                "＋".join(view.name("technologies/" + id) for id in row["technologies"]),
+                value(row["own"]),
+                view.name("technologies/" + row["next_best"]["technology"]) if row["next_best"] else "",
+                value(row["next_best"]["difference"]) if row["next_best"] else None,
+                reason(view, row),
+                word("show.yes") if row["assumed"] else "",
+                word("show.yes") if row["critical"] else "",
+            )
+            for row in design["sites"]
+        ],
+        (24, 12, 28, 16, 24, 16, 48, 8, 8),
+    )
+    years = view.years()
+    thousands: Any = lambda id: None if value(id) is None else round(value(id) / 1000)  # type: ignore[operator]  # noqa: E731  value is a number here
+    sheet(
+        word("xlsx.years"),
+        word("plan.by_layer_and_year"),
+        [word("plan.layer"), *years],
+        [
+            *((word("value.layer." + row["layer"]), *(thousands(id) for id in row["years"])) for row in design["layers"]),
+            (word("plan.total"), *(thousands(id) for id in design["years"])),
+        ],
+        (20, *(9 for _ in years)),
+    )
+    verdict = view.step("verdict")
+    sheet(
+        word("xlsx.unknown"),
+        word("plan.unknown"),
+        [word("page.points"), word("plan.assumed_confirm")],
+        [
+            *((point_text(view, point, names), word(point["ask"])) for point in verdict["points"] if point["kind"] != "assumed"),
+            *(
+                (f"{view.name('technologies/' + row['technology'])}: {missing_costs(view, row)}", word("ask.quotation"))
+                for row in design["unpriced"]
+                if not row["enters"]
+            ),
+        ],
+        (80, 40),
+    )
+    sheet(
+        word("xlsx.assumed"),
+        word("plan.assumed"),
+        [word("page.row"), word("plan.assumed_reason"), word("plan.assumed_confirm")],
+        [(row["name"], row["reason"], row["confirm"]) for row in design["assumed"]],
+        (30, 60, 40),
+    )
+    leaves = [(key, figure) for key, figure in view.plan.figures.items() if figure.kind in ("source", "assumed") and not key.startswith("region/")]
+    rows = []
+    for key, figure in leaves:
+        place, source = view.origin(figure)
+        rows.append(
+            (
+                key,
+                figure.value,
+                figure.unit,
+                str(figure.confidence or ""),
+                source.title if source else place,
+                (source.url or "") if source else "",
+                str(source.seen_on) if source else "",
+            )
+        )
+    sheet(
+        word("xlsx.sources"),
+        word("xlsx.sources"),
+        [word(key) for key in ("page.figure", "field.value", "field.unit", "field.confidence", "field.source", "field.url", "field.seen_on")],
+        rows,
+        (44, 16, 18, 8, 50, 60, 12),
+    )
+    book.close()
+    return buffer.getvalue()

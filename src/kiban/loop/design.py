@@ -1,0 +1,211 @@
+"""Step 4, design 設計 and what it costs: price the technologies, solve, have it checked, and enter every number into the ledger.
+
+In: the wanted pairs and the catalogue. Out: the step, the problem, the design and the verdict of the independent checker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+
+from kiban.base.progress import Cancel, Progress
+from kiban.check import CONSTRAINTS, check_design
+from kiban.design import figures, program, solve
+from kiban.design.explain import Entering, Solve, break_even, why_each_site
+from kiban.finance import Priced, price_technology
+from kiban.finance.ledger import Ledger
+from kiban.loop.given import Given, pins, step, text
+from kiban.loop.needs import Wanted
+from kiban.records.design import CheckReport, Design, Problem
+from kiban.records.plan import PlanStep
+from kiban.records.region import Plant, Region
+
+REPORT_YEARS = 5  # design.md: optimise over the whole horizon, report 5 years and the horizon
+
+
+@dataclass(frozen=True)
+class Designed:
+    """The design step with what is written beside it."""
+
+    step: PlanStep
+    problem: Problem
+    design: Design
+    report: CheckReport
+
+
+def rules_of(given: Given, ledger: Ledger) -> dict[str, tuple[str, float]]:
+    """The dated values that hold now: rule id → (figure id, value)."""
+    found = {}
+    for rule in ("discount-rate", "consumption-tax", "horizon"):
+        dated = given.catalogue.rule_at(rule, given.now.date())
+        value = dated.quantity.value
+        assert value is not None, rule
+        key = ledger.source(
+            f"rules/{rule}@{dated.since}", value, dated.quantity.unit, f"rules/{rule}@{dated.since} {dated.quantity.source}", dated.quantity.confidence
+        )
+        found[rule] = (key, value)
+    return found
+
+
+def tax_by_year(given: Given, ledger: Ledger) -> dict[int, tuple[float, str]]:
+    """The rate of 消費税 on the first day of each past fiscal year: year → (rate, figure id)."""
+    rule = given.catalogue.rules["consumption-tax"]
+    rates = {}
+    for year in range(rule.values[0].since.year + 1, given.start):
+        dated = given.catalogue.rule_at("consumption-tax", date(year, 4, 1))
+        if dated.quantity.value is not None:
+            quantity = dated.quantity
+            key = ledger.source(
+                f"rules/consumption-tax@{dated.since}",
+                quantity.value,
+                quantity.unit,
+                f"rules/consumption-tax@{dated.since} {quantity.source}",
+                quantity.confidence,
+            )
+            rates[year] = (dated.quantity.value, key)
+    return rates
+
+
+def price_all(given: Given, ledger: Ledger, rules: Mapping[str, tuple[str, float]]) -> dict[str, Priced]:
+    """Every technology that a design can place, priced; existing plant once per plant."""
+    discount_figure, discount = rules["discount-rate"]
+    tax_figure, tax = rules["consumption-tax"]
+    horizon_figure, horizon = rules["horizon"]
+    start_figure = ledger.choice("choices/start", given.start, "年度", "the fiscal year after the running one")
+    rates = tax_by_year(given, ledger)
+
+    def priced(id: str, plant: Plant | None) -> Priced:
+        result = price_technology(
+            given.catalogue.technologies[id],
+            technology_id=id,
+            start=given.start,
+            horizon=int(horizon),
+            discount=discount,
+            discount_figure=discount_figure,
+            tax_rate=tax,
+            tax_figure=tax_figure,
+            tax_by_year=rates,
+            foreign=given.foreign,
+            plant=plant,
+            start_figure=start_figure,
+            horizon_figure=horizon_figure,
+        )
+        ledger.update(result.figures)
+        return result
+
+    found: dict[str, Priced] = {}
+    for id, technology in sorted(given.catalogue.technologies.items()):
+        if technology.wiring.pattern == "plant":
+            each = [priced(id, plant) for plant in given.region.plants if plant.technology == id]
+            found[id] = Priced(
+                id,
+                tuple(price for one in each for price in one.prices),
+                {},
+                tuple(dict.fromkeys(cost for one in each for cost in one.missing)),
+                tuple(dict.fromkeys(warning for one in each for warning in one.warnings)),
+            )
+        elif technology.wiring.pattern != "none":
+            found[id] = priced(id, None)
+    return found
+
+
+def assumed_rows(region: Region) -> list[dict[str, str]]:
+    """Every assumed row of the region, with its reason and who can confirm it."""
+    rows = [*region.sites, *region.places, *region.plants, *region.facts]
+    return [
+        {"id": row.id, "name": getattr(row, "name", row.id), "reason": str(row.evidence.reason), "confirm": str(row.evidence.confirm)}
+        for row in rows
+        if row.evidence.assumed
+    ]
+
+
+def _unpriced(
+    given: Given, problem: Problem, design: Design, priced: Mapping[str, Priced], build: Callable[[Mapping[str, float]], Problem], again: Solve
+) -> list[tuple[str, tuple[str, ...], Entering | None]]:
+    """Every unpriced technology that some site could use, with its break-even price, and those of which nobody knows whether it could be used."""
+    admissible = {exclusion.technology for exclusion in problem.exclusions if exclusion.state == "unpriced"} | {id for *_, ids in problem.no_way for id in ids}
+    unknown = {exclusion.technology for exclusion in problem.exclusions if exclusion.state == "unknown"}
+    rows: list[tuple[str, tuple[str, ...], Entering | None]] = []
+    for id in sorted(priced):
+        if priced[id].prices or id not in admissible | unknown:
+            continue
+        tried = id in admissible and design.status in ("proved", "bounded")
+        rows.append((id, priced[id].missing, break_even(id, given.catalogue.technologies[id], design.cost, build, again) if tried else None))
+    return rows
+
+
+def design_step(given: Given, wanted: Wanted, ledger: Ledger, progress: Progress, cancel: Cancel) -> Designed:
+    """Price, build, solve, check, and write down.
+
+    Raises
+    ------
+    DesignError  the problem cannot be built; Cancelled  the user stopped before any design was found
+    """
+    catalogue, region = given.catalogue, given.region
+    rules = rules_of(given, ledger)
+    progress(0.1, "価格を計算 / pricing")
+    priced = price_all(given, ledger, rules)
+    usecases = {usecase: catalogue.usecases[usecase] for usecase in dict.fromkeys(usecase for _, usecase in wanted)}
+    progress(0.2, "候補網を作成 / building the candidate network")
+    problem = program.build(
+        region,
+        wanted,
+        usecases,
+        catalogue.technologies,
+        priced,
+        start=given.start,
+        horizon=int(rules["horizon"][1]),
+        discount=rules["discount-rate"][1],
+    )
+    progress(0.3, "最適化 / solving")
+    design = solve(
+        problem,
+        seed=given.seed,
+        work=given.work,
+        time_limit=given.time_limit,
+        progress=lambda share, sentence: progress(0.3 + 0.5 * share, sentence),
+        cancel=cancel,
+    )
+    progress(0.85, "独立検査 / independent check")
+    report = check_design(problem, design)
+    reasons = why_each_site(problem, design)
+
+    def build(free: Mapping[str, float], only: str | None = None) -> Problem:
+        pairs = [pair for pair in wanted if only is None or pair[1] == only]
+        horizon, discount = int(rules["horizon"][1]), rules["discount-rate"][1]
+        return program.build(region, pairs, usecases, catalogue.technologies, priced, start=given.start, horizon=horizon, discount=discount, free=free)
+
+    def again(variant: Problem) -> Design:
+        return solve(variant, seed=given.seed, work=given.work, time_limit=given.time_limit, cancel=cancel)
+
+    progress(0.82, "価格のない技術と共用を比較 / comparing unpriced technologies and sharing")
+    unpriced = _unpriced(given, problem, design, priced, build, again)
+    alone = {}
+    if len(usecases) > 1 and design.status in ("proved", "bounded"):
+        for usecase in usecases:
+            variant = build({}, usecase)
+            alone[usecase] = (variant, again(variant))
+    progress(0.9, "出典台帳を作成 / writing the ledger")
+    body = figures.enter(ledger, problem, design, region, catalogue.technologies, usecases, rules, REPORT_YEARS, reasons, unpriced, alone)
+    body["assumed"] = assumed_rows(region)
+    body["missing"] = [
+        {
+            "what": row.what,
+            "why": row.why,
+            "ask": row.ask,
+            "examples": list(row.examples),
+            "count": ledger.source(f"region/{region.id}#missing/{index}", row.count, "rows", "the list of what could not be placed"),
+        }
+        for index, row in enumerate(region.missing)
+    ]
+    body["warnings"] = [{"ja": warning.ja, "en": warning.en} for one in priced.values() for warning in one.warnings if one.prices]
+    body["check"] = {
+        "holds": report.holds,
+        "findings": [
+            {"constraint": finding.constraint, "holds": finding.holds, "text": text(CONSTRAINTS[finding.constraint].text.ja, CONSTRAINTS[finding.constraint].text.en)}
+            for finding in report.findings
+        ],
+    }
+    pinned = pins(given, *(f"technologies/{id}" for id in priced), *(f"rules/{rule}" for rule in rules), *(f"usecases/{usecase}" for usecase in usecases))
+    return Designed(step("design", [design.problem, given.seed, given.work, pinned], body, pinned), problem, design, report)

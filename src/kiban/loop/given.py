@@ -1,0 +1,71 @@
+"""What a plan is made from: the sentence, the region, the catalogue and the choices of the person who asks."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from kiban import __version__
+from kiban.base.jdate import fiscal_year
+from kiban.catalogue import Catalogue
+from kiban.finance.ledger import Ledger
+from kiban.records.plan import PlanStep
+from kiban.records.region import Region
+
+ENGINE = f"kiban {__version__}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """Everything that a plan depends on; the same Given makes the same plan.
+
+    now      the moment of the making: fixes the rules in force and the first fiscal year, the one after the running 年度 (its budget is being asked for)
+    foreign  also use figures from abroad (confidence C)
+    work     units of the solver's work, for a repeatable answer; time_limit cuts the same sequence short
+    """
+
+    sentence: str
+    region: Region
+    catalogue: Catalogue
+    now: datetime
+    answers: dict[str, str] = field(default_factory=dict)
+    foreign: bool = False
+    seed: int = 0
+    work: int = 100
+    time_limit: float | None = None
+
+    @property
+    def start(self) -> int:
+        """The first fiscal year of the plan."""
+        return fiscal_year(self.now.date()) + 1
+
+
+def digest(thing: Any) -> str:
+    """The sha256 of a record or of plain data.
+
+    >>> digest({"a": 1})[:8]
+    '015abd7f'
+    """
+    return hashlib.sha256(msgspec.json.encode(thing, order="deterministic")).hexdigest()
+
+
+def pins(given: Given, *entries: str) -> dict[str, str]:
+    """The versions, as file hashes, of the data files that a step was made with: "kind/id" → hash."""
+    return {entry: given.catalogue.hashes[entry] for entry in entries if entry in given.catalogue.hashes}
+
+
+def step(id: Any, inputs: Any, body: dict[str, Any], pinned: dict[str, str]) -> PlanStep:
+    """A step with the hash of what it was made from."""
+    return PlanStep(id=id, inputs=digest(inputs), engine=ENGINE, pinned=pinned, body=body)
+
+
+def text(ja: str, en: str) -> dict[str, str]:
+    """A sentence of a step's body in both languages."""
+    return {"ja": ja, "en": en}
+
+
+__all__ = ["ENGINE", "Given", "Ledger", "digest", "pins", "step", "text"]

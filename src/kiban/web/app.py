@@ -1,0 +1,160 @@
+"""The web application: plan folders in, pages out. It computes nothing and connects to nothing.
+
+In: a folder of plan folders, the catalogue. Out: a Starlette application. Pages come in the language of `?lang=`, else of the settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from kiban.base.errors import KibanError
+from kiban.base.settings import LANGUAGES
+from kiban.catalogue import Catalogue, words
+from kiban.documents.view import View
+from kiban.loop.files import FILES, Folder, read_folder
+from kiban.web.pages import figure_page, plan_page
+
+HERE = Path(__file__).parent
+
+# Nothing is loaded from elsewhere; the map draws through a worker of our own and through blobs, charts set style attributes.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self'; "
+    "connect-src 'self'; worker-src 'self' blob:; child-src blob:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+
+class Headers:
+    """Puts the security headers on every answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on and add the headers to the start of the answer."""
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                extra = {
+                    "content-security-policy": POLICY,
+                    "x-content-type-options": "nosniff",
+                    "referrer-policy": "no-referrer",
+                    "cross-origin-opener-policy": "same-origin",
+                }
+                message["headers"] = [*message["headers"], *((key.encode(), value.encode()) for key, value in extra.items())]
+            await send(message)
+
+        await self.app(scope, receive, with_headers)
+
+
+def create_app(plans: Path, catalogue: Catalogue, lang: str, hosts: list[str]) -> Starlette:
+    """The application over a folder of plan folders; `hosts` are the names that it answers to."""
+    jinja = Environment(loader=FileSystemLoader(HERE / "templates"), autoescape=select_autoescape(["html"]), undefined=StrictUndefined, trim_blocks=True)
+    read: dict[str, tuple[int, Folder]] = {}
+
+    def language(request: Request) -> str:
+        asked = request.query_params.get("lang", lang)
+        return asked if asked in LANGUAGES else lang
+
+    def folder(request: Request) -> tuple[str, Folder]:
+        name = request.path_params["plan"]
+        if name not in folders():
+            raise HTTPException(404, f"{name}: no such plan")
+        stamp = (plans / name / "plan.json").stat().st_mtime_ns
+        if read.get(name, (0,))[0] != stamp:
+            read[name] = (stamp, read_folder(plans / name))
+        return name, read[name][1]
+
+    def folders() -> list[str]:
+        return sorted(path.parent.name for path in plans.glob("*/plan.json")) if plans.is_dir() else []
+
+    def page(request: Request, template: str, label: str | None, context: Mapping[str, Any]) -> HTMLResponse:
+        shown = language(request)
+        other = "en" if shown == "ja" else "ja"
+        query = {**dict(request.query_params), "lang": other}
+        other_url = request.url.path + "?" + "&".join(f"{quote(key)}={quote(value)}" for key, value in query.items())
+        given = {
+            "lang": shown,
+            "other_lang": other,
+            "other_url": other_url,
+            "w": words(catalogue, shown),
+            "static": lambda name: f"/static/{name}",
+            "label": label,
+            "home": f"/?lang={shown}",
+        }
+        return HTMLResponse(jinja.get_template(template).render({**given, **context}))
+
+    def view(request: Request, one: Folder) -> View:
+        shown = language(request)
+        return View(one.plan, catalogue, words(catalogue, shown), shown, one.region.name, one.region.sources)
+
+    async def index(request: Request) -> Response:
+        names = folders()
+        if len(names) == 1:
+            return RedirectResponse(f"/plans/{quote(names[0])}?lang={language(request)}")
+        rows = [{"name": name, "sentence": read_folder(plans / name).plan.sentence, "region": read_folder(plans / name).region.name} for name in names]
+        return page(request, "index.html", None, {"rows": rows})
+
+    async def plan(request: Request) -> Response:
+        name, one = folder(request)
+        context = plan_page(view(request, one), one, plans / name)
+        context["file_url"] = lambda file: f"/plans/{quote(name)}/files/{quote(file)}"
+        context["figure_url"] = lambda key: f"/plans/{quote(name)}/figures?lang={language(request)}&id={quote(key, safe='')}"
+        return page(request, "plan.html", one.plan.label, context)
+
+    async def figure(request: Request) -> Response:
+        name, one = folder(request)
+        key = request.query_params.get("id", "")
+        if key not in one.plan.figures:
+            raise HTTPException(404, f"{key}: no such figure in this plan")
+        context = figure_page(view(request, one), key)
+        context["home"] = f"/plans/{quote(name)}?lang={language(request)}"
+        context["figure_url"] = lambda other: f"/plans/{quote(name)}/figures?lang={language(request)}&id={quote(other, safe='')}"
+        return page(request, "figure.html", one.plan.label, context)
+
+    async def file(request: Request) -> Response:
+        name, _ = folder(request)
+        wanted = request.path_params["file"]
+        if wanted not in FILES or not (plans / name / wanted).is_file():
+            raise HTTPException(404, f"{wanted}: no such file of this plan")
+        inline = wanted == "design.geojson"
+        return FileResponse(plans / name / wanted, media_type=FILES[wanted], filename=None if inline else wanted)
+
+    async def health(_: Request) -> Response:
+        return JSONResponse({"ok": True, "plans": len(folders())})
+
+    async def refused(request: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else error.status if isinstance(error, KibanError) else 500
+        text = str(error.detail) if isinstance(error, HTTPException) else str(error)
+        if "text/html" in request.headers.get("accept", ""):
+            response = page(request, "error.html", None, {"status": status, "text": text})
+            response.status_code = status
+            return response
+        return JSONResponse({"ok": False, "error": text, "errors": [text], "status": status}, status_code=status)
+
+    handlers: dict[Any, Callable[[Request, Exception], Awaitable[Response]]] = {HTTPException: refused, KibanError: refused}
+    return Starlette(
+        routes=[
+            Route("/", index),
+            Route("/health", health),
+            Route("/plans/{plan}", plan),
+            Route("/plans/{plan}/figures", figure),
+            Route("/plans/{plan}/files/{file}", file),
+            Mount("/static", StaticFiles(directory=HERE / "static")),
+        ],
+        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts), Middleware(Headers)],
+        exception_handlers=handlers,  # type: ignore[arg-type]  # Starlette types handlers by the base of all exceptions
+    )
