@@ -212,9 +212,8 @@ def _print_questions(made: Made, as_json: bool, seconds: float) -> None:
         print(json.dumps(result, ensure_ascii=False, indent=1))
         return
     if issue.status == "matched":
-        print(
-            "この地域の表には、この課題に当たる地点の行がありません。sites.csv に行を足してください / the region has no rows of the kinds of place that this issue is about"
-        )
+        print("この地域の表には、この課題に当たる地点の行がありません。sites.csv に行を足してください")
+        print("The region has no rows of the kinds of place that this issue is about: add rows to sites.csv")
     elif issue.why is not None:
         print(f"{issue.why.ja}\n{issue.why.en}")
     for case in issue.cases:

@@ -18,7 +18,7 @@ from scipy.sparse.csgraph import dijkstra
 from kiban.base.money import to_yen
 from kiban.design.shelf import UNITS
 from kiban.design.tree import Tree
-from kiban.records.design import Design, Problem
+from kiban.records.design import Alternative, BreakEven, Design, Problem, Shared, SiteResult
 from kiban.records.technology import Per, Technology
 
 Build = Callable[[Mapping[str, float]], Problem]
@@ -91,6 +91,23 @@ def why_each_site(problem: Problem, design: Design) -> list[Why]:
     return rows
 
 
+def site_results(problem: Problem, reasons: Sequence[Why]) -> tuple[SiteResult, ...]:
+    """The reasons as records of the design, with yen over the horizon; own_yen: the arcs that only this site uses."""
+    return tuple(
+        SiteResult(
+            site=why.site,
+            technologies=why.technologies,
+            usecases=why.usecases,
+            unserved=why.unserved,
+            own_yen=sum(problem.arcs[index].cost for index in why.own),
+            next_best=Alternative(technology=why.next_best.technology, difference_yen=why.next_best.difference) if why.next_best else None,
+            binding=why.binding,
+            reason=why.reason,
+        )
+        for why in reasons
+    )
+
+
 class _Ways:
     """Cheapest ways from what stands to a terminal."""
 
@@ -117,7 +134,10 @@ class _Ways:
     def others(self, tree: Tree, site: str, own: Sequence[int]) -> list[Other]:
         """For each technology that serves the site, each other one that could serve the same demands."""
         mine = [number for number in tree.paths if self.problem.demands[number].site == site]
-        used = {self.problem.arcs[path[-1]].tail: [n for n in mine if tree.paths[n][-1] in self.serve[self.problem.arcs[path[-1]].tail].values()] for path in (tree.paths[n] for n in mine)}
+        used = {
+            self.problem.arcs[path[-1]].tail: [n for n in mine if tree.paths[n][-1] in self.serve[self.problem.arcs[path[-1]].tail].values()]
+            for path in (tree.paths[n] for n in mine)
+        }
         free = [terminal for terminal in sorted(self.at.get(site, ())) if terminal not in used]
         if not free or not used:
             return []
@@ -178,6 +198,22 @@ def break_even(technology: str, kind: Technology, cost: int, build: Build, solve
         price = (cost - rest) / units
         entering = Entering(technology, per, price, units, problem, design)
     return entering
+
+
+def priced_in(entering: Entering, cost: int) -> BreakEven:
+    """A break-even price as a record of the design; `cost`: yen of the design without the technology."""
+    rest = rest_of(entering.problem, entering.design) if entering.problem is not None and entering.design is not None else 0
+    return BreakEven(
+        technology=entering.technology, per=entering.per, price_yen=entering.price, units=entering.units, cost_without_yen=cost, cost_rest_yen=rest
+    )
+
+
+def shared(cost: int, alone: Mapping[str, tuple[Problem, Design]]) -> Shared | None:
+    """What sharing between use cases saves; None where there is only one."""
+    if not alone:
+        return None
+    each = {usecase: design.cost for usecase, (_, design) in alone.items()}
+    return Shared(alone_yen=each, together_yen=cost, saving_yen=sum(each.values()) - cost)
 
 
 def is_free(problem: Problem, item: int) -> bool:

@@ -55,7 +55,8 @@ class Sheet:
 
     def __init__(self, ledger: Ledger, problem: Problem, design: Design, region: Region, usecases: Mapping[str, UseCase]) -> None:
         self.ledger, self.problem, self.design, self.region, self.usecases = ledger, problem, design, region, usecases
-        self.rows: dict[str, Site | Place] = {row.id: row for row in (*region.sites, *region.places)}
+        rows: tuple[Site | Place, ...] = (*region.sites, *region.places)
+        self.rows = {row.id: row for row in rows}
         self.streets = {street.id: street for street in region.streets}
         self.at = {junction.id: (junction.lat, junction.lon) for junction in region.junctions}
         self.row_at: dict[str, str] = {}
@@ -374,7 +375,8 @@ def _unpriced(sheet: Sheet, technology: str, missing: Sequence[str], entering: E
         return row | {"per": entering.per if entering else None}
     other = Sheet(sheet.ledger, entering.problem, entering.design, sheet.region, sheet.usecases)
     rest = _paid(other, f"break-even/{technology}/rest")
-    units = sheet.ledger.choice(f"break-even/{technology}/units", units_bought(entering.problem, entering.design), entering.per, "the design in which it enters")
+    bought = units_bought(entering.problem, entering.design)
+    units = sheet.ledger.choice(f"break-even/{technology}/units", bought, entering.per, "the design in which it enters")
     price = sheet.ledger.formula(f"break-even/{technology}", "design.break_even", f"JPY/{entering.per}", ["total/priced", rest, units])
     return row | {"enters": True, "per": entering.per, "break_even": price}
 

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from kiban.records.design import Design, Problem
-from kiban.records.region import Region
+from kiban.records.region import Place, Region, Site
 
 
 def design_geojson(region: Region, problem: Problem, design: Design, technology_name: dict[str, str]) -> bytes:
@@ -19,7 +19,8 @@ def design_geojson(region: Region, problem: Problem, design: Design, technology_
 
     technology_name: id → name in the language of the popups.
     """
-    places = {row.id: (row.lon, row.lat) for row in (*region.sites, *region.places)}
+    rows: tuple[Site | Place, ...] = (*region.sites, *region.places)
+    places = {row.id: (row.lon, row.lat) for row in rows}
     junctions = {junction.id: (junction.lon, junction.lat) for junction in region.junctions}
     streets = {street.id: street for street in region.streets}
 

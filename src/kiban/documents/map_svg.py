@@ -9,7 +9,7 @@ import math
 from xml.sax.saxutils import escape
 
 from kiban.records.design import Design, Problem
-from kiban.records.region import Region
+from kiban.records.region import Place, Region, Site
 
 # Okabe–Ito colours, told apart by people who do not see red and green; the same order as on the page.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#6b4c9a", "#8c510a")
@@ -21,7 +21,8 @@ def design_svg(region: Region, problem: Problem, design: Design, technologies: l
     """The picture; `technologies` gives the order of the colours."""
     wanted = {demand.site for demand in problem.demands} | {site for site, _, _, _ in problem.no_way}
     sites = [site for site in region.sites if site.id in wanted]
-    spots = {row.id: (row.lat, row.lon) for row in (*region.sites, *region.places)}
+    rows: tuple[Site | Place, ...] = (*region.sites, *region.places)
+    spots = {row.id: (row.lat, row.lon) for row in rows}
     junctions = {junction.id: (junction.lat, junction.lon) for junction in region.junctions}
     shown = [(site.lat, site.lon) for site in sites] + [(place.lat, place.lon) for place in region.places] or [(0.0, 0.0)]
     south, north = min(lat for lat, _ in shown), max(lat for lat, _ in shown)
@@ -66,9 +67,8 @@ def design_svg(region: Region, problem: Problem, design: Design, technologies: l
         x, y = xy((site.lat, site.lon))
         ring = "#a1000e" if site.id in unserved else "#fff"
         fill = colour(chosen.get(site.id, (None,))[0] if chosen.get(site.id) else None)
-        parts.append(
-            f'<circle cx="{x}" cy="{y}" r="{5 if site.critical else 3.8}" fill="{fill}" stroke="{ring}" stroke-width="1"><title>{escape(site.name)}</title></circle>'
-        )
+        radius, title = 5 if site.critical else 3.8, escape(site.name)
+        parts.append(f'<circle cx="{x}" cy="{y}" r="{radius}" fill="{fill}" stroke="{ring}" stroke-width="1"><title>{title}</title></circle>')
     kilometres = next((step for step in (50, 20, 10, 5, 2, 1) if step * 1000 / METRES_PER_DEGREE * scale < WIDTH / 3), 0.5)
     bar = round(kilometres * 1000 / METRES_PER_DEGREE * scale, 1)
     parts.append(f'<path d="M{MARGIN} {HEIGHT - 8} h{bar} m0 -3 v6 M{MARGIN} {HEIGHT - 11} v6" stroke="#1a1a1a" stroke-width="1" fill="none"/>')

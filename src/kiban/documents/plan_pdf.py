@@ -15,6 +15,7 @@ from kiban.base.errors import KibanError
 from kiban.documents.map_svg import COLOURS, design_svg
 from kiban.documents.reasons import point_text
 from kiban.documents.view import View
+from kiban.records.case import Case
 from kiban.records.design import Design, Problem
 from kiban.records.region import Region
 
@@ -83,11 +84,7 @@ def plan_pdf(view: View, region: Region, problem: Problem, design: Design) -> by
         ],
         "points": _few(points, POINTS_SHOWN, word) or [word("show.none")],
         "assumed": joint.join(_few(assumed, ASSUMED_SHOWN, word)) or word("show.none"),
-        "cases": [
-            f"{'■ ' + word('plan.stopped') + ' ' if case.stopped else ''}{case.title}（{case.prefecture or ''}{case.municipality or ''}）{case.failed or case.lessons or ''}"
-            for case in cases[:CASES_SHOWN]
-        ]
-        or [word("page.cases.none")],
+        "cases": [_case(case, word) for case in cases[:CASES_SHOWN]] or [word("page.cases.none")],
         "words": {
             "map": word("plan.map"),
             "map_alt": word("page.map.alt"),
@@ -105,7 +102,7 @@ def plan_pdf(view: View, region: Region, problem: Problem, design: Design) -> by
         },
         "footer": f"{view.plan.engine} · {view.plan.made_on:%Y-%m-%d} · {view.plan.id}",
     }
-    pdf = typst.compile(
+    pdf: Any = typst.compile(
         (HERE / "plan.typ").read_bytes(), font_paths=[str(FONTS)], ignore_system_fonts=True, sys_inputs={"data": json.dumps(data, ensure_ascii=False)}
     )
     assert isinstance(pdf, bytes)
@@ -115,3 +112,9 @@ def plan_pdf(view: View, region: Region, problem: Problem, design: Design) -> by
 def _few(lines: list[str], count: int, word: Any) -> list[str]:
     """The first lines, and how many more there are."""
     return lines if len(lines) <= count else [*lines[:count], word("point.and_more", count=len(lines) - count)]
+
+
+def _case(case: Case, word: Any) -> str:
+    """One line on a near case."""
+    stopped = f"■ {word('plan.stopped')} " if case.stopped else ""
+    return f"{stopped}{case.title}（{case.prefecture or ''}{case.municipality or ''}）{case.failed or case.lessons or ''}"

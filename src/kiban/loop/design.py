@@ -9,18 +9,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 
+from msgspec.structs import replace
+
 from kiban.base.progress import Cancel, Progress
-from kiban.check import CONSTRAINTS, check_design
+from kiban.check import ADMISSION, CONSTRAINTS, check_design, check_problem
 from kiban.design import figures, program, solve
-from kiban.design.explain import Entering, Solve, break_even, why_each_site
+from kiban.design.explain import Entering, Solve, break_even, priced_in, shared, site_results, why_each_site
 from kiban.finance import Priced, price_technology
 from kiban.finance.ledger import Ledger
 from kiban.loop.given import Given, pins, step, text
 from kiban.loop.needs import Wanted
 from kiban.records.design import CheckReport, Design, Problem
 from kiban.records.plan import PlanStep
-from kiban.records.region import Plant, Region
+from kiban.records.region import Fact, Place, Plant, Region, Site
 
+SENTENCES = {name: constraint.text for name, constraint in CONSTRAINTS.items()} | {name: sentence for name, (sentence, _) in ADMISSION.items()}
 REPORT_YEARS = 5  # design.md: optimise over the whole horizon, report 5 years and the horizon
 
 
@@ -112,9 +115,9 @@ def price_all(given: Given, ledger: Ledger, rules: Mapping[str, tuple[str, float
 
 def assumed_rows(region: Region) -> list[dict[str, str]]:
     """Every assumed row of the region, with its reason and who can confirm it."""
-    rows = [*region.sites, *region.places, *region.plants, *region.facts]
+    rows: tuple[Site | Place | Plant | Fact, ...] = (*region.sites, *region.places, *region.plants, *region.facts)
     return [
-        {"id": row.id, "name": getattr(row, "name", row.id), "reason": str(row.evidence.reason), "confirm": str(row.evidence.confirm)}
+        {"id": row.id, "name": row.id if isinstance(row, Fact) else row.name, "reason": str(row.evidence.reason), "confirm": str(row.evidence.confirm)}
         for row in rows
         if row.evidence.assumed
     ]
@@ -168,8 +171,10 @@ def design_step(given: Given, wanted: Wanted, ledger: Ledger, progress: Progress
         cancel=cancel,
     )
     progress(0.85, "独立検査 / independent check")
-    report = check_design(problem, design)
+    reports = (check_design(problem, design), check_problem(problem, region, usecases, catalogue.technologies))
+    report = CheckReport(holds=all(one.holds for one in reports), findings=tuple(finding for one in reports for finding in one.findings))
     reasons = why_each_site(problem, design)
+    design = replace(design, sites=site_results(problem, reasons))
 
     def build(free: Mapping[str, float], only: str | None = None) -> Problem:
         pairs = [pair for pair in wanted if only is None or pair[1] == only]
@@ -186,6 +191,7 @@ def design_step(given: Given, wanted: Wanted, ledger: Ledger, progress: Progress
         for usecase in usecases:
             variant = build({}, usecase)
             alone[usecase] = (variant, again(variant))
+    design = replace(design, break_even=tuple(priced_in(row, design.cost) for *_, row in unpriced if row is not None), shared=shared(design.cost, alone))
     progress(0.9, "出典台帳を作成 / writing the ledger")
     body = figures.enter(ledger, problem, design, region, catalogue.technologies, usecases, rules, REPORT_YEARS, reasons, unpriced, alone)
     body["assumed"] = assumed_rows(region)
@@ -203,7 +209,7 @@ def design_step(given: Given, wanted: Wanted, ledger: Ledger, progress: Progress
     body["check"] = {
         "holds": report.holds,
         "findings": [
-            {"constraint": finding.constraint, "holds": finding.holds, "text": text(CONSTRAINTS[finding.constraint].text.ja, CONSTRAINTS[finding.constraint].text.en)}
+            {"constraint": finding.constraint, "holds": finding.holds, "text": text(SENTENCES[finding.constraint].ja, SENTENCES[finding.constraint].en)}
             for finding in report.findings
         ],
     }

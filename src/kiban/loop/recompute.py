@@ -18,6 +18,7 @@ def recompute_plan(plan: Plan, problem: Problem, design: Design, leaves: Mapping
     """Every number of a plan computed again; `leaves` puts other values on source, assumed or choice figures."""
 
     def bound(values: Sequence[float]) -> float:
-        return certified_bound(with_costs(problem, values), work=design.work, seed=design.seed)[0]
+        bound, _ = certified_bound(with_costs(problem, values), work=design.work, seed=design.seed)
+        return bound
 
     return recompute_all(plan.figures, leaves or {}, {BOUND: bound})
