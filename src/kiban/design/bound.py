@@ -66,10 +66,9 @@ def bound_of(problem: Problem, work: int, seed: int, stop: Callable[[], bool] = 
     names = relaxed_names(problem)
     if not len(graph.demands):
         return Bounded(0, Certificate(scale=graph.scale, relaxed=names), graph, graph.cost.copy(), None, [])
-    anchor = np.array([arc.kind == "drop" for arc in problem.arcs], np.bool_)
     best: Ascent | None = None
     for turn in range(2 + work // 100):
-        found = ascend(graph, seed + turn, gather=graph.size > LARGEST_PROGRAMME or turn % 2 == 1, anchor=anchor)
+        found = ascend(graph, seed + turn)
         if best is None or found.bound > best.bound:
             best = found
         if stop():

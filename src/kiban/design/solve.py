@@ -205,7 +205,7 @@ def _local(search: _Search, progress: Progress) -> None:
     problem, ground = search.problem, search.ground
     random = np.random.default_rng(search.seed + 1)
     spread = ground.cost + _spread(search)
-    turns = 50 + search.work
+    turns = 50 + (5 if len(problem.arcs) > 5_000 else 2) * search.work
     for turn in range(turns):
         if search.stop() or search.proved or not search.best.arcs:
             return
