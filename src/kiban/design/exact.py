@@ -212,8 +212,8 @@ def improve(
     rounds: int,
     stop: Callable[[], bool],
     seconds: float,
-) -> Judged:
-    """The best design over the given arcs, or the incumbent when none is better within the limits.
+) -> tuple[Judged, bool]:
+    """The best design over the given arcs, or the incumbent when none is better; and whether the limits allowed to solve to the end.
 
     Parameters
     ----------
@@ -253,7 +253,7 @@ def improve(
     solver.setOptionValue("mip_abs_gap", 0.4 / unit)
     if np.isfinite(seconds):
         solver.setOptionValue("time_limit", seconds)
-    best, rows = incumbent, 0
+    best, rows, optimal = incumbent, 0, False
     for _ in range(rounds):
         for row in range(rows, len(cuts.arcs)):
             index = place[cuts.arcs[row]]
@@ -271,8 +271,9 @@ def improve(
         if found.rank < best.rank:
             best = found
         if stop() or not separate(graph, chosen, cuts):
+            optimal = solver.getModelStatus() == highspy.HighsModelStatus.kOptimal and not found.broken
             break
-    return best
+    return best, optimal
 
 
 def _start_from(solver: highspy.Highs, best: Judged, arcs: Ints, programme: Programme) -> None:

@@ -23,6 +23,7 @@ from kiban.records.design import Design, Problem, problem_hash
 
 WHOLE = 400  # arcs up to which the integer programme takes the whole problem at once
 RESTRICTED = 2_500  # arcs of a restricted integer programme
+AROUND, BACKBONE = 40, 600  # sites and backbone arcs that one neighbourhood frees
 
 
 @dataclass
@@ -38,6 +39,7 @@ class _Search:
     stop: Callable[[], bool]
     best: Judged
     seen: list[Judged] = field(default_factory=list)
+    finished: bool = False  # the integer programme has seen every arc that could still matter, and solved it
 
     def offer(self, chosen: Judged) -> bool:
         """Keep a design when it is the best so far."""
@@ -60,7 +62,7 @@ class _Search:
     @property
     def proved(self) -> bool:
         """Nothing is left to gain."""
-        return self.whole and self.best.cost == self.bounded.bound
+        return self.finished or (self.whole and self.best.cost == self.bounded.bound)
 
 
 def solve(
@@ -108,8 +110,10 @@ def solve(
         progress(0.5, "厳密に探索 / exact search")
         _exact(search, begin, time_limit)
     if not search.proved and not stop():
-        progress(0.7, "局所探索 / local search")
+        progress(0.6, "局所探索 / local search")
         _local(search, progress)
+    if not search.proved and not stop():
+        _neighbourhoods(search, progress, begin, time_limit)
     progress(1.0, "設計完了 / designed")
     return _design(search)
 
@@ -188,15 +192,14 @@ def _exact(search: _Search, begin: float, time_limit: float | None) -> None:
         arcs = _candidates(search, most)
         if len(arcs) > 2 * RESTRICTED:
             return
-        before = search.best
-        found = improve(
+        found, optimal = improve(
             search.problem, search.bounded.graph, search.judge, arcs, search.bounded.tight, search.best,
             looks=100 + 10 * search.work,
             nodes=(500 if most == WHOLE else 50) + 5 * search.work, rounds=20, stop=search.stop, seconds=seconds,
         )  # fmt: skip
         search.offer(found)
-        whole = len(arcs) < most
-        if whole or search.proved or search.stop() or (found.rank == before.rank and most == RESTRICTED):
+        search.finished = optimal and len(arcs) < most
+        if len(arcs) < most or search.proved or search.stop():
             return
 
 
@@ -224,7 +227,43 @@ def _local(search: _Search, progress: Progress) -> None:
         tree = grow(ground, cost, parent)
         search.offer(search.judge.judge(tree[tree >= 0].tolist()))
         if turn % 20 == 0:
-            progress(0.7 + 0.3 * turn / turns, "局所探索 / local search")
+            progress(0.6 + 0.1 * turn / turns, "局所探索 / local search")
+
+
+def _neighbourhoods(search: _Search, progress: Progress, begin: float, time_limit: float | None) -> None:
+    """Free everything around one facility or demand after another, keep the rest of the best design, and solve that exactly."""
+    problem, graph, reduced = search.problem, search.bounded.graph, search.bounded.reduced
+    random = np.random.default_rng(search.seed + 2)
+    kind = np.array([arc.kind for arc in problem.arcs])
+    backbone = np.flatnonzero(np.isin(kind, ("exchange", "line", "plant", "feed", "hop")))
+    backbone = backbone[np.argsort(reduced[backbone], kind="stable")[:BACKBONE]]
+    links = np.flatnonzero(kind == "link")
+    sites = {ref: index for index, ref in enumerate(sorted({node.ref for node in problem.nodes}), start=1)}
+    site_of = np.array([sites[node.ref] if node.kind in ("terminal", "demand") else 0 for node in problem.nodes], np.int64)
+    turns = max(2, search.work // 5)
+    for turn in range(turns):
+        if search.stop():
+            return
+        progress(0.7 + 0.3 * turn / turns, "近傍を厳密に探索 / exact search around one place after another")
+        if len(links):
+            centre = graph.tail[links[random.integers(len(links))]]
+            near = site_of[graph.head[links[graph.tail[links] == centre]]]
+        else:
+            near = site_of[graph.demands[random.integers(len(graph.demands))]][None]
+        near = random.permutation(np.unique(near))[:AROUND]
+        around = np.isin(site_of, near)
+        free = np.isin(kind, ("serve", "link", "direct", "drop")) & around[graph.head]
+        facilities = np.unique(graph.tail[links[around[graph.head[links]]]])
+        free |= (kind == "open") & np.isin(graph.head, facilities)
+        keep = np.zeros(graph.size, np.bool_)
+        keep[backbone] = True
+        keep[list(search.best.arcs)] = True
+        seconds = float("inf") if time_limit is None else max(0.1, time_limit - (time.monotonic() - begin))
+        found, _ = improve(
+            problem, graph, search.judge, np.flatnonzero(keep | free), search.bounded.tight, search.best,
+            looks=60, nodes=20, rounds=4, stop=search.stop, seconds=seconds,
+        )  # fmt: skip
+        search.offer(found)
 
 
 def _below(search: _Search, parent: Ints, node: int) -> Ints:
