@@ -37,10 +37,12 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     with interruptible(args.json) as (progress, cancel):
         made = design_step(given, wanted, ledger, progress, cancel)
     design = made.design
-    total = None if design.status in ("incomplete", "infeasible") else design.cost
+    body = made.step.body
     result = {
-        "status": design.status,
-        "cost_npv_yen": total,
+        "status": body["status"],
+        "priced_part": design.status,
+        "excludes": body["excludes"],
+        "cost_npv_yen": None if body["cost_npv"] is None else design.cost,
         "priced_part_npv_yen": design.cost,
         "lower_bound_yen": design.bound,
         "gap": design.gap,

@@ -163,7 +163,10 @@ def summary(made: Made, files: list[str], seconds: float) -> dict[str, Any]:
         "model": steps["options"]["model"],
         "cost_5y_yen": whole(body["cost_5y"]),
         "cost_npv_yen": whole(body["cost_npv"]),
+        "priced_part_5y_yen": whole(body["priced_part_5y"]),
         "priced_part_npv_yen": whole(body["priced_part"]),
+        "priced_part": body["priced_status"],
+        "excludes": body["excludes"],
         "lower_bound_yen": whole(body["lower_bound"]),
         "gap": value(body["gap"]),
         "design": body["status"],
@@ -185,7 +188,8 @@ def _print_summary(result: dict[str, Any], output: Path) -> None:
     print(f"標準モデル / model: {result['model']} (提案)")
     print(
         "15年の正味現在価値 / NPV: "
-        + ("合計なし(見積待ち) / no total" if cost is None else f"{cost:,} 円")
+        + (f"合計なし / no total; 値の付いた部分 / priced part: {result['priced_part_npv_yen']:,} 円" if cost is None else f"{cost:,} 円")
+        + (f" (見積待ち {len(result['excludes'])} 件を除く / without {len(result['excludes'])} unpriced items)" if result["excludes"] else "")
         + f"  下限 / bound: {bound:,} 円  差 / gap: {result['gap']:.2%}"
     )
     print(f"設計 / design: {result['design']}  独立検査 / check: {'合格 / holds' if result['check'] else '不合格 / FAILS'}")

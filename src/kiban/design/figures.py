@@ -213,6 +213,7 @@ def enter(
     reasons: Sequence[Why],
     unpriced: Sequence[tuple[str, Sequence[str], Entering | None]],
     alone: Mapping[str, tuple[Problem, Design]],
+    excludes: Sequence[tuple[str, str]] = (),
 ) -> dict[str, Any]:
     """Enter all figures of a design and return the body of its step.
 
@@ -223,6 +224,7 @@ def enter(
     reasons       why each site gets what it gets
     unpriced      (technology, cost ids without a figure, the break-even design or None when it was not searched)
     alone         use case → its problem and design when it is designed for itself
+    excludes      (technology, cost id) of every cost of a technology in the design that has no figure; with one of them there is no total
 
     Raises
     ------
@@ -241,21 +243,26 @@ def enter(
         steps.append(ledger.formula(f"steps/{index}/{group}/paid", "finance.products", "JPY", [count, sheet.step_cost(index)]))
     low, high = _range(problem, design)
     whole = sheet.total("total/priced", [*paid, *steps], low=low, high=high)
-    complete = design.status in ("proved", "bounded")
+    complete = design.status in ("proved", "bounded") and not excludes
     for index in range(len(problem.steps)):
         sheet.step_cost(index)
     bound = ledger.structural("total/bound", BOUND, "JPY", bound_inputs(problem), design.bound)
     quantities = _quantities(sheet, chosen, step_units)
     layers, years = _years(sheet, quantities, technologies)
-    first = sheet.total("total/first_years", years[:report_years], low=None, high=None) if complete else None
+    first = sheet.total("total/first_years", years[:report_years], low=None, high=None)
+    taxed = ledger.formula("total/first_years/taxed", "finance.taxed", "JPY", [first, rules["consumption-tax"][0]])
     wanted = sorted({demand.site for demand in problem.demands} | {site for site, _, _, _ in problem.no_way})
     unserved = {site for site, _ in design.unserved}
     return {
-        "status": design.status,
+        "status": "incomplete" if excludes and design.status != "infeasible" else design.status,
+        "priced_status": design.status,
+        "excludes": [{"technology": technology, "cost": cost} for technology, cost in excludes],
         "cost_npv": whole if complete else None,
         "priced_part": whole,
-        "cost_5y": first,
-        "cost_5y_taxed": None if first is None else ledger.formula("total/first_years/taxed", "finance.taxed", "JPY", [first, rules["consumption-tax"][0]]),
+        "cost_5y": first if complete else None,
+        "cost_5y_taxed": taxed if complete else None,
+        "priced_part_5y": first,
+        "priced_part_5y_taxed": taxed,
         "lower_bound": bound,
         "gap": ledger.formula("total/gap", "finance.gap", "share", [whole, bound]),
         "relaxed": list(design.relaxed),

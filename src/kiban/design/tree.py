@@ -10,6 +10,15 @@ from collections import defaultdict
 from kiban.records.design import Design, Problem
 
 
+def technologies_used(problem: Problem, design: Design) -> frozenset[str]:
+    """The id of every technology that the arcs, facilities, terminals, prices and steps of a design are of."""
+    arcs = [problem.arcs[index] for index in design.arcs]
+    items = [item for arc in arcs for item, _ in arc.items] + [item for index, _, _ in design.steps for item, _ in problem.steps[index].items]
+    heads = [problem.nodes[arc.head] for arc in arcs]
+    named = [arc.technology for arc in arcs] + [node.technology for node in heads if node.kind in ("facility", "terminal")]  # of a junction it is a network
+    return frozenset(id for id in (*named, *(problem.prices[item].technology for item in items)) if id)
+
+
 class Tree:
     """Paths from the world to every served demand."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -15,6 +16,7 @@ from kiban.base.progress import Cancel, Progress
 from kiban.check import ADMISSION, CONSTRAINTS, check_design, check_problem
 from kiban.design import figures, program, solve
 from kiban.design.explain import Entering, Solve, break_even, priced_in, shared, site_results, why_each_site
+from kiban.design.tree import technologies_used
 from kiban.finance import Priced, price_technology
 from kiban.finance.ledger import Ledger
 from kiban.loop.given import Given, pins, step, text
@@ -123,6 +125,31 @@ def assumed_rows(region: Region) -> list[dict[str, str]]:
     ]
 
 
+def traffic_scenarios(given: Given, ledger: Ledger) -> list[dict[str, Any]]:
+    """The known traffic scenarios as figures. They are listed only: this design's loads are those of today."""
+    rows: list[dict[str, Any]] = []
+    for id, scenario in sorted(given.catalogue.traffic.items()):
+        base = f"traffic/{id}"
+        points = [
+            {
+                "year": ledger.source(f"{base}#points/{point.year}/year", point.year, "年", f"{base}#points {point.factor.source}", point.factor.confidence),
+                "factor": ledger.source(
+                    f"{base}#points/{point.year}", point.factor.value, point.factor.unit, f"{base}#points {point.factor.source}", point.factor.confidence
+                ),
+            }
+            for point in scenario.points
+        ]
+        growth = scenario.yearly_growth
+        yearly = (
+            None
+            if growth is None
+            else ledger.source(f"{base}#yearly_growth", growth.value, growth.unit, f"{base}#yearly_growth {growth.source}", growth.confidence)
+        )
+        year = ledger.source(f"{base}#base_year", scenario.base_year, "年", f"{base}#base_year")
+        rows.append({"id": id, "applied": False, "base_year": year, "yearly_growth": yearly, "points": points})
+    return rows
+
+
 def _unpriced(
     given: Given, problem: Problem, design: Design, priced: Mapping[str, Priced], build: Callable[[Mapping[str, float]], Problem], again: Solve
 ) -> list[tuple[str, tuple[str, ...], Entering | None]]:
@@ -193,7 +220,9 @@ def design_step(given: Given, wanted: Wanted, ledger: Ledger, progress: Progress
             alone[usecase] = (variant, again(variant))
     design = replace(design, break_even=tuple(priced_in(row, design.cost) for *_, row in unpriced if row is not None), shared=shared(design.cost, alone))
     progress(0.9, "出典台帳を作成 / writing the ledger")
-    body = figures.enter(ledger, problem, design, region, catalogue.technologies, usecases, rules, REPORT_YEARS, reasons, unpriced, alone)
+    excludes = [(id, cost) for id in sorted(technologies_used(problem, design)) for cost in priced[id].missing]
+    body = figures.enter(ledger, problem, design, region, catalogue.technologies, usecases, rules, REPORT_YEARS, reasons, unpriced, alone, excludes)
+    body["traffic"] = traffic_scenarios(given, ledger)
     body["assumed"] = assumed_rows(region)
     body["missing"] = [
         {
@@ -213,5 +242,6 @@ def design_step(given: Given, wanted: Wanted, ledger: Ledger, progress: Progress
             for finding in report.findings
         ],
     }
-    pinned = pins(given, *(f"technologies/{id}" for id in priced), *(f"rules/{rule}" for rule in rules), *(f"usecases/{usecase}" for usecase in usecases))
+    entries = [f"technologies/{id}" for id in priced] + [f"rules/{rule}" for rule in rules] + [f"usecases/{usecase}" for usecase in usecases]
+    pinned = pins(given, *entries, *(f"traffic/{id}" for id in sorted(catalogue.traffic)))
     return Designed(step("design", [design.problem, given.seed, given.work, pinned], body, pinned), problem, design, report)

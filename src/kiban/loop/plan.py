@@ -87,8 +87,8 @@ def make_plan(given: Given, progress: Progress = silent, cancel: Cancel = never)
         raise Cancelled("plan", "stopped before the design", "", "run it again")
     designed = design_step(given, wanted, ledger, progress, cancel)
     verdict = verdict_step(given, needs.body["usecases"], options, designed.step.body, designed.problem, designed.design)
-    design = designed.design
-    status = "unserved" if design.status == "infeasible" else "incomplete" if design.status == "incomplete" else "plan"
+    said = designed.step.body["status"]
+    status = "unserved" if said == "infeasible" else "incomplete" if said == "incomplete" else "plan"
     made = Plan(
         id=digest([given.sentence, given.region.id, given.answers, str(given.now)])[:12],
         region=given.region.id,

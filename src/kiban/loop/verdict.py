@@ -28,6 +28,11 @@ def verdict_step(given: Given, usecases: list[str], options: PlanStep, design_bo
     for row in design_body["unpriced"]:
         if row["enters"]:
             points.append({"kind": "quotation", "about": [f"technologies/{row['technology']}"], "figure": row["break_even"], "ask": "ask.quotation"})
+    excluded: dict[str, list[str]] = {}
+    for row in design_body["excludes"]:
+        excluded.setdefault(row["technology"], []).append(row["cost"])
+    for technology, costs in sorted(excluded.items()):
+        points.append({"kind": "excluded", "about": [f"technologies/{technology}"], "costs": costs, "ask": "ask.quotation"})
     for assumed in design_body["assumed"]:
         points.append({"kind": "assumed", "about": [assumed["id"]], "ask_whom": assumed["confirm"], "ask": "ask.confirm"})
     if design.unserved:
