@@ -36,7 +36,7 @@ COLUMNS = {
     "plants.csv": ("id", "name", "technology", "year_built", "owner", "funding", "restricted_until", "iru_until", "route", *EVIDENCE),
     "facts.csv": ("id", "value", "unit", "year", *EVIDENCE),
     "junctions.csv": ("id", "lat", "lon"),
-    "streets.csv": ("id", "a", "b", "length_m", "kind", "plant"),
+    "streets.csv": ("id", "a", "b", "length_m", "kind", "plant", "shape"),
     "attach.csv": ("id", "junction", "off_m", "lat", "lon"),
 }
 NEEDED = {
@@ -309,7 +309,7 @@ def _graph(reading: _Reading, points: dict[str, Point]) -> tuple[Graph, bool]:
     graph = Graph(dict(reading.rows("junctions.csv", partial(_junction, reading))))
     rows: list[Street] = reading.rows("streets.csv", lambda cells, id: _street(cells, id, graph))
     for street in rows:
-        shape = (graph.junctions[street.a], graph.junctions[street.b])
+        shape = (graph.junctions[street.a], *street.shape, graph.junctions[street.b])
         graph.links.append(Link(street.id, street.a, street.b, shape, street.length_m, street.kind, street.plant))
     return graph, reading.head.links_are_candidates
 
@@ -323,7 +323,24 @@ def _street(cells: Cells, id: str, graph: Graph) -> Make:
     named: dict[str, Any] = {column: cells.choice(column, tuple(graph.junctions)) for column in ("a", "b")}
     named["kind"] = cells.choice("kind", ("street", "candidate", "sea")) if cells.text("kind") else "street"
     named["length_m"] = cells.number("length_m", 0, 1e7, needed=True)
-    return partial(Street, id=id, plant=cells.text("plant"), **named)
+    return partial(Street, id=id, plant=cells.text("plant"), shape=_shape(cells), **named)
+
+
+def _shape(cells: Cells) -> tuple[Point, ...]:
+    """The points between the ends of a street: `lat lon; lat lon`, empty for a straight one."""
+    points = []
+    for pair in (cells.text("shape") or "").split(";"):
+        numbers = pair.split()
+        if not numbers:
+            continue
+        try:
+            lat, lon = (float(number) for number in numbers)
+            check_latlon("shape", lat, lon)
+        except (ValueError, RecordError):
+            cells.problem("shape", "points such as 37.31 137.15; 37.32 137.16", "correct it, or leave it empty")
+            return ()
+        points.append((lat, lon))
+    return tuple(points)
 
 
 def _stored(reading: _Reading, points: dict[str, Point], graph: Graph) -> dict[str, tuple[str, float]]:

@@ -16,7 +16,7 @@ import msgspec
 import yaml
 
 from kiban.base.errors import RegionError
-from kiban.records.region import Evidence, Fact, Place, Plant, Region, Site
+from kiban.records.region import Evidence, Fact, Place, Plant, Region, Site, Street
 from kiban.region.folder import COLUMNS
 from kiban.region.head import Head, HeadDetour
 from kiban.region.missing import COMPUTED
@@ -46,9 +46,13 @@ def write(region: Region, folder: Path) -> None:
         rows: list[Site | Place] = [*region.sites, *region.places]
         spots = {row.id: row for row in rows}
         save_table(folder / "junctions.csv", ((one.id, one.lat, one.lon) for one in region.junctions))
-        save_table(folder / "streets.csv", ((one.id, one.a, one.b, one.length_m, one.kind, one.plant) for one in region.streets))
+        save_table(folder / "streets.csv", ((one.id, one.a, one.b, one.length_m, one.kind, one.plant, _shape(one)) for one in region.streets))
         joined = ((id, *region.attach.get(id, (None, None)), spot.lat, spot.lon) for id, spot in sorted(spots.items()))
         save_table(folder / "attach.csv", joined)
+
+
+def _shape(street: Street) -> str:
+    return "; ".join(f"{lat} {lon}" for lat, lon in street.shape)
 
 
 def write_head(head: Head, folder: Path) -> None:
