@@ -23,7 +23,7 @@ from kiban.records.design import Design, Problem, problem_hash
 
 WHOLE = 400  # arcs up to which the integer programme takes the whole problem at once
 RESTRICTED = 2_500  # arcs of a restricted integer programme
-AROUND, BACKBONE = 40, 600  # sites and backbone arcs that one neighbourhood frees
+AROUND, BACKBONE = 80, 800  # sites and backbone arcs that one neighbourhood frees
 
 
 @dataclass
