@@ -40,7 +40,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     body = made.step.body
     result = {
         "status": body["status"],
-        "priced_part": design.status,
+        "cost_is_lower_bound": body["lower_bound_only"],
         "excludes": body["excludes"],
         "cost_npv_yen": None if body["cost_npv"] is None else design.cost,
         "priced_part_npv_yen": design.cost,

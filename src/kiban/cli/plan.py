@@ -64,13 +64,12 @@ def moment(today: str | None) -> datetime:
 def open_inputs(args: argparse.Namespace, settings: Settings) -> tuple[Region, Catalogue, datetime]:
     """The region, the catalogue and the moment of a run."""
     from kiban.catalogue import load
-    from kiban.region import Detour, read
+    from kiban.cli.region import rule_detour
+    from kiban.region import read
 
     catalogue = load(settings.data, settings.state / "cache")
     now = moment(args.today)
-    rule = catalogue.rule_at("detour-factor", now.date()).quantity
-    source = catalogue.rules["detour-factor"].sources[str(rule.source)]
-    region = read(args.region, detour=Detour(value=rule.value or 1.0, source=source))
+    region = read(args.region, detour=rule_detour(catalogue, now.date()))
     return region, catalogue, now
 
 
@@ -165,7 +164,7 @@ def summary(made: Made, files: list[str], seconds: float) -> dict[str, Any]:
         "cost_npv_yen": whole(body["cost_npv"]),
         "priced_part_5y_yen": whole(body["priced_part_5y"]),
         "priced_part_npv_yen": whole(body["priced_part"]),
-        "priced_part": body["priced_status"],
+        "cost_is_lower_bound": body["lower_bound_only"],
         "excludes": body["excludes"],
         "lower_bound_yen": whole(body["lower_bound"]),
         "gap": value(body["gap"]),

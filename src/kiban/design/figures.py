@@ -224,7 +224,8 @@ def enter(
     reasons       why each site gets what it gets
     unpriced      (technology, cost ids without a figure, the break-even design or None when it was not searched)
     alone         use case → its problem and design when it is designed for itself
-    excludes      (technology, cost id) of every cost of a technology in the design that has no figure; with one of them there is no total
+    excludes      (technology, cost id) of every cost of a technology in the design that has no figure: with one of them the
+                  total is a lower bound, and what is proved is proved for the priced items only
 
     Raises
     ------
@@ -243,7 +244,7 @@ def enter(
         steps.append(ledger.formula(f"steps/{index}/{group}/paid", "finance.products", "JPY", [count, sheet.step_cost(index)]))
     low, high = _range(problem, design)
     whole = sheet.total("total/priced", [*paid, *steps], low=low, high=high)
-    complete = design.status in ("proved", "bounded") and not excludes
+    complete = design.status in ("proved", "bounded")
     for index in range(len(problem.steps)):
         sheet.step_cost(index)
     bound = ledger.structural("total/bound", BOUND, "JPY", bound_inputs(problem), design.bound)
@@ -254,8 +255,8 @@ def enter(
     wanted = sorted({demand.site for demand in problem.demands} | {site for site, _, _, _ in problem.no_way})
     unserved = {site for site, _ in design.unserved}
     return {
-        "status": "incomplete" if excludes and design.status != "infeasible" else design.status,
-        "priced_status": design.status,
+        "status": "proved_as_priced" if excludes and design.status == "proved" else design.status,
+        "lower_bound_only": bool(excludes),
         "excludes": [{"technology": technology, "cost": cost} for technology, cost in excludes],
         "cost_npv": whole if complete else None,
         "priced_part": whole,

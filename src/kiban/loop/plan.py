@@ -86,7 +86,7 @@ def make_plan(given: Given, progress: Progress = silent, cancel: Cancel = never)
     if cancel():
         raise Cancelled("plan", "stopped before the design", "", "run it again")
     designed = design_step(given, wanted, ledger, progress, cancel)
-    verdict = verdict_step(given, needs.body["usecases"], options, designed.step.body, designed.problem, designed.design)
+    verdict = verdict_step(given, needs.body["usecases"], options, designed.step.body, designed.problem, designed.design, ledger)
     said = designed.step.body["status"]
     status = "unserved" if said == "infeasible" else "incomplete" if said == "incomplete" else "plan"
     made = Plan(
