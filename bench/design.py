@@ -9,7 +9,6 @@ import sys
 import time
 
 from design_regions import draw
-
 from kiban.check import check_design
 from kiban.design import solve
 from kiban.design.program import build
@@ -26,8 +25,9 @@ def run(sites: int, junctions: int, work: int) -> str:
     solved = time.perf_counter()
     broken = [finding.constraint for finding in check_design(problem, design).findings if not finding.holds and finding.constraint != "prices"]
     return (
-        f"{sites:5} sites {len(region.streets):6} links {len(problem.arcs):6} arcs {len(problem.demands):5} demands | build {built - begin:5.2f} s solve {solved - built:6.2f} s"
-        f" | cost {design.cost:13,} bound {design.bound:13,} gap {design.gap:6.2%} {design.status} | check {'holds' if not broken else broken}"
+        f"{sites:5} sites {len(region.streets):6} links {len(problem.arcs):6} arcs {len(problem.demands):5} demands"
+        f" | build {built - begin:5.2f} s solve {solved - built:6.2f} s"
+        f" | cost {design.cost:13,} bound {design.bound:13,} gap {design.gap:6.2%} {design.status} | check {broken or 'holds'}"
     )
 
 

@@ -23,6 +23,7 @@ from kiban.records.design import Design, Problem, problem_hash
 
 WHOLE = 400  # arcs up to which the integer programme takes the whole problem at once
 RESTRICTED = 2_500  # arcs of a restricted integer programme
+IDLE = 8  # neighbourhoods in a row without gain that end the search
 AROUND, BACKBONE = 80, 800  # sites and backbone arcs that one neighbourhood frees
 
 
@@ -240,9 +241,9 @@ def _neighbourhoods(search: _Search, progress: Progress, begin: float, time_limi
     links = np.flatnonzero(kind == "link")
     sites = {ref: index for index, ref in enumerate(sorted({node.ref for node in problem.nodes}), start=1)}
     site_of = np.array([sites[node.ref] if node.kind in ("terminal", "demand") else 0 for node in problem.nodes], np.int64)
-    turns = max(2, search.work // 5)
+    turns, idle = max(2, search.work // 5), 0
     for turn in range(turns):
-        if search.stop():
+        if search.stop() or idle > IDLE:
             return
         progress(0.7 + 0.3 * turn / turns, "近傍を厳密に探索 / exact search around one place after another")
         if len(links):
@@ -261,9 +262,9 @@ def _neighbourhoods(search: _Search, progress: Progress, begin: float, time_limi
         seconds = float("inf") if time_limit is None else max(0.1, time_limit - (time.monotonic() - begin))
         found, _ = improve(
             problem, graph, search.judge, np.flatnonzero(keep | free), search.bounded.tight, search.best,
-            looks=60, nodes=20, rounds=4, stop=search.stop, seconds=seconds,
+            looks=35, nodes=5, rounds=2, stop=search.stop, seconds=seconds,
         )  # fmt: skip
-        search.offer(found)
+        idle = 0 if search.offer(found) else idle + 1
 
 
 def _below(search: _Search, parent: Ints, node: int) -> Ints:
