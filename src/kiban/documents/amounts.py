@@ -51,22 +51,59 @@ def yen(value: float, lang: str) -> str:
     return f"{plain(value / 1e4)}万円" if abs(value) >= 1e4 else f"{plain(value)}円"
 
 
-def spoken(figure: Figure, lang: str) -> str:
-    """A yen figure for a sentence or a headline: rounded, with its range where the confidence is C or D.
+def is_weak(figure: Figure) -> bool:
+    """Whether a figure must be printed with its range."""
+    return figure.confidence in (Confidence.C, Confidence.D)
 
-    >>> spoken(Figure(value=12_345_678, low=9e6, high=2e7, unit="JPY", kind="choice", ref="x", confidence=Confidence.C), "ja")
-    '約1,200万円（900万円〜2,000万円）'
+
+def amount(figure: Figure, lang: str) -> str:
+    """A yen figure for a headline: rounded to the digits that it bears.
+
+    >>> amount(Figure(value=12_345_678, unit="JPY", kind="choice", ref="x", confidence=Confidence.B), "ja")
+    '約1,230万円'
     """
     if figure.value is None:
         return "不明" if lang == "ja" else "unknown"
     digits = DIGITS[figure.confidence] if figure.confidence else 3
     text = yen(rounded(figure.value, digits), lang)
-    weak = figure.confidence in (Confidence.C, Confidence.D)
-    text = (f"約{text}" if lang == "ja" else f"about {text}") if weak or digits < 4 else text
-    if weak and figure.low is not None and figure.high is not None:
-        low, high = yen(rounded(figure.low, digits), lang), yen(rounded(figure.high, digits), lang)
-        text += f"（{low}〜{high}）" if lang == "ja" else f" ({low} to {high})"
+    if is_weak(figure) or digits < 4:
+        return f"約{text}" if lang == "ja" else f"about {text}"
     return text
+
+
+def range_of(figure: Figure, lang: str) -> str:
+    """The range of a yen figure whose confidence is C or D; empty where it has none.
+
+    >>> range_of(Figure(value=12_345_678, low=9e6, high=2e7, unit="JPY", kind="choice", ref="x", confidence=Confidence.C), "ja")
+    '900万円〜2,000万円'
+    """
+    if not is_weak(figure) or figure.confidence is None or figure.low is None or figure.high is None:
+        return ""
+    low, high = (yen(rounded(end, DIGITS[figure.confidence]), lang) for end in (figure.low, figure.high))
+    return f"{low}〜{high}" if lang == "ja" else f"{low} to {high}"
+
+
+def spoken(figure: Figure, lang: str) -> str:
+    """A yen figure for a sentence: rounded, with its range where the confidence is C or D.
+
+    >>> spoken(Figure(value=12_345_678, low=9e6, high=2e7, unit="JPY", kind="choice", ref="x", confidence=Confidence.C), "ja")
+    '約1,200万円（900万円〜2,000万円）'
+    """
+    text, between = amount(figure, lang), range_of(figure, lang)
+    if not between:
+        return text
+    return f"{text}（{between}）" if lang == "ja" else f"{text} ({between})"
+
+
+def printed_yen(value: float, lang: str) -> str:
+    """An amount that a page of a source states, at most four digits of it.
+
+    >>> printed_yen(13_431_908, "ja"), printed_yen(7_700_000, "ja")
+    ('約1,343万円', '770万円')
+    """
+    short = rounded(value, 4)
+    text = yen(short, lang)
+    return text if short == value else f"約{text}" if lang == "ja" else f"about {text}"
 
 
 def in_thousands(figure: Figure) -> str:

@@ -13,15 +13,27 @@ import typst
 
 from kiban.base.errors import KibanError
 from kiban.documents.map_svg import COLOURS, design_svg
-from kiban.documents.reasons import point_text
-from kiban.documents.view import View
+from kiban.documents.reasons import assumed_name, left_out, point_text, row_names, whom
+from kiban.documents.view import Shown, View
 from kiban.records.case import Case
 from kiban.records.design import Design, Problem
 from kiban.records.region import Region
 
 HERE = Path(__file__).parent
 FONTS = HERE / "fonts"
-POINTS_SHOWN, ASSUMED_SHOWN, CASES_SHOWN, YEARS_SHOWN = 6, 12, 3, 5
+
+# How much is shown, the fullest first: share of the width for the map, rows of each list. The page takes the first that fits.
+LEVELS = [
+    {"map": 1.5, "technologies": 12, "cases": 5, "points": 20, "assumed": 30, "questions": 5},
+    {"map": 1.5, "technologies": 12, "cases": 4, "points": 12, "assumed": 20, "questions": 4},
+    {"map": 1.3, "technologies": 10, "cases": 3, "points": 10, "assumed": 16, "questions": 3},
+    {"map": 1.1, "technologies": 8, "cases": 2, "points": 8, "assumed": 14, "questions": 0},
+    {"map": 0.9, "technologies": 8, "cases": 2, "points": 6, "assumed": 10, "questions": 0},
+    {"map": 0.7, "technologies": 6, "cases": 1, "points": 4, "assumed": 6, "questions": 0},
+    {"map": 0.6, "technologies": 4, "cases": 1, "points": 2, "assumed": 3, "questions": 0},
+]
+CASE_LETTERS = 110
+TITLE_LETTERS = 400
 
 
 def plan_pdf(view: View, region: Region, problem: Problem, design: Design) -> bytes:
@@ -30,91 +42,112 @@ def plan_pdf(view: View, region: Region, problem: Problem, design: Design) -> by
         raise KibanError(str(FONTS), "no font for papers", "NotoSansJP_400Regular.ttf", "run make setup")
     word, body, verdict, issue = view.word, view.step("design"), view.step("verdict"), view.step("issue")
     technologies = [row["technology"] for row in body["technologies"]]
-    names = {row["site"]: row["name"] for row in body["sites"]} | {row["id"]: row["name"] for row in body["assumed"]}
-    points = [point_text(view, point, names) for point in verdict["points"] if point["kind"] != "assumed"]
-    assumed = [row["name"] for row in body["assumed"]]
-    joint = "、" if view.lang == "ja" else ", "
-    total = body["cost_npv"]
+    points = [point for point in verdict["points"] if point["kind"] != "assumed"]
+    names = row_names(view)
     cases = [view.catalogue.cases[row["id"]] for row in issue["cases"] if row["id"] in view.catalogue.cases]
+    models = [f"{word('plan.model')}: {view.name('models/' + match['id'])}（{word('page.proposal')}）" for match in issue["models"][:1]]
+    excludes = left_out(view, body.get("excludes", ()))
     data: dict[str, Any] = {
         "lang": view.lang,
-        "title": view.plan.sentence,
-        "label": view.plan.label,
-        "eyebrow": joint.join(
-            [view.region_name, *(f"{word('plan.model')}: {view.name('models/' + match['id'])}（{word('page.proposal')}）" for match in issue["models"][:1])]
-        ),
+        "title": view.quote(_short(view.plan.sentence, TITLE_LETTERS)),
+        "label": view.label() or "",
+        "eyebrow": " · ".join([view.local(view.region_name), *models]),
         "verdict": word("verdict." + verdict["status"]),
-        "verdict_why": word(f"verdict.{verdict['status']}.why", count=len(verdict["points"])),
-        "cards": [
-            {
-                "name": word("plan.cost_5y"),
-                "value": view.money(body["cost_5y_taxed"]).text if body["cost_5y"] else word("plan.no_total"),
-                "note": word("page.cost_5y.note"),
-            },
-            {
-                "name": word("plan.cost_npv"),
-                "value": view.money(total or body["priced_part"]).text,
-                "note": word("page.cost_npv.note" if total else "plan.priced_part"),
-            },
-            {
-                "name": word("plan.proof"),
-                "value": word("plan.status." + body["status"]),
-                "note": f"{word('plan.lower_bound')} {view.money(body['lower_bound'])} · {word('plan.gap')} {view.percent(body['gap'])}",
-            },
-            {
-                "name": word("page.served"),
-                "value": f"{view.number(body['served_sites'])} / {view.number(body['wanted_sites'])}",
-                "note": word("plan.check_holds" if body["check"]["holds"] else "plan.check_fails"),
-            },
-        ],
-        "map": design_svg(region, problem, design, technologies),
+        "verdict_why": word(f"verdict.{verdict['status']}.why", count=len(verdict["points"]), assumed=len(verdict["points"]) - len(points)),
+        "cards": _cards(view),
+        "warnings": [f"{word('page.excludes')}: {view.joined(excludes)}"] if excludes else [],
+        "map": design_svg(region, problem, design, technologies, word("page.north")),
         "technologies": [
             {
                 "name": view.name("technologies/" + row["technology"]),
-                "sites": view.number(row["sites"]).text,
+                "sites": view.number(row["sites"]).text if view.number(row["sites"]).text != "0" else word("page.carries"),
                 "npv": view.thousands(row["npv"]).text,
                 "colour": COLOURS[index % len(COLOURS)],
             }
             for index, row in enumerate(body["technologies"])
         ],
-        "years": view.years()[:YEARS_SHOWN],
+        "years": view.years(),
         "layers": [
-            *({"name": word("value.layer." + row["layer"]), "years": [view.thousands(id).text for id in row["years"][:YEARS_SHOWN]]} for row in body["layers"]),
-            {"name": word("plan.total"), "years": [view.thousands(id).text for id in body["years"][:YEARS_SHOWN]]},
+            *({"name": word("value.layer." + row["layer"]), "years": [view.thousands(id).text for id in row["years"]]} for row in body["layers"]),
+            {"name": word("plan.total"), "years": [view.thousands(id).text for id in body["years"]]},
         ],
-        "points": _few(points, POINTS_SHOWN, word) or [word("show.none")],
-        "assumed": joint.join(_few(assumed, ASSUMED_SHOWN, word)) or word("show.none"),
-        "cases": [_case(case, word) for case in cases[:CASES_SHOWN]] or [word("page.cases.none")],
+        "points": [f"{point_text(view, point, names)} {whom(view, point)}" for point in points] or [word("show.none")],
+        "assumed": [{"name": assumed_name(view, row), "confirm": view.local(row["confirm"])} for row in body["assumed"]],
+        "cases": [_case(case, view) for case in cases],
+        "questions": [f"{view.say(question['text'])} {view.say(question['changes'])}" for question in issue["questions"]],
+        "levels": LEVELS,
         "words": {
             "map": word("plan.map"),
             "map_alt": word("page.map.alt"),
-            "map_note": word("plan.candidate_links") if body["candidates"] else word("page.map.note"),
+            "map_note": " ".join([word("page.no_base_map"), *([word("plan.candidate_links")] if body["candidates"] else [])]),
             "by_technology": word("plan.by_technology"),
             "technology": word("plan.technology"),
             "sites": word("page.sites"),
             "npv_k": word("page.npv_k"),
             "cost": word("plan.by_layer_and_year"),
             "layer": word("plan.layer"),
-            "cost_note": word("page.cost_by_layer.note"),
+            "cost_note": f"{word('page.cost_by_layer.note')} {view.rounding()}",
             "points": word("page.points"),
             "assumed": word("plan.assumed"),
+            "row": word("page.row"),
+            "confirm": word("plan.assumed_confirm"),
             "cases": word("plan.cases"),
+            "questions": word("plan.questions"),
+            "more": word("point.and_more"),
+            "none": word("show.none"),
         },
         "footer": f"{view.plan.engine} · {view.plan.made_on:%Y-%m-%d} · {view.plan.id}",
     }
-    pdf: Any = typst.compile(
-        (HERE / "plan.typ").read_bytes(), font_paths=[str(FONTS)], ignore_system_fonts=True, sys_inputs={"data": json.dumps(data, ensure_ascii=False)}
-    )
+    source: Any = (HERE / "plan.typ").read_bytes()
+    inputs = {"data": json.dumps(data, ensure_ascii=False)}
+    pdf: Any = typst.compile(source, font_paths=[str(FONTS)], ignore_system_fonts=True, sys_inputs=inputs)
     assert isinstance(pdf, bytes)
     return pdf
 
 
-def _few(lines: list[str], count: int, word: Any) -> list[str]:
-    """The first lines, and how many more there are."""
-    return lines if len(lines) <= count else [*lines[:count], word("point.and_more", count=len(lines) - count)]
+def _cards(view: View) -> list[dict[str, str]]:
+    """The four headline numbers."""
+    word, body = view.word, view.step("design")
+    period = view.period()
+    least = body.get("lower_bound_only", False)
+
+    def money(shown: Shown) -> tuple[str, str]:
+        amount = word("page.at_least", amount=shown.text) if least else shown.text
+        sure = [word("page.range_is", range=shown.range)] if shown.range else [word("page.range_none")] if shown.weak else []
+        return amount, " · ".join([word("page.estimate"), *sure, *([word("page.confidence_is", letter=shown.confidence)] if shown.confidence else [])])
+
+    five = money(view.headline(body["cost_5y_taxed"])) if body["cost_5y"] else (word("plan.no_total"), "")
+    whole = money(view.headline(body["cost_npv"] or body["priced_part"]))
+    served = f"{view.number(body['served_sites'])} / {view.number(body['wanted_sites'])}"
+    bound = f"{word('plan.lower_bound')} {view.headline(body['lower_bound'])} · {word('plan.gap')} {view.percent(body['gap'])}"
+    whole_note = word("page.cost_npv.note", count=period["count"], first=period["first"], last=period["end"])
+    five_name = f"{word('plan.cost_5y')}（{word('plan.tax_included')}）"
+    whole_name = f"{word('plan.cost_npv')}（{word('plan.tax_excluded')}）"
+    return [
+        {
+            "name": five_name,
+            "value": five[0],
+            "range": five[1],
+            "note": word("page.cost_5y.note", first=period["first"], last=period["last"]) if body["cost_5y"] else "",
+        },
+        {"name": whole_name, "value": whole[0], "range": whole[1], "note": whole_note if body["cost_npv"] else word("plan.priced_part")},
+        {"name": word("plan.proof"), "value": word("plan.status." + body["status"]), "range": bound, "note": _check(view)},
+        {"name": word("page.served"), "value": served, "range": "", "note": word("page.served.note")},
+    ]
 
 
-def _case(case: Case, word: Any) -> str:
-    """One line on a near case."""
-    stopped = f"■ {word('plan.stopped')} " if case.stopped else ""
-    return f"{stopped}{case.title}（{case.prefecture or ''}{case.municipality or ''}）{case.failed or case.lessons or ''}"
+def _check(view: View) -> str:
+    return view.word("plan.check_holds" if view.step("design")["check"]["holds"] else "plan.check_fails")
+
+
+def _short(text: str, letters: int) -> str:
+    """A text cut to so many letters, with a mark where it was cut."""
+    return text if len(text) <= letters else text[: letters - 1] + "…"
+
+
+def _case(case: Case, view: View) -> dict[str, Any]:
+    """A near case: its state, and one line."""
+    where = f"（{case.prefecture or ''}{case.municipality or ''}）" if case.prefecture or case.municipality else ""
+    state = view.word("plan.stopped") if case.stopped else view.word("case.state." + case.state)
+    lesson = _short(case.failed or case.lessons or "", CASE_LETTERS)
+    return {"stopped": case.stopped, "state": f"[{state}]", "text": f"{case.title}{where} {lesson}"}

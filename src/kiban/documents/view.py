@@ -5,26 +5,32 @@ In: a Plan, the catalogue's entries and the words of one language. Out: a View w
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from kiban.base.jdate import era_year
 from kiban.catalogue import Catalogue
-from kiban.documents.amounts import in_thousands, plain, spoken
+from kiban.documents.amounts import DIGITS, amount, in_thousands, is_weak, plain, range_of, spoken
 from kiban.records.plan import Figure, Plan, PlanStep
-from kiban.records.source import Source
+from kiban.records.source import Confidence, Source
+
+JAPANESE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff]")
+EXAMPLE = "plan.example_label"
 
 Word = Callable[..., str]
 
 
 @dataclass(frozen=True)
 class Shown:
-    """One figure as it is printed: text, the id of its origin, its confidence, its range."""
+    """One figure as it is printed: text, the id of its origin, its confidence, its range (empty where none is known), whether one should be known."""
 
     text: str
     id: str
     confidence: str = ""
     range: str = ""
+    weak: bool = False
 
     def __str__(self) -> str:
         return self.text
@@ -63,6 +69,12 @@ class View:
         """A yen figure for a sentence."""
         return self._shown(id, lambda figure: spoken(figure, self.lang))
 
+    def headline(self, id: str | None) -> Shown:
+        """A yen figure for a headline, its range apart."""
+        figure = self.figure(id)
+        shown = self._shown(id, lambda one: amount(one, self.lang))
+        return shown if figure is None else replace(shown, range=range_of(figure, self.lang), weak=is_weak(figure))
+
     def thousands(self, id: str | None) -> Shown:
         """A yen figure for a table in 千円."""
         return self._shown(id, in_thousands)
@@ -70,6 +82,16 @@ class View:
     def number(self, id: str | None, digits: int = 4) -> Shown:
         """Any other figure with its unit left to the heading."""
         return self._shown(id, lambda figure: self.word("view.unknown") if figure.value is None else plain(round(figure.value, digits)))
+
+    def unit(self, unit: str) -> str:
+        """A unit in this language, part by part; a unit without a word stands as it is."""
+        texts = self.catalogue.words[self.lang]
+        return "/".join(texts.get("unit." + part, part) for part in unit.split("/"))
+
+    def quantity(self, id: str | None) -> str:
+        """A figure with its unit, such as 25 Mbps."""
+        figure = self.figure(id)
+        return self.word("view.unknown") if figure is None else f"{self.number(id)} {self.unit(figure.unit)}"
 
     def percent(self, id: str | None) -> Shown:
         """A share as per cent, one decimal."""
@@ -95,6 +117,43 @@ class View:
         """The fiscal years of the horizon in 和暦 or plainly."""
         start, count = self.plan.figures["choices/start"].value, len(self.step("design")["years"])
         assert start is not None
-        from kiban.base.jdate import era_year
+        return [era_year(int(start) + t, short=True) if self.lang == "ja" else f"FY{int(start) + t}" for t in range(count)]
 
-        return [f"{era_year(int(start) + t, short=True)}" if self.lang == "ja" else f"FY{int(start) + t}" for t in range(count)]
+    def period(self) -> dict[str, Any]:
+        """First and last year of the headline of the first years, and of the whole horizon with its length."""
+        years, design = self.years(), self.step("design")
+        some = len(self.plan.figures[design["cost_5y"]].inputs) if design["cost_5y"] else len(years)
+        return {"first": years[0], "last": years[some - 1], "end": years[-1], "count": len(years)}
+
+    def rounding(self) -> str:
+        """The rule by which amounts are rounded in print."""
+        return self.word("page.rounding", **{letter: str(DIGITS[Confidence(letter)]) for letter in "ABC"})
+
+    def local(self, text: str) -> str:
+        """The part in this language of a row's text of the form "日本語 / English"; any other text as it is.
+
+        Only a Japanese part before and a part without Japanese after " / " make that form.
+        """
+        before, mark, after = text.rpartition(" / ")
+        if not mark or not JAPANESE.search(before) or JAPANESE.search(after):
+            return text
+        return before if self.lang == "ja" else after
+
+    def foreign(self, text: str) -> bool:
+        """Whether a text is Japanese on a page that is not, so that it must be marked."""
+        return self.lang != "ja" and JAPANESE.search(text) is not None
+
+    def label(self) -> str | None:
+        """The label of the region as it stands; beside the usual one of an example its translation."""
+        label = self.plan.label
+        if label is None or self.lang == "ja" or label != self.catalogue.words["ja"][EXAMPLE]:
+            return label
+        return f"{label} — {self.word(EXAMPLE)}"
+
+    def quote(self, text: str) -> str:
+        """A sentence in the quotation marks of its own language."""
+        return f"「{text}」" if JAPANESE.search(text) else f"“{text}”"
+
+    def joined(self, parts: list[str]) -> str:
+        """Parts as a list in a sentence."""
+        return ("、" if self.lang == "ja" else ", ").join(parts)

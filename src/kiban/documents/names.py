@@ -1,0 +1,68 @@
+"""Names of the figures of a plan, as people say them; the id stays beside the name as the reference.
+
+In: a view and a figure's id. Out: a name; the id itself where it says enough.
+"""
+
+from __future__ import annotations
+
+from kiban.documents.reasons import cost_name, row_names
+from kiban.documents.view import View
+
+
+def figure_name(view: View, key: str) -> str:
+    """What a figure is, in words."""
+    word, parts = view.word, key.split("/")
+    head, last = parts[0], parts[-1]
+    plain = "figname." + ".".join(parts)
+    if plain in view.catalogue.words[view.lang]:
+        return word(plain)
+    if head == "total" and parts[1] == "technologies":
+        return word("figname.technologies", name=view.name("technologies/" + last))
+    if head == "count" and parts[1] == "sites":
+        return word("figname.sites", name=view.name("technologies/" + last))
+    if head == "years":
+        year = view.years()[int(last)]
+        layer = word("plan.total") if parts[1] == "all" else word("value.layer." + parts[1])
+        return word("figname.years", layer=layer, year=year)
+    if head == "sites" and last in ("own", "difference"):
+        return word("figname." + last, name=row_names(view).get(parts[1], parts[1]))
+    if head == "break-even" and len(parts) == 2:
+        return word("figname.break_even", name=view.name("technologies/" + last))
+    if head == "arcs" and len(parts) > 3:
+        return word("figname.arc", name=view.name("technologies/" + parts[2]), place=row_names(view).get(parts[3], parts[3]))
+    return _by_item(view, key) or _by_rule(view, key) or key
+
+
+def _item(view: View, item: str) -> str:
+    """Name of "<technology>#<cost>"."""
+    technology, _, cost = item.partition("#")
+    return f"{view.name('technologies/' + technology)}: {cost_name(view, technology, cost.partition('@')[0])}"
+
+
+def _by_item(view: View, key: str) -> str | None:
+    """Figures of a cost item: its evidence, the value used, its present value, its units."""
+    head, _, rest = key.partition("/")
+    item, _, last = rest.partition("/")
+    if "#" not in item:
+        return None
+    if head == "prices" and last == "npv":
+        return view.word("figname.price", name=_item(view, item))
+    if head == "units" and not last:
+        return view.word("figname.units", name=_item(view, item))
+    if head == "technologies" and last == "used":
+        return view.word("figname.used", name=_item(view, item))
+    if head == "technologies" and last.isdigit():
+        return view.word("figname.evidence", name=_item(view, item), count=int(last) + 1)
+    if head in ("technologies", "usecases"):
+        owner, _, field = item.partition("#")
+        if "field." + field in view.catalogue.words[view.lang]:
+            side = f"（{view.word('field.' + last)}）" if last in ("low", "high") else ""
+            return f"{view.name(head + '/' + owner)}: {view.word('field.' + field)}{side}"
+    return None
+
+
+def _by_rule(view: View, key: str) -> str | None:
+    """Dated values."""
+    head, _, rest = key.partition("/")
+    id, mark, since = rest.partition("@")
+    return f"{view.name('rules/' + id)} ({since})" if head == "rules" and mark and id in view.catalogue.rules else None
