@@ -124,7 +124,7 @@ class Sheet:
 
     def count(self, number: float, unit: str, ref: str) -> str:
         """A count that the design itself decides."""
-        return self.ledger.choice(f"choices/{ref}/{number:g}", number, unit, ref)
+        return self.ledger.choice(f"choices/{ref}/{number!r} {unit}", number, unit, ref)
 
     def units_of(self, arc: Arc, price: int, number: float) -> str:
         """The units of one item of an arc."""
