@@ -105,7 +105,7 @@ def solve(
     progress(0.3, "初期案を作成 / first designs")
     for cost in _guides(search):
         search.offer(search.try_tree(cost))
-        if search.proved or (stop() and search.best.cost):
+        if search.proved or (stop() and search.whole):
             break
     if not search.proved and not stop():
         progress(0.5, "厳密に探索 / exact search")
@@ -262,7 +262,7 @@ def _neighbourhoods(search: _Search, progress: Progress, begin: float, time_limi
         seconds = float("inf") if time_limit is None else max(0.1, time_limit - (time.monotonic() - begin))
         found, _ = improve(
             problem, graph, search.judge, np.flatnonzero(keep | free), search.bounded.tight, search.best,
-            looks=35, nodes=5, rounds=2, stop=search.stop, seconds=seconds,
+            looks=25, nodes=5, rounds=2, stop=search.stop, seconds=seconds,
         )  # fmt: skip
         idle = 0 if search.offer(found) else idle + 1
 
