@@ -113,7 +113,7 @@ def _cards(view: View) -> list[dict[str, str]]:
 
     def money(shown: Shown) -> tuple[str, str]:
         amount = word("page.at_least", amount=shown.text) if least else shown.text
-        sure = [word("page.range_is", range=shown.range)] if shown.range else [word("page.range_none")] if shown.weak else []
+        sure = [word("page.range_priced" if least else "page.range_is", range=shown.range)] if shown.range else [word("page.range_none")] if shown.weak else []
         return amount, " · ".join([word("page.estimate"), *sure, *([word("page.confidence_is", letter=shown.confidence)] if shown.confidence else [])])
 
     five = money(view.headline(body["cost_5y_taxed"])) if body["cost_5y"] else (word("plan.no_total"), "")

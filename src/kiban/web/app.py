@@ -5,7 +5,8 @@ In: a folder of plan folders, the catalogue. Out: a Starlette application. Pages
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -24,9 +25,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from kiban.base.errors import KibanError
 from kiban.base.settings import LANGUAGES
 from kiban.catalogue import Catalogue, words
+from kiban.catalogue.words import Words
+from kiban.documents.map_svg import design_svg
 from kiban.documents.view import View
 from kiban.loop.files import FILES, Folder, read_folder
-from kiban.web.pages import figure_page, plan_page
+from kiban.web.pages import figure_page, index_row, plan_page
 
 HERE = Path(__file__).parent
 
@@ -69,14 +72,20 @@ def create_app(plans: Path, catalogue: Catalogue, lang: str, hosts: list[str]) -
         asked = request.query_params.get("lang", lang)
         return asked if asked in LANGUAGES else lang
 
+    def said(request: Request) -> Words:
+        return words(catalogue, language(request))
+
     def folder(request: Request) -> tuple[str, Folder]:
         name = request.path_params["plan"]
         if name not in folders():
-            raise HTTPException(404, f"{name}: no such plan")
+            raise HTTPException(404, said(request)("error.no_plan", name=name))
+        return name, opened(name)
+
+    def opened(name: str) -> Folder:
         stamp = (plans / name / "plan.json").stat().st_mtime_ns
         if read.get(name, (0,))[0] != stamp:
             read[name] = (stamp, read_folder(plans / name))
-        return name, read[name][1]
+        return read[name][1]
 
     def folders() -> list[str]:
         return sorted(path.parent.name for path in plans.glob("*/plan.json")) if plans.is_dir() else []
@@ -105,7 +114,13 @@ def create_app(plans: Path, catalogue: Catalogue, lang: str, hosts: list[str]) -
         names = folders()
         if len(names) == 1:
             return RedirectResponse(f"/plans/{quote(names[0])}?lang={language(request)}")
-        rows = [{"name": name, "sentence": read_folder(plans / name).plan.sentence, "region": read_folder(plans / name).region.name} for name in names]
+        rows = []
+        for name in names:
+            try:
+                row = index_row(view(request, opened(name)), name)
+            except KibanError as error:  # one broken folder must not hide the others
+                row = {"name": name, "trouble": str(error)}
+            rows.append({**row, "url": f"/plans/{quote(name)}?lang={language(request)}"})
         return page(request, "index.html", None, {"rows": rows})
 
     async def plan(request: Request) -> Response:
@@ -113,48 +128,63 @@ def create_app(plans: Path, catalogue: Catalogue, lang: str, hosts: list[str]) -
         context = plan_page(view(request, one), one, plans / name)
         context["file_url"] = lambda file: f"/plans/{quote(name)}/files/{quote(file)}"
         context["figure_url"] = lambda key: f"/plans/{quote(name)}/figures?lang={language(request)}&id={quote(key, safe='')}"
-        return page(request, "plan.html", one.plan.label, context)
+        context["still_url"] = f"/plans/{quote(name)}/map.svg?lang={language(request)}"
+        return page(request, "plan.html", context["view"].label(), context)
+
+    async def still(request: Request) -> Response:
+        _, one = folder(request)
+        technologies = [row["technology"] for row in view(request, one).step("design")["technologies"]]
+        return Response(design_svg(one.region, one.problem, one.design, technologies, said(request)("page.north")), media_type="image/svg+xml")
 
     async def figure(request: Request) -> Response:
         name, one = folder(request)
         key = request.query_params.get("id", "")
         if key not in one.plan.figures:
-            raise HTTPException(404, f"{key}: no such figure in this plan")
+            raise HTTPException(404, said(request)("error.no_figure", name=key))
         context = figure_page(view(request, one), key)
-        context["home"] = f"/plans/{quote(name)}?lang={language(request)}"
+        context["plan_url"] = f"/plans/{quote(name)}?lang={language(request)}"
         context["figure_url"] = lambda other: f"/plans/{quote(name)}/figures?lang={language(request)}&id={quote(other, safe='')}"
-        return page(request, "figure.html", one.plan.label, context)
+        return page(request, "figure.html", context["view"].label(), context)
 
     async def file(request: Request) -> Response:
         name, _ = folder(request)
         wanted = request.path_params["file"]
         if wanted not in FILES or not (plans / name / wanted).is_file():
-            raise HTTPException(404, f"{wanted}: no such file of this plan")
+            raise HTTPException(404, said(request)("error.no_file", name=wanted))
         inline = wanted == "design.geojson"
         return FileResponse(plans / name / wanted, media_type=FILES[wanted], filename=None if inline else wanted)
 
     async def health(_: Request) -> Response:
         return JSONResponse({"ok": True, "plans": len(folders())})
 
-    async def refused(request: Request, error: Exception) -> Response:
-        status = error.status_code if isinstance(error, HTTPException) else error.status if isinstance(error, KibanError) else 500
-        text = str(error.detail) if isinstance(error, HTTPException) else str(error)
+    def answer(request: Request, status: int, text: str) -> Response:
         if "text/html" in request.headers.get("accept", ""):
             response = page(request, "error.html", None, {"status": status, "text": text})
             response.status_code = status
             return response
         return JSONResponse({"ok": False, "error": text, "errors": [text], "status": status}, status_code=status)
 
-    handlers: dict[Any, Callable[[Request, Exception], Awaitable[Response]]] = {HTTPException: refused, KibanError: refused}
+    async def refused(request: Request, error: HTTPException) -> Response:
+        plain = error.detail == HTTPStatus(error.status_code).phrase  # the router's own words
+        return answer(request, error.status_code, said(request)("error.no_page") if plain and error.status_code == 404 else error.detail)
+
+    async def trouble(request: Request, error: KibanError) -> Response:
+        return answer(request, error.status, str(error))
+
+    async def broken(request: Request, _: Exception) -> Response:
+        return answer(request, 500, said(request)("error.inside"))
+
+    handlers: dict[Any, Any] = {HTTPException: refused, KibanError: trouble, Exception: broken}
     return Starlette(
         routes=[
             Route("/", index),
             Route("/health", health),
             Route("/plans/{plan}", plan),
             Route("/plans/{plan}/figures", figure),
+            Route("/plans/{plan}/map.svg", still),
             Route("/plans/{plan}/files/{file}", file),
             Mount("/static", StaticFiles(directory=HERE / "static")),
         ],
-        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts), Middleware(Headers)],
-        exception_handlers=handlers,  # type: ignore[arg-type]  # Starlette types handlers by the base of all exceptions
+        middleware=[Middleware(Headers), Middleware(TrustedHostMiddleware, allowed_hosts=hosts)],
+        exception_handlers=handlers,
     )

@@ -1,49 +1,61 @@
-"""What the templates are given: the plan page and the page of one figure."""
+"""What the templates are given: the plan page, the page of one figure, one row of the list of plans."""
 
 from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Mapping
+import re
 from pathlib import Path
 from typing import Any
 
 from kiban.base.formula import formulas
-from kiban.documents.amounts import plain, yen
-from kiban.documents.reasons import missing_costs, point_text, reason
+from kiban.documents.amounts import plain, printed_yen
+from kiban.documents.names import figure_name
+from kiban.documents.reasons import assumed_name, break_even, left_out, missing_costs, point_text, reason, row_names, whom
 from kiban.documents.view import View
 from kiban.loop.files import FILES, Folder
+from kiban.records.case import Case
 
 INPUTS_SHOWN = 200
+HIDDEN = ("region.json",)
+SPAN = re.compile(r"^(\d{4}(?:-\d{2}){0,2})-(\d{4})(?=\D|$)")  # "2018-2019", "2024-01-2026-01": a period, not a day
 
 
 def plan_page(view: View, folder: Folder, path: Path) -> dict[str, Any]:
     """The plan page: the view, the nearest cases, the chart's numbers, the files with their sizes."""
-    issue, design = view.step("issue"), view.step("design")
-    names: Mapping[str, str] = {row["site"]: row["name"] for row in design["sites"]} | {row["id"]: row["name"] for row in design["assumed"]}
-    matched = dict.fromkeys(word for match in (*issue["usecases"], *issue["models"]) for word in match["words"])
-    cases = [{"case": view.catalogue.cases[row["id"]], "words": row["words"]} for row in issue["cases"] if row["id"] in view.catalogue.cases]
+    issue, design, word = view.step("issue"), view.step("design"), view.word
+    names = row_names(view)
+    matched = dict.fromkeys(text for match in (*issue["usecases"], *issue["models"]) for text in match["words"])
+    cases = [view.catalogue.cases[row["id"]] for row in issue["cases"] if row["id"] in view.catalogue.cases]
     chart = {
         "years": view.years(),
-        "unit": view.word("plan.thousand_yen"),
-        "series": [{"name": view.word("value.layer." + row["layer"]), "data": [_thousands(view, id) for id in row["years"]]} for row in design["layers"]],
+        "unit": word("plan.thousand_yen"),
+        "series": [{"name": word("value.layer." + row["layer"]), "data": [_thousands(view, id) for id in row["years"]]} for row in design["layers"]],
     }
-    plants = {plant.id: plant.name for plant in folder.region.plants}
+    places = {f"page.place.{kind}": word(f"page.place.{kind}") for kind in ("exchange", "tower", "office")}
+    texts = {key: word(key) for key in ("page.zoom_in", "page.zoom_out", "page.close", "page.map.alt", "page.assumed", "plan.unserved_mark")}
+    plants = {plant.id: view.local(plant.name) for plant in folder.region.plants}
     return {
         "view": view,
         "plan": view.plan,
+        "period": view.period(),
+        "excludes": left_out(view, design.get("excludes", ())),
         "matched_words": list(matched)[:8],
-        "cases": cases,
+        "cases": [{"case": case, "facts": _facts(case, view)} for case in cases],
         "chart_json": json.dumps(chart, ensure_ascii=False),
+        "map_words": json.dumps({**texts, **places, "page.show_on_map": word("page.show_on_map", name="{name}")}, ensure_ascii=False),
+        "warnings": list(dict.fromkeys(view.say(line) for line in design["warnings"])),
         "reason": lambda row: reason(view, row),
         "point_text": lambda point: point_text(view, point, names),
+        "whom": lambda point: whom(view, point),
+        "assumed_name": lambda row: assumed_name(view, row),
         "missing_costs": lambda row: missing_costs(view, row),
+        "break_even": lambda row: break_even(view, row),
         "record_name": lambda record: plants.get(record.partition("/")[2], "") if record.startswith("plants/") else view.name(record),
-        "yen": lambda amount: yen(amount, view.lang),
         "files": [
             {"name": name, "key": name.replace(".", "_"), "size": _size((path / name).stat().st_size)}
             for name in FILES
-            if (path / name).is_file() and name != "region.json"
+            if (path / name).is_file() and name not in HIDDEN
         ],
     }
 
@@ -52,23 +64,64 @@ def figure_page(view: View, key: str) -> dict[str, Any]:
     """One figure: its value, what it is computed from, and the source of a leaf."""
     figure = view.plan.figures[key]
     place, source = view.origin(figure) if figure.kind != "formula" else ("", None)
-    named = formulas().get(figure.formula or "")
-    text = (inspect.getdoc(named.compute) or "").splitlines() if named else []
     inputs = [
-        {"key": item, "value": view.number(item).text, "unit": view.plan.figures[item].unit, "confidence": view.plan.figures[item].confidence}
-        for item in figure.inputs
+        {
+            "key": item,
+            "name": figure_name(view, item),
+            "value": view.number(item).text,
+            "unit": view.unit(view.plan.figures[item].unit),
+            "confidence": view.plan.figures[item].confidence,
+        }
+        for item in figure.inputs[:INPUTS_SHOWN]
     ]
     return {
+        "view": view,
         "key": key,
+        "name": figure_name(view, key),
         "figure": figure,
         "value": view.number(key).text,
+        "unit": view.unit(figure.unit),
         "place": place,
         "source": source,
-        "formula_text": text[0] if text else "",
-        "inputs": inputs[:INPUTS_SHOWN],
-        "more": max(0, len(inputs) - INPUTS_SHOWN),
+        "formula_text": _formula(view, figure.formula),
+        "inputs": inputs,
+        "more": max(0, len(figure.inputs) - INPUTS_SHOWN),
         "plain": plain,
     }
+
+
+def index_row(view: View, name: str) -> dict[str, Any]:
+    """One plan in the list."""
+    design = view.step("design")
+    return {
+        "view": view,
+        "name": name,
+        "trouble": "",
+        "sentence": view.plan.sentence,
+        "region": view.local(view.region_name),
+        "label": view.label(),
+        "made": f"{view.plan.made_on:%Y-%m-%d}",
+        "total": view.money(design["cost_npv"]).text if design["cost_npv"] else "",
+    }
+
+
+def _formula(view: View, id: str | None) -> str:
+    """What a formula does: in words, else as its code says."""
+    said = view.catalogue.words[view.lang].get(f"formula.{id}")
+    named = formulas().get(id or "")
+    return said or ((inspect.getdoc(named.compute) or "").splitlines()[0] if named else "")
+
+
+def _facts(case: Case, view: View) -> list[str]:
+    """Where, when, what it cost, how sure: what is known of a case, in a line."""
+    word = view.word
+    where = f"{case.prefecture or ''}{case.municipality or ''}" or (word("value.kind." + case.kind) if case.kind != "project" else "")
+    parts = [where, SPAN.sub(r"\1〜\2", case.period) if case.period else ""]
+    if case.cost.initial_yen is not None:
+        parts.append(f"{word('case.initial')} {printed_yen(case.cost.initial_yen, view.lang)}")
+    if case.cost.yearly_yen is not None:
+        parts.append(f"{word('case.yearly')} {printed_yen(case.cost.yearly_yen, view.lang)}")
+    return [part for part in (*parts, word("page.confidence_is", letter=case.confidence)) if part]
 
 
 def _thousands(view: View, id: str) -> float:

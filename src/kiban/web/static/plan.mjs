@@ -4,56 +4,112 @@ import * as echarts from "./vendor/echarts.esm.min.mjs";
 
 // Okabe–Ito colours, told apart by people who do not see red and green; the order of the legend decides.
 const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#6b4c9a", "#8c510a"];
-const technologies = [...document.querySelectorAll("#legend .swatch")].map((node) => node.dataset.technology);
-const colourOf = (id) => COLOURS[technologies.indexOf(id) % COLOURS.length] ?? "#666";
-for (const node of document.querySelectorAll(".swatch")) node.style.background = colourOf(node.dataset.technology);
+const UNKNOWN = "#4d4d4d", UNSERVED = "#a1000e";
+const technologies = [...document.querySelectorAll("#legend .swatch[data-technology]")].map((node) => node.dataset.technology);
+const colourOf = (id) => (technologies.includes(id) ? COLOURS[technologies.indexOf(id) % COLOURS.length] : UNKNOWN);
+for (const node of document.querySelectorAll(".swatch[data-technology]")) node.style.background = colourOf(node.dataset.technology);
 
-const escape = (text) => String(text).replace(/[&<>"']/g, (sign) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" })[sign]);
+const line = (text, tag = "p") => Object.assign(document.createElement(tag), { textContent: text });
+
+function square() {
+  const canvas = Object.assign(document.createElement("canvas"), { width: 28, height: 28 });
+  const pen = canvas.getContext("2d");
+  pen.fillStyle = "#fff";
+  pen.strokeStyle = "#1a1a1a";
+  pen.lineWidth = 5;
+  pen.fillRect(4, 4, 20, 20);
+  pen.strokeRect(4, 4, 20, 20);
+  return pen.getImageData(0, 0, 28, 28);
+}
 
 async function drawMap(box) {
+  const word = JSON.parse(box.dataset.words);
   const data = await (await fetch(box.dataset.geojson)).json();
   setWorkerUrl(new URL("./vendor/maplibre-gl-worker.mjs", import.meta.url).href);
-  const match = ["match", ["get", "technology"], ...technologies.flatMap((id) => [id, colourOf(id)]), "#666"];
-  const colour = technologies.length ? match : "#666";
+  const byTechnology = (name) => (technologies.length ? ["match", ["coalesce", ["get", name], ""], ...technologies.flatMap((id) => [id, colourOf(id)]), UNKNOWN] : UNKNOWN);
+  const colour = byTechnology("technology");
   const map = new GLMap({
     container: box,
     attributionControl: false,
+    dragRotate: false,
+    pitchWithRotate: false,
+    touchPitch: false,
+    cooperativeGestures: false,
+    scrollZoom: false,
+    locale: { "NavigationControl.ZoomIn": word["page.zoom_in"], "NavigationControl.ZoomOut": word["page.zoom_out"], "Popup.Close": word["page.close"], "Map.Title": word["page.map.alt"] },
     localIdeographFontFamily: "'Noto Sans JP','Noto Sans CJK JP',sans-serif",
     style: { version: 8, sources: {}, layers: [{ id: "ground", type: "background", paint: { "background-color": "#eef3f7" } }] },
   });
+  map.touchZoomRotate.disableRotation();
+  map.keyboard.disableRotation();
   const bounds = new LngLatBounds();
   for (const feature of data.features) if (feature.geometry.type === "Point") bounds.extend(feature.geometry.coordinates);
   map.addControl(new NavigationControl({ showCompass: false }));
   map.addControl(new ScaleControl());
   await new Promise((done) => map.once("load", done));
-  if (!bounds.isEmpty()) map.fitBounds(bounds, { padding: 48, duration: 0, maxZoom: 14 });
+  if (!bounds.isEmpty()) map.fitBounds(bounds, { padding: Math.min(56, box.clientWidth / 10), duration: 0, maxZoom: 14 });
+  map.addImage("square", square(), { pixelRatio: 2 });
   map.addSource("design", { type: "geojson", data });
   const layer = (part, more) => map.addLayer({ source: "design", ...more, filter: ["==", ["get", "part"], part] });
-  layer("boundary", { id: "boundary", type: "fill", paint: { "fill-color": "#ffffff", "fill-outline-color": "#9aa7b4" } });
-  layer("candidate", { id: "candidate", type: "line", paint: { "line-color": "#c3ccd6", "line-width": 1 } });
+  const two = ["!=", ["coalesce", ["get", "second"], ""], ""];
+  layer("candidate", { id: "candidate", type: "line", paint: { "line-color": "#aab6c2", "line-width": 1 } });
   layer("link", { id: "link", type: "line", layout: { "line-cap": "round" }, paint: { "line-color": colour, "line-width": 3.5 } });
   layer("air", { id: "air", type: "line", paint: { "line-color": colour, "line-width": 2, "line-dasharray": [2, 2] } });
-  layer("place", { id: "place", type: "circle", paint: { "circle-radius": 6, "circle-color": "#fff", "circle-stroke-color": "#1a1a1a", "circle-stroke-width": 2.5 } });
-  layer("site", { id: "site", type: "circle", paint: { "circle-radius": ["case", ["get", "critical"], 8, 6], "circle-color": colour, "circle-stroke-color": ["case", ["get", "served"], "#fff", "#a1000e"], "circle-stroke-width": ["case", ["get", "served"], 1.5, 3.5] } });
+  layer("place", { id: "place", type: "symbol", layout: { "icon-image": "square", "icon-allow-overlap": true, "icon-ignore-placement": true } });
+  layer("site", {
+    id: "site",
+    type: "circle",
+    paint: {
+      "circle-radius": ["case", ["get", "critical"], 7, 5.5],
+      "circle-color": colour,
+      "circle-stroke-color": ["case", ["!", ["get", "served"]], UNSERVED, two, byTechnology("second"), "#fff"],
+      "circle-stroke-width": ["case", ["any", ["!", ["get", "served"]], two], 3.5, 1.5],
+    },
+  });
+
+  const about = ({ properties }) => {
+    const node = document.createElement("div");
+    node.append(line(properties.name, "b"));
+    if (properties.part === "place") node.append(line(word[`page.place.${properties.kind}`] ?? properties.kind));
+    else node.append(line(properties.text || word["plan.unserved_mark"]));
+    if (properties.assumed) node.append(line(word["page.assumed"]));
+    return node;
+  };
+  const hover = new Popup({ closeButton: false, closeOnClick: false, maxWidth: "18rem", className: "hover" });
+  let opened;
   const show = (feature) => {
-    const { name, text } = feature.properties;
-    new Popup({ maxWidth: "18rem" }).setLngLat(feature.geometry.coordinates.slice(0, 2)).setHTML(`<b>${escape(name)}</b><br>${escape(text ?? "")}`).addTo(map);
+    hover.remove();
+    opened?.remove();
+    opened = new Popup({ maxWidth: "18rem", focusAfterOpen: false }).setLngLat(feature.geometry.coordinates.slice(0, 2)).setDOMContent(about(feature)).addTo(map);
     for (const row of document.querySelectorAll("tr[data-site]")) row.classList.toggle("on", row.dataset.site === feature.properties.id);
   };
   for (const id of ["site", "place"]) {
     map.on("click", id, (event) => show(event.features[0]));
-    map.on("mouseenter", id, () => (map.getCanvas().style.cursor = "pointer"));
-    map.on("mouseleave", id, () => (map.getCanvas().style.cursor = ""));
+    map.on("mouseenter", id, (event) => {
+      map.getCanvas().style.cursor = "pointer";
+      const feature = event.features[0];
+      hover.setLngLat(feature.geometry.coordinates.slice(0, 2)).setDOMContent(about(feature)).addTo(map);
+    });
+    map.on("mouseleave", id, () => {
+      map.getCanvas().style.cursor = "";
+      hover.remove();
+    });
   }
+  const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
   const open = (row) => {
     const feature = data.features.find((item) => item.properties.part === "site" && item.properties.id === row.dataset.site);
     if (!feature) return;
-    map.easeTo({ center: feature.geometry.coordinates, zoom: Math.max(map.getZoom(), 12), duration: matchMedia("(prefers-reduced-motion: reduce)").matches ? 0 : 400 });
+    map.easeTo({ center: feature.geometry.coordinates, zoom: Math.max(map.getZoom(), 12), duration: calm ? 0 : 400 });
     show(feature);
+    box.scrollIntoView({ block: "nearest", behavior: calm ? "auto" : "smooth" });
   };
   for (const row of document.querySelectorAll("tr[data-site]")) {
+    const name = row.querySelector(".name");
+    const button = Object.assign(line(name.textContent, "button"), { type: "button", className: "name", lang: name.lang });
+    button.setAttribute("aria-label", word["page.show_on_map"].replace("{name}", name.textContent));
+    if (!name.lang) button.removeAttribute("lang");
+    name.replaceWith(button);
     row.addEventListener("click", (event) => event.target.closest("a") || open(row));
-    row.addEventListener("keydown", (event) => event.key === "Enter" && event.target === row && open(row));
   }
   map.once("idle", () => (box.dataset.ready = "yes"));
 }
@@ -64,7 +120,6 @@ function drawChart(box) {
   chart.setOption({
     animation: false,
     color: COLOURS,
-    aria: { enabled: true },
     textStyle: { fontFamily: getComputedStyle(document.body).fontFamily },
     grid: { left: 8, right: 8, top: 56, bottom: 8, containLabel: true },
     legend: { top: 0, left: 0, type: "scroll" },
@@ -76,7 +131,13 @@ function drawChart(box) {
   addEventListener("resize", () => chart.resize());
 }
 
+document.documentElement.classList.add("js");
 const mapBox = document.getElementById("map");
-if (mapBox) drawMap(mapBox);
+if (mapBox) {
+  drawMap(mapBox).catch((error) => {
+    document.documentElement.classList.add("still"); // without WebGL the still picture stays
+    console.warn(error);
+  });
+}
 const chartBox = document.getElementById("chart");
 if (chartBox) drawChart(chartBox);
