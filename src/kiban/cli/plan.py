@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import signal
 import sys
 import threading
@@ -67,6 +68,9 @@ def open_inputs(args: argparse.Namespace, settings: Settings) -> tuple[Region, C
     from kiban.cli.region import rule_detour
     from kiban.region import read
 
+    for option, value, least in (("--seed", args.seed, 0), ("--work", args.work, 1), ("--time", args.time, 0)):
+        if value is not None and not least <= value < math.inf:
+            raise KibanError(option, str(value), f"a number from {least} on", "correct it")
     catalogue = load(settings.data, settings.state / "cache")
     now = moment(args.today)
     region = read(args.region, detour=rule_detour(catalogue, now.date()))
@@ -105,13 +109,15 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     from kiban.loop.given import Given
     from kiban.loop.plan import make_plan
 
+    if args.output.exists() and not args.output.is_dir():
+        raise KibanError(str(args.output), "a file", "a folder, or a name that is free", "name another folder after -o")
     region, catalogue, now = open_inputs(args, settings)
     given = Given(
         sentence=args.issue,
         region=region,
         catalogue=catalogue,
         now=now,
-        answers=dict(_answer(text) for text in args.answer),
+        answers=dict(_answer(text, catalogue) for text in args.answer),
         foreign=args.foreign,
         seed=args.seed,
         work=args.work,
@@ -134,10 +140,19 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     return exit_code(made.designed.design, args.allow_unserved)
 
 
-def _answer(text: str) -> tuple[str, str]:
+def _answer(text: str, catalogue: Catalogue) -> tuple[str, str]:
+    """QUESTION=CHOICE of the form of questions. Raises KibanError when there is no such question or choice."""
+    from kiban.issue.understanding import NEITHER, WHICH
+
+    known = {question.id: [choice.id for choice in question.choices] for question in catalogue.forms["issue"].questions}
+    known[WHICH] = [*catalogue.models, NEITHER]
     question, sign, choice = text.partition("=")
     if not sign:
         raise KibanError("--answer", repr(text), "QUESTION=CHOICE", "write the id of the question, =, and the id of the choice")
+    if question not in known:
+        raise KibanError("--answer", f"question {question!r}", f"one of {', '.join(known)}", "the plan without answers lists its questions")
+    if choice not in known[question]:
+        raise KibanError(f"--answer {question}", repr(choice), f"one of {', '.join(known[question])}", "write the id of a choice")
     return question, choice
 
 

@@ -157,7 +157,7 @@ def traffic_scenarios(given: Given, ledger: Ledger) -> list[dict[str, Any]]:
 
 
 def _unpriced(
-    given: Given, problem: Problem, design: Design, priced: Mapping[str, Priced], build: Callable[[Mapping[str, float]], Problem], again: Solve
+    given: Given, problem: Problem, design: Design, priced: Mapping[str, Priced], build: Callable[[Mapping[str, float]], Problem], again: Solve, cancel: Cancel
 ) -> list[tuple[str, tuple[str, ...], Entering | None]]:
     """Every unpriced technology that some site could use, with its break-even price, and those of which nobody knows whether it could be used."""
     admissible = {exclusion.technology for exclusion in problem.exclusions if exclusion.state == "unpriced"} | {id for *_, ids in problem.no_way for id in ids}
@@ -166,8 +166,9 @@ def _unpriced(
     for id in sorted(priced):
         if priced[id].prices or id not in admissible | unknown:
             continue
-        tried = id in admissible and design.status in ("proved", "bounded")
-        rows.append((id, priced[id].missing, break_even(id, given.catalogue.technologies[id], design.cost, build, again) if tried else None))
+        tried = id in admissible and design.status in ("proved", "bounded") and not cancel()
+        entering = break_even(id, given.catalogue.technologies[id], design.cost, build, again) if tried else None
+        rows.append((id, priced[id].missing, None if cancel() else entering))  # a search cut short says nothing
     return rows
 
 
@@ -218,12 +219,14 @@ def design_step(given: Given, wanted: Wanted, ledger: Ledger, progress: Progress
         return solve(variant, seed=given.seed, work=given.work, time_limit=given.time_limit, cancel=cancel)
 
     progress(0.82, "価格のない技術と共用を比較 / comparing unpriced technologies and sharing")
-    unpriced = _unpriced(given, problem, design, priced, build, again)
+    unpriced = _unpriced(given, problem, design, priced, build, again, cancel)
     alone = {}
-    if len(usecases) > 1 and design.status in ("proved", "bounded"):
+    if len(usecases) > 1 and design.status in ("proved", "bounded") and not cancel():
         for usecase in usecases:
             variant = build({}, usecase)
             alone[usecase] = (variant, again(variant))
+        if cancel() or any(one.status not in ("proved", "bounded") for _, one in alone.values()):
+            alone = {}  # cut short, or a use case alone has no total: there is nothing to compare
     design = replace(design, break_even=tuple(priced_in(row, design.cost) for *_, row in unpriced if row is not None), shared=shared(design.cost, alone))
     progress(0.9, "出典台帳を作成 / writing the ledger")
     excludes = [(id, cost) for id in sorted(technologies_used(problem, design)) for cost in priced[id].missing]

@@ -1,14 +1,18 @@
 """A plan as files, and read again.
 
-Every file is made in a folder beside the target and moved into place at the end, plan.json last: a full disk or an interrupted run leaves
-the older plan whole.
+Every file is made in a hidden folder inside the target; when all are there, that folder is renamed to `.ready` in one step, and its files are
+moved out. Before the renaming the older plan is whole, after it the newer one: whoever comes next, to read or to write, moves what a killed
+process left. Two writers so come one after the other, and the files are always those of one plan.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +40,7 @@ FILES = {
     "region.json": "application/json",
     "plan.json": "application/json",
 }
+DRAFT, READY = ".plan-", ".ready"
 
 
 @dataclass(frozen=True)
@@ -70,18 +75,46 @@ def write_folder(made: Made, region: Region, catalogue: Catalogue, lang: str, ta
         "plan.json": msgspec.json.format(msgspec.json.encode(made.plan), indent=1),
     }
     target.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=".plan-", dir=target))
+    _sweep(target)
+    draft = Path(tempfile.mkdtemp(prefix=DRAFT, dir=target))
     try:
         for name in FILES:
             with (draft / name).open("wb") as file:
                 file.write(contents[name])
                 file.flush()
                 os.fsync(file.fileno())
-        for name in FILES:
-            (draft / name).replace(target / name)
+        while True:
+            _move_out(target)
+            try:
+                draft.rename(target / READY)
+                break
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
+        _move_out(target)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return [target / name for name in FILES]
+
+
+def _move_out(target: Path) -> None:
+    """Move the files of a finished plan to their places; another process may be doing the same."""
+    ready = target / READY
+    if not ready.is_dir():
+        return
+    for name in FILES:
+        with suppress(FileNotFoundError):
+            (ready / name).replace(target / name)
+    with suppress(OSError):  # gone already, or filled again by another writer
+        ready.rmdir()
+
+
+def _sweep(target: Path) -> None:
+    """Take away what writers left that were killed more than an hour ago."""
+    for old in target.glob(f"{DRAFT}*"):
+        with suppress(FileNotFoundError):
+            if time.time() - old.stat().st_mtime > 3600:
+                shutil.rmtree(old, ignore_errors=True)
 
 
 def read_folder(path: Path) -> Folder:
@@ -93,6 +126,7 @@ def read_folder(path: Path) -> Folder:
     """
     kinds: dict[str, Any] = {"plan.json": Plan, "region.json": Region, "problem.json": Problem, "design.json": Design}
     found = {}
+    _move_out(path)
     for name, kind in kinds.items():
         try:
             found[name] = msgspec.json.decode((path / name).read_bytes(), type=kind)
