@@ -75,16 +75,14 @@ def timed(given: Given, catalogue: Catalogue, folder: Path) -> tuple[float, list
 
 def example(work: int, catalogue: Catalogue, detour: Detour, scratch: Path, compile_kernels: bool) -> None:
     """The three times of the example."""
-    if compile_kernels:
-        line(
-            "first-ever compile of the kernels, nothing cached",
-            run([sys.executable, "-m", "kiban.design.warm"], NUMBA_CACHE_DIR=str(scratch / "numba"))[0],
-            COMPILE,
-        )
-    run([sys.executable, "-m", "kiban.design.warm"])
+    warm, state = [sys.executable, "-m", "kiban.design.warm"], str(scratch / "state")
     command = [str(Path(sys.executable).parent / "kiban"), "plan", str(EXAMPLE), "--issue", SENTENCE, "--json", "--work", str(work), "-o", str(scratch / "out")]
-    line("example, new process, data files read afresh", run(command, KIBAN_STATE=str(scratch / "state"))[0], COLD)
-    seconds, text = run(command, KIBAN_STATE=str(scratch / "state"))
+    if compile_kernels:
+        empty = str(scratch / "numba")
+        line("first-ever compile of the kernels, nothing cached", run(warm, NUMBA_CACHE_DIR=empty)[0], COMPILE)
+        line("example, new process with these kernels, data read afresh", run(command, KIBAN_STATE=state, NUMBA_CACHE_DIR=empty)[0], COLD)
+    run(warm)
+    seconds, text = run(command, KIBAN_STATE=state)
     told = json.loads(text)
     line("example, new process (cold)", seconds, COLD, f"{told['design']}, gap {told['gap']:.2%}, check {'holds' if told['check'] else 'FAILS'}")
     given = Given(sentence=SENTENCE, region=read(EXAMPLE, detour=detour), catalogue=catalogue, now=NOW, work=work)
