@@ -14,6 +14,7 @@ from kiban.records.region import Place, Region, Site
 
 # Okabe–Ito colours, told apart by people who do not see red and green; the same order as on the page.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#6b4c9a", "#8c510a")
+UNKNOWN = "#4d4d4d"
 WIDTH, LEAST_HEIGHT, MOST_HEIGHT, MARGIN = 420.0, 200.0, 420.0, 20.0
 METRES_PER_DEGREE = 111_320.0
 BARS = (100, 50, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1)  # kilometres
@@ -39,7 +40,7 @@ def design_svg(region: Region, problem: Problem, design: Design, technologies: l
         return round(x, 1), round(height / 2 - (point[0] - (south + north_end) / 2) * scale, 1)
 
     def colour(technology: str | None) -> str:
-        return COLOURS[technologies.index(technology) % len(COLOURS)] if technology in technologies else "#4d4d4d"
+        return COLOURS[technologies.index(technology) % len(COLOURS)] if technology in technologies else UNKNOWN
 
     def line(points: list[tuple[float, float]], stroke: str, width: float, dash: str = "") -> str:
         path = " ".join(f"{x},{y}" for x, y in map(xy, points))

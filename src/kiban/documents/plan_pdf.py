@@ -45,7 +45,7 @@ def plan_pdf(view: View, region: Region, problem: Problem, design: Design) -> by
     points = [point for point in verdict["points"] if point["kind"] != "assumed"]
     names = row_names(view)
     cases = [view.catalogue.cases[row["id"]] for row in issue["cases"] if row["id"] in view.catalogue.cases]
-    models = [f"{word('plan.model')}: {view.name('models/' + match['id'])}（{word('page.proposal')}）" for match in issue["models"][:1]]
+    models = [f"{word('plan.model')}: {view.name('models/' + match['id'])}{view.aside(word('page.proposal'))}" for match in issue["models"][:1]]
     excludes = left_out(view, body.get("excludes", ()))
     data: dict[str, Any] = {
         "lang": view.lang,
@@ -121,8 +121,8 @@ def _cards(view: View) -> list[dict[str, str]]:
     served = f"{view.number(body['served_sites'])} / {view.number(body['wanted_sites'])}"
     bound = f"{word('plan.lower_bound')} {view.headline(body['lower_bound'])} · {word('plan.gap')} {view.percent(body['gap'])}"
     whole_note = word("page.cost_npv.note", count=period["count"], first=period["first"], last=period["end"])
-    five_name = f"{word('plan.cost_5y')}（{word('plan.tax_included')}）"
-    whole_name = f"{word('plan.cost_npv')}（{word('plan.tax_excluded')}）"
+    five_name = f"{word('plan.cost_5y')}{view.aside(word('plan.tax_included'))}"
+    whole_name = f"{word('plan.cost_npv')}{view.aside(word('plan.tax_excluded'))}"
     return [
         {
             "name": five_name,

@@ -6,15 +6,27 @@ In: a view. Out: bytes of an .xlsx. Every sheet carries the label of the region 
 from __future__ import annotations
 
 import io
+import math
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
 import xlsxwriter
 
-from kiban.documents.reasons import missing_costs, point_text, reason
+from kiban.documents.reasons import assumed_name, break_even, left_out, missing_costs, point_text, reason, row_names, whom
 from kiban.documents.view import View
 
 Cell = str | float | None
+
+
+def _lines(text: str, width: int) -> int:
+    """How many lines a text takes in a column so many narrow letters wide.
+
+    >>> _lines("abc", 10), _lines("避難所避難所", 10)
+    (1, 2)
+    """
+    letters = sum(2 if unicodedata.east_asian_width(letter) in "WFA" else 1 for letter in text)
+    return max(1, math.ceil(letters / max(width - 1, 1)))
 
 
 def sites_xlsx(view: View) -> bytes:
@@ -25,6 +37,7 @@ def sites_xlsx(view: View) -> bytes:
     formats = {
         "label": book.add_format({**font, "bold": True, "font_color": "#7a4a00"}),
         "title": book.add_format({**font, "bold": True, "font_size": 14}),
+        "note": book.add_format({**font, "font_color": "#4d4d4d"}),
         "head": book.add_format({**font, "bold": True, "bg_color": "#e8f1fe", "border": 1, "text_wrap": True}),
         "text": book.add_format({**font, "border": 1, "text_wrap": True}),
         "yen": book.add_format({**font, "border": 1, "num_format": "#,##0"}),
@@ -38,11 +51,14 @@ def sites_xlsx(view: View) -> bytes:
         page.set_paper(9)
         page.fit_to_pages(1, 0)
         page.write_string(0, 0, title, formats["title"])
-        page.write_string(1, 0, view.plan.label or "", formats["label"])
+        page.write_string(1, 0, view.label() or "", formats["label"])
+        page.write_string(2, 0, word("xlsx.money_note"), formats["note"])
+        page.set_footer(f"&L{view.plan.engine} · {view.plan.made_on:%Y-%m-%d} · {view.plan.id}&R&P / &N")
         for column, (head, width) in enumerate(zip(heads, widths, strict=True)):
             page.set_column(column, column, width)
             page.write_string(3, column, head, formats["head"])
         for index, row in enumerate(rows, start=4):
+            page.set_row(index, 15 * max(_lines(cell, width) if isinstance(cell, str) else 1 for cell, width in zip(row, widths, strict=True)))
             for column, cell in enumerate(row):
                 if cell is None:
                     page.write_blank(index, column, None, formats["text"])
@@ -59,7 +75,7 @@ def sites_xlsx(view: View) -> bytes:
         figure = view.figure(id)
         return None if figure is None else figure.value
 
-    names = {site["site"]: site["name"] for site in design["sites"]}
+    names = row_names(view)
     sheet(
         word("xlsx.sites"),
         view.plan.sentence,
@@ -79,7 +95,7 @@ def sites_xlsx(view: View) -> bytes:
         ],
         [
             (
-                row["name"],
+                view.local(row["name"]),
                 word("value.sites." + row["kind"]),
                 "＋".join(view.name("technologies/" + id) for id in row["technologies"]),
                 value(row["own"]),
@@ -109,22 +125,24 @@ def sites_xlsx(view: View) -> bytes:
     sheet(
         word("xlsx.unknown"),
         word("plan.unknown"),
-        [word("page.points"), word("plan.assumed_confirm")],
+        [word("page.points"), word("xlsx.whom")],
         [
-            *((point_text(view, point, names), word(point["ask"])) for point in verdict["points"] if point["kind"] != "assumed"),
+            *((point_text(view, point, names), whom(view, point)) for point in verdict["points"] if point["kind"] != "assumed"),
+            *((f"{word('page.excludes')}: {item}", word("ask.quotation")) for item in left_out(view, design.get("excludes", ()))),
             *(
-                (f"{view.name('technologies/' + row['technology'])}: {missing_costs(view, row)}", word("ask.quotation"))
+                (f"{view.name('technologies/' + row['technology'])}: {missing_costs(view, row)} ({break_even(view, row)})", word("ask.quotation"))
                 for row in design["unpriced"]
                 if not row["enters"]
             ),
+            *((f"{view.local(row['what'])}: {view.local(row['why'])}", f"→ {view.local(row['ask'])}") for row in design["missing"]),
         ],
-        (80, 40),
+        (90, 44),
     )
     sheet(
         word("xlsx.assumed"),
         word("plan.assumed"),
         [word("page.row"), word("plan.assumed_reason"), word("plan.assumed_confirm")],
-        [(row["name"], row["reason"], row["confirm"]) for row in design["assumed"]],
+        [(assumed_name(view, row), view.local(row["reason"]), view.local(row["confirm"])) for row in design["assumed"]],
         (30, 60, 40),
     )
     leaves = [(key, figure) for key, figure in view.plan.figures.items() if figure.kind in ("source", "assumed") and not key.startswith("region/")]
@@ -135,7 +153,7 @@ def sites_xlsx(view: View) -> bytes:
             (
                 key,
                 figure.value,
-                figure.unit,
+                view.unit(figure.unit),
                 str(figure.confidence or ""),
                 source.title if source else place,
                 (source.url or "") if source else "",

@@ -143,12 +143,18 @@ class View:
         """Whether a text is Japanese on a page that is not, so that it must be marked."""
         return self.lang != "ja" and JAPANESE.search(text) is not None
 
-    def label(self) -> str | None:
-        """The label of the region as it stands; beside the usual one of an example its translation."""
+    def gloss(self) -> str:
+        """The translation of the usual label of an example, on pages in another language; empty where the label needs none."""
         label = self.plan.label
-        if label is None or self.lang == "ja" or label != self.catalogue.words["ja"][EXAMPLE]:
-            return label
-        return f"{label} — {self.word(EXAMPLE)}"
+        return "" if self.lang == "ja" or label != self.catalogue.words["ja"][EXAMPLE] else self.word(EXAMPLE)
+
+    def label(self) -> str | None:
+        """The label of the region as it stands, with its translation."""
+        return " — ".join(part for part in (self.plan.label, self.gloss()) if part) or None
+
+    def aside(self, *parts: str) -> str:
+        """A remark in the brackets of this language."""
+        return f"（{'・'.join(parts)}）" if self.lang == "ja" else f" ({', '.join(parts)})"
 
     def quote(self, text: str) -> str:
         """A sentence in the quotation marks of its own language."""

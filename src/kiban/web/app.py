@@ -90,7 +90,7 @@ def create_app(plans: Path, catalogue: Catalogue, lang: str, hosts: list[str]) -
     def folders() -> list[str]:
         return sorted(path.parent.name for path in plans.glob("*/plan.json")) if plans.is_dir() else []
 
-    def page(request: Request, template: str, label: str | None, context: Mapping[str, Any]) -> HTMLResponse:
+    def page(request: Request, template: str, shown_plan: View | None, context: Mapping[str, Any]) -> HTMLResponse:
         shown = language(request)
         other = "en" if shown == "ja" else "ja"
         query = {**dict(request.query_params), "lang": other}
@@ -101,7 +101,8 @@ def create_app(plans: Path, catalogue: Catalogue, lang: str, hosts: list[str]) -
             "other_url": other_url,
             "w": words(catalogue, shown),
             "static": lambda name: f"/static/{name}",
-            "label": label,
+            "label": shown_plan.plan.label if shown_plan else None,
+            "gloss": shown_plan.gloss() if shown_plan else "",
             "home": f"/?lang={shown}",
         }
         return HTMLResponse(jinja.get_template(template).render({**given, **context}))
@@ -129,7 +130,7 @@ def create_app(plans: Path, catalogue: Catalogue, lang: str, hosts: list[str]) -
         context["file_url"] = lambda file: f"/plans/{quote(name)}/files/{quote(file)}"
         context["figure_url"] = lambda key: f"/plans/{quote(name)}/figures?lang={language(request)}&id={quote(key, safe='')}"
         context["still_url"] = f"/plans/{quote(name)}/map.svg?lang={language(request)}"
-        return page(request, "plan.html", context["view"].label(), context)
+        return page(request, "plan.html", context["view"], context)
 
     async def still(request: Request) -> Response:
         _, one = folder(request)
@@ -144,7 +145,7 @@ def create_app(plans: Path, catalogue: Catalogue, lang: str, hosts: list[str]) -
         context = figure_page(view(request, one), key)
         context["plan_url"] = f"/plans/{quote(name)}?lang={language(request)}"
         context["figure_url"] = lambda other: f"/plans/{quote(name)}/figures?lang={language(request)}&id={quote(other, safe='')}"
-        return page(request, "figure.html", context["view"].label(), context)
+        return page(request, "figure.html", context["view"], context)
 
     async def file(request: Request) -> Response:
         name, _ = folder(request)

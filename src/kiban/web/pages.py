@@ -10,6 +10,7 @@ from typing import Any
 
 from kiban.base.formula import formulas
 from kiban.documents.amounts import plain, printed_yen
+from kiban.documents.map_svg import COLOURS, UNKNOWN
 from kiban.documents.names import figure_name
 from kiban.documents.reasons import assumed_name, break_even, left_out, missing_costs, point_text, reason, row_names, whom
 from kiban.documents.view import View
@@ -24,7 +25,7 @@ SPAN = re.compile(r"^(\d{4}(?:-\d{2}){0,2})-(\d{4})(?=\D|$)")  # "2018-2019", "2
 def plan_page(view: View, folder: Folder, path: Path) -> dict[str, Any]:
     """The plan page: the view, the nearest cases, the chart's numbers, the files with their sizes."""
     issue, design, word = view.step("issue"), view.step("design"), view.word
-    names = row_names(view)
+    names, technologies = row_names(view), [row["technology"] for row in design["technologies"]]
     matched = dict.fromkeys(text for match in (*issue["usecases"], *issue["models"]) for text in match["words"])
     cases = [view.catalogue.cases[row["id"]] for row in issue["cases"] if row["id"] in view.catalogue.cases]
     chart = {
@@ -45,6 +46,7 @@ def plan_page(view: View, folder: Folder, path: Path) -> dict[str, Any]:
         "chart_json": json.dumps(chart, ensure_ascii=False),
         "map_words": json.dumps({**texts, **places, "page.show_on_map": word("page.show_on_map", name="{name}")}, ensure_ascii=False),
         "warnings": list(dict.fromkeys(view.say(line) for line in design["warnings"])),
+        "colour": lambda id: COLOURS[technologies.index(id) % len(COLOURS)] if id in technologies else UNKNOWN,
         "reason": lambda row: reason(view, row),
         "point_text": lambda point: point_text(view, point, names),
         "whom": lambda point: whom(view, point),
@@ -92,17 +94,24 @@ def figure_page(view: View, key: str) -> dict[str, Any]:
 
 def index_row(view: View, name: str) -> dict[str, Any]:
     """One plan in the list."""
-    design = view.step("design")
     return {
         "view": view,
         "name": name,
         "trouble": "",
         "sentence": view.plan.sentence,
         "region": view.local(view.region_name),
-        "label": view.label(),
         "made": f"{view.plan.made_on:%Y-%m-%d}",
-        "total": view.money(design["cost_npv"]).text if design["cost_npv"] else "",
+        "total": _total(view),
     }
+
+
+def _total(view: View) -> str:
+    """The net present value for a list; empty where there is none."""
+    design = view.step("design")
+    if not design["cost_npv"]:
+        return ""
+    amount = view.headline(design["cost_npv"]).text
+    return view.word("page.at_least", amount=amount) if design.get("lower_bound_only") else amount
 
 
 def _formula(view: View, id: str | None) -> str:

@@ -2,12 +2,12 @@
 import { Map as GLMap, NavigationControl, Popup, ScaleControl, setWorkerUrl, LngLatBounds } from "./vendor/maplibre-gl.mjs";
 import * as echarts from "./vendor/echarts.esm.min.mjs";
 
-// Okabe–Ito colours, told apart by people who do not see red and green; the order of the legend decides.
+// The legend brings the colour of each technology; the chart has the same colours for its layers.
 const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#6b4c9a", "#8c510a"];
 const UNKNOWN = "#4d4d4d", UNSERVED = "#a1000e";
-const technologies = [...document.querySelectorAll("#legend .swatch[data-technology]")].map((node) => node.dataset.technology);
-const colourOf = (id) => (technologies.includes(id) ? COLOURS[technologies.indexOf(id) % COLOURS.length] : UNKNOWN);
-for (const node of document.querySelectorAll(".swatch[data-technology]")) node.style.background = colourOf(node.dataset.technology);
+const legend = new Map([...document.querySelectorAll("#legend .swatch[data-technology]")].map((node) => [node.dataset.technology, node.style.backgroundColor]));
+const technologies = [...legend.keys()];
+const colourOf = (id) => legend.get(id) ?? UNKNOWN;
 
 const line = (text, tag = "p") => Object.assign(document.createElement(tag), { textContent: text });
 
