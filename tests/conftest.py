@@ -8,11 +8,21 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    import uvicorn
+
+    from kiban.catalogue import Catalogue
 
 # The suite gives the same verdict each time; `make fuzz` looks further, elsewhere each time.
 settings.register_profile("suite", deadline=None, derandomize=True, database=None)
@@ -94,6 +104,54 @@ def postgres_bin() -> Path:
 def chromium() -> Path:
     """The browser's program."""
     return _service("browser")
+
+
+@pytest.fixture(scope="session")
+def shipped_catalogue() -> Catalogue:
+    """The data files of the package."""
+    from kiban.catalogue import load  # here and below: tests of one room do not wait for the others
+
+    return load(None, None)
+
+
+@pytest.fixture(scope="session")
+def example_folder(tmp_path_factory: pytest.TempPathFactory, shipped_catalogue: Catalogue) -> Path:
+    """The plan folder of the example region, made once; tests of papers, pages and browser read it."""
+    from kiban.loop.files import write_folder
+    from kiban.loop.given import Given
+    from kiban.loop.plan import make_plan
+    from kiban.region import read
+
+    region = read(Path(__file__).parent.parent / "examples" / "okunoto")
+    given = Given(sentence="地震で孤立した集落と避難所の通信を確保したい", region=region, catalogue=shipped_catalogue, now=datetime(2026, 11, 23, tzinfo=UTC))
+    target = tmp_path_factory.mktemp("plans") / "okunoto"
+    write_folder(make_plan(given), region, shipped_catalogue, "ja", target)
+    return target
+
+
+@pytest.fixture(scope="session")
+def serve(shipped_catalogue: Catalogue) -> Iterator[Callable[[Path], str]]:
+    """Serves folders of plan folders on free ports of the loopback address: a folder → the address of its pages."""
+    import uvicorn
+
+    from kiban.web.app import create_app
+
+    running: list[tuple[uvicorn.Server, threading.Thread]] = []
+
+    def start(plans: Path) -> str:
+        listener = socket.socket()
+        listener.bind(("127.0.0.1", 0))
+        app = create_app(plans, shipped_catalogue, "ja", ["127.0.0.1"])
+        server = uvicorn.Server(uvicorn.Config(app, log_level="critical", ws="none", lifespan="off"))
+        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+        thread.start()
+        running.append((server, thread))
+        return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+    yield start
+    for server, thread in running:
+        server.should_exit = True
+        thread.join(10)
 
 
 @pytest.fixture(scope="session")
