@@ -141,6 +141,7 @@ def serve(shipped_catalogue: Catalogue) -> Iterator[Callable[[Path], str]]:
     def start(plans: Path) -> str:
         listener = socket.socket()
         listener.bind(("127.0.0.1", 0))
+        listener.listen(64)  # connections wait from now on
         app = create_app(plans, shipped_catalogue, "ja", ["127.0.0.1"])
         server = uvicorn.Server(uvicorn.Config(app, log_level="critical", ws="none", lifespan="off"))
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)

@@ -1,0 +1,233 @@
+"""Pages answer in two languages, refuse what they must, and print nothing that somebody else could run."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+
+from kiban.loop.files import FILES, read_folder
+
+LABEL = "公表値による例示。当該団体の計画・意思決定とは無関係"
+NASTY = "<script>alert(1)</script>「\"&'髙﨑𠮷"
+
+
+class Answer:
+    """What came back."""
+
+    def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        self.status, self.headers, self.body = status, headers, body
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
+
+Get = Callable[..., Answer]
+
+
+def getter(address: str) -> Get:
+    """A function that asks the server for a path exactly as it is written, with headers of one's choice."""
+    host, port = urlsplit(address).hostname, urlsplit(address).port
+
+    def get(path: str, **headers: str) -> Answer:
+        connection = http.client.HTTPConnection(str(host), port, timeout=20)
+        connection.request("GET", path, headers={"Accept": "text/html", **{name.capitalize(): value for name, value in headers.items()}})
+        response = connection.getresponse()
+        answer = Answer(response.status, {key.lower(): value for key, value in response.getheaders()}, response.read())
+        connection.close()
+        return answer
+
+    return get
+
+
+@pytest.fixture(scope="module")
+def get(example_folder: Path, tmp_path_factory: pytest.TempPathFactory, serve: Callable[[Path], str]) -> Get:
+    """Three plans: the example, one with a nasty sentence, one that is broken; beside them a file that is no plan's."""
+    plans = tmp_path_factory.mktemp("served") / "plans"
+    for name in ("okunoto", "nasty", "broken"):
+        shutil.copytree(example_folder, plans / name)
+    plan = replace(read_folder(plans / "nasty").plan, sentence=NASTY)
+    (plans / "nasty" / "plan.json").write_bytes(msgspec.json.encode(plan))
+    (plans / "broken" / "plan.json").write_text("{}")
+    (plans.parent / "secret.txt").write_text("secret")
+    return getter(serve(plans))
+
+
+class Links(HTMLParser):
+    """Collects what a page points at, and whether it holds code of its own."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.links: set[str] = set()
+        self.loaded: set[str] = set()
+        self.anchors: set[str] = set()
+        self.ids: set[str] = set()
+        self.handlers: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {key: value or "" for key, value in attrs}
+        self.handlers += [key for key in given if key.startswith("on")]
+        self.ids.add(given.get("id", ""))
+        if tag == "a" and given["href"].startswith("#"):
+            self.anchors.add(given["href"][1:])
+        elif tag == "a":
+            self.links.add(given["href"])
+        if tag in ("script", "link", "img"):
+            self.loaded.add(given.get("src") or given.get("href", ""))
+
+
+@pytest.mark.parametrize(("lang", "words"), [("ja", "保留：先に確認することがあります"), ("en", "On hold: some points must be confirmed first")])
+def test_the_plan_page_speaks_both_languages(get: Get, lang: str, words: str) -> None:
+    answer = get(f"/plans/okunoto?lang={lang}")
+    assert answer.status == 200
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert f'<html lang="{lang}">' in answer.text
+    assert words in answer.text
+    assert LABEL in answer.text
+
+
+def test_an_unknown_language_falls_back_to_that_of_the_settings(get: Get) -> None:
+    assert '<html lang="ja">' in get("/plans/okunoto?lang=xx").text
+
+
+def test_english_pages_mark_what_is_japanese(get: Get) -> None:
+    text = get("/plans/okunoto?lang=en").text
+    assert '<span lang="ja">能登町(奥能登の例)</span>' in text
+    assert '<span lang="ja">' not in get("/plans/okunoto?lang=ja").text
+
+
+def test_every_link_of_the_plan_page_within_the_site_answers(get: Get) -> None:
+    text = get("/plans/okunoto").text
+    page = Links(text)
+    assert page.anchors <= page.ids
+    own = {link for link in page.links | page.loaded if link.startswith("/")}
+    figures = sorted(link for link in own if "/figures?" in link)
+    assert len(figures) > 50
+    for link in sorted(own - set(figures)) + figures[::10]:
+        status = get(link).status
+        assert (link, status) == (link, 307 if link.startswith("/?") and status == 307 else 200)
+
+
+def test_pages_load_nothing_from_elsewhere_and_hold_no_code(get: Get) -> None:
+    for path in ("/", "/plans/okunoto", "/plans/okunoto/figures?id=total/priced", "/plans/none"):
+        page = Links(get(path).text)
+        assert {link for link in page.loaded if not link.startswith("/static/") and not link.startswith("/plans/")} == set()
+        assert page.handlers == []
+
+
+def test_every_answer_has_the_security_headers(get: Get) -> None:
+    for path in ("/", "/plans/okunoto", "/plans/none", "/static/plan.mjs", "/plans/okunoto/files/plan.json"):
+        headers = get(path).headers
+        assert "default-src 'none'" in headers["content-security-policy"]
+        assert "script-src 'self';" in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "no-referrer"
+
+
+def test_the_list_shows_all_plans_and_names_the_broken_one(get: Get) -> None:
+    answer = get("/?lang=ja")
+    assert answer.status == 200
+    for words in ("地震で孤立した集落と避難所の通信を確保したい", "読めない計画です", "broken", LABEL):
+        assert words in answer.text
+
+
+def test_one_plan_alone_is_shown_at_once_and_none_says_how_to_make_one(example_folder: Path, tmp_path: Path, serve: Callable[[Path], str]) -> None:
+    one = getter(serve(example_folder.parent))("/?lang=en")
+    assert (one.status, one.headers["location"]) == (307, "/plans/okunoto?lang=en")
+    empty = getter(serve(tmp_path / "nothing-here"))("/")
+    assert empty.status == 200
+    assert "kiban plan" in empty.text
+
+
+def test_what_is_not_there_is_said_as_a_page_or_as_json(get: Get) -> None:
+    for path in ("/plans/none", "/nowhere", "/plans/okunoto/figures?id=no-figure", "/plans/okunoto/files/no-file", "/static/none.css"):
+        page = get(path)
+        assert (path, page.status) == (path, 404)
+        assert "表示できません" in page.text
+        answer = get(path, accept="application/json")
+        body = json.loads(answer.body)
+        assert (answer.status, body["ok"], body["status"], body["errors"]) == (404, False, 404, [body["error"]])
+
+
+def test_a_broken_plan_says_which_file_is_wrong(get: Get) -> None:
+    answer = get("/plans/broken", accept="application/json")
+    assert answer.status == 400
+    assert "plan.json" in json.loads(answer.body)["error"]
+
+
+def test_another_host_name_is_refused(get: Get) -> None:
+    assert get("/plans/okunoto", host="attacker.example").status == 400
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/static/../../../../pyproject.toml",
+        "/static/%2e%2e/%2e%2e/app.py",
+        "/plans/okunoto/files/..%2f..%2fsecret.txt",
+        "/plans/okunoto/files/../../secret.txt",
+        "/plans/..%2f/files/secret.txt",
+        "/plans/../secret.txt",
+        "/plans/okunoto/files/.plan-draft",
+    ],
+)
+def test_no_path_leads_out_of_the_folder_of_plans(get: Get, path: str) -> None:
+    answer = get(path)
+    assert answer.status == 404
+    assert "secret" not in answer.text.replace("secret.txt", "")
+
+
+def test_a_sentence_with_markup_is_shown_as_it_is_and_never_run(get: Get) -> None:
+    for path in ("/plans/nasty", "/plans/nasty?lang=en", "/"):
+        text = get(path).text
+        assert "<script>alert" not in text
+        assert "&lt;script&gt;alert(1)&lt;/script&gt;「&#34;&amp;&#39;髙﨑𠮷" in text
+
+
+def test_what_a_visitor_types_into_the_address_is_never_run(get: Get) -> None:
+    for path in ("/plans/" + quote(NASTY, safe=""), "/plans/okunoto/figures?id=" + quote(NASTY), "/plans/okunoto?lang=" + quote('"><script>alert(1)</script>')):
+        assert "<script>alert" not in get(path).text
+
+
+def test_every_file_downloads_with_its_type_and_name(get: Get, example_folder: Path) -> None:
+    for name, kind in FILES.items():
+        answer = get(f"/plans/okunoto/files/{name}")
+        assert answer.status == 200
+        assert answer.headers["content-type"].split(";")[0] == kind
+        assert answer.body == (example_folder / name).read_bytes()
+
+
+def test_a_figure_leads_to_its_source(get: Get) -> None:
+    total = get("/plans/okunoto/figures?id=total/first_years/taxed")
+    assert "消費税を加えた額" in total.text
+    assert "/figures?lang=ja&amp;id=total%2Ffirst_years" in total.text
+    leaf = get("/plans/okunoto/figures?id=" + quote("technologies/leo-satellite#up_mbps/low", safe=""))
+    assert "16.91" in leaf.text
+    assert "briefly.co" in leaf.text
+
+
+def test_the_page_says_estimate_tax_rounding_and_that_there_is_no_base_map(get: Get) -> None:
+    text = get("/plans/okunoto").text
+    for words in ("概算（見積未取得）", "5年間の費用（税込）", "現在価値での総費用（税抜）", "四捨五入", "背景地図なし", "千円・税抜・割引前"):
+        assert words in text
+
+
+def test_a_technology_that_was_not_compared_is_not_said_to_stay_out_for_nothing(get: Get, example_folder: Path) -> None:
+    rows = [row for step in read_folder(example_folder).plan.steps if step.id == "design" for row in step.body["unpriced"]]
+    text = get("/plans/okunoto").text
+    assert text.count("要件を満たすかどうかが調整中のため、比べていません") == sum(not row["tried"] for row in rows)
+    assert text.count("無償でも設計に入りません") == sum(row["tried"] and not row["enters"] for row in rows)
+
+
+def test_the_health_page_counts_the_plans(get: Get) -> None:
+    assert json.loads(get("/health").body) == {"ok": True, "plans": 3}
