@@ -95,6 +95,14 @@ def test_a_row_of_the_table_opens_its_place_on_the_map(opened: Callable[..., Pag
     assert "on" in (row.get_attribute("class") or "")
 
 
+def test_the_popup_speaks_the_language_of_the_page(opened: Callable[..., Page]) -> None:
+    page = drawn(opened("/plans/okunoto?lang=en", reduced_motion="reduce"))
+    page.locator("tr[data-site=clinic-ushitsu] td").nth(1).click()
+    popup = page.locator(".maplibregl-popup-content")
+    popup.wait_for()
+    assert "LEO satellite terminal (fixed) + PON FTTH" in popup.inner_text()
+
+
 def test_the_keyboard_alone_opens_a_place_and_skips_to_the_content(opened: Callable[..., Page]) -> None:
     page = drawn(opened("/plans/okunoto", reduced_motion="reduce"))
     page.keyboard.press("Tab")

@@ -67,6 +67,7 @@ def design_geojson(region: Region, problem: Problem, design: Design, technology_
                     "name": site.name,
                     "kind": site.kind,
                     "technology": technologies[0] if technologies else "",
+                    "technologies": list(technologies),
                     "second": technologies[1] if len(technologies) > 1 else "",
                     "text": "＋".join(technology_name.get(id, id) for id in technologies),
                     "critical": site.critical,

@@ -7,6 +7,7 @@ const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9
 const UNKNOWN = "#4d4d4d", UNSERVED = "#a1000e";
 const legend = new Map([...document.querySelectorAll("#legend .swatch[data-technology]")].map((node) => [node.dataset.technology, node.style.backgroundColor]));
 const technologies = [...legend.keys()];
+const names = new Map([...document.querySelectorAll("#legend .swatch[data-technology]")].map((node) => [node.dataset.technology, node.parentNode.textContent.trim()]));
 const colourOf = (id) => legend.get(id) ?? UNKNOWN;
 
 const line = (text, tag = "p") => Object.assign(document.createElement(tag), { textContent: text });
@@ -71,7 +72,10 @@ async function drawMap(box) {
     const node = document.createElement("div");
     node.append(line(properties.name, "b"));
     if (properties.part === "place") node.append(line(word[`page.place.${properties.kind}`] ?? properties.kind));
-    else node.append(line(properties.text || word["plan.unserved_mark"]));
+    else {
+      const ids = typeof properties.technologies === "string" ? JSON.parse(properties.technologies) : (properties.technologies ?? []); // the map hands lists back as text
+      node.append(line(ids.map((id) => names.get(id) ?? id).join(" + ") || word["plan.unserved_mark"]));
+    }
     if (properties.assumed) node.append(line(word["page.assumed"]));
     return node;
   };
