@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from typing import Any
 
 from msgspec.structs import replace
@@ -32,6 +33,7 @@ from kiban.records.region import Fact, Place, Plant, Region, Site
 
 SENTENCES = {name: constraint.text for name, constraint in CONSTRAINTS.items()} | {name: sentence for name, (sentence, _) in ADMISSION.items()}
 REPORT_YEARS = 5  # design.md: optimise over the whole horizon, report 5 years and the horizon
+BRIEF = 10  # the share of the work, one in so many, that a trial of an unpriced technology gets where the design is not proved
 
 
 @dataclass(frozen=True)
@@ -215,11 +217,14 @@ def design_step(given: Given, wanted: Wanted, ledger: Ledger, progress: Progress
         horizon, discount = int(rules["horizon"][1]), rules["discount-rate"][1]
         return program.build(region, pairs, usecases, catalogue.technologies, priced, start=given.start, horizon=horizon, discount=discount, free=free)
 
-    def again(variant: Problem) -> Design:
-        return solve(variant, seed=given.seed, work=given.work, time_limit=given.time_limit, cancel=cancel)
+    def again(variant: Problem, work: int = given.work) -> Design:
+        return solve(variant, seed=given.seed, work=work, time_limit=given.time_limit, cancel=cancel)
+
+    # up to eight designs per unpriced technology: where even the first was not proved, they may not take many times as long as it did
+    brief = partial(again, work=given.work if design.status == "proved" else max(1, given.work // BRIEF))
 
     progress(0.82, "価格のない技術と共用を比較 / comparing unpriced technologies and sharing")
-    unpriced = _unpriced(given, problem, design, priced, build, again, cancel)
+    unpriced = _unpriced(given, problem, design, priced, build, brief, cancel)
     alone = {}
     if len(usecases) > 1 and design.status in ("proved", "bounded") and not cancel():
         for usecase in usecases:
