@@ -17,7 +17,9 @@ def add(parsers: Any) -> None:
     """Arguments of `kiban design`."""
     parser = parsers.add_parser("design", help="設計だけを行う / the design alone")
     common(parser)
-    parser.add_argument("--usecase", action="append", required=True, metavar="ID", help="a use case to serve; may be given several times")
+    parser.add_argument(
+        "--usecase", action="append", required=True, metavar="ID", help="対象のユースケース（何度でも） / a use case to serve; may be given several times"
+    )
 
 
 def run(args: argparse.Namespace, settings: Settings) -> int:

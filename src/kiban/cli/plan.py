@@ -32,24 +32,32 @@ def add(parsers: Any) -> None:
     """Arguments of `kiban plan`."""
     parser = parsers.add_parser("plan", help="一文から計画をつくる / make a plan from one sentence")
     common(parser)
-    parser.add_argument("--issue", required=True, metavar="TEXT", help="the issue in one Japanese sentence")
-    parser.add_argument("-o", "--output", required=True, type=Path, metavar="DIR", help="folder for plan.json and the papers")
-    parser.add_argument("--answer", action="append", default=[], metavar="QUESTION=CHOICE", help="answer a question; may be given several times")
-    parser.add_argument("--save", action="store_true", help="also store the plan as a new version")
-    parser.add_argument("--author", default="kiban", help="who saves it (with --save)")
-    parser.add_argument("--reason", default="kiban plan", help="why it is saved (with --save)")
+    parser.add_argument("--issue", required=True, metavar="TEXT", help="課題を日本語の一文で / the issue in one Japanese sentence")
+    parser.add_argument("-o", "--output", required=True, type=Path, metavar="DIR", help="計画と書類を書くフォルダ / folder for plan.json and the papers")
+    parser.add_argument(
+        "--answer", action="append", default=[], metavar="QUESTION=CHOICE", help="質問に答える（何度でも） / answer a question; may be given several times"
+    )
+    parser.add_argument("--save", action="store_true", help="計画を新しい版として保存 / also store the plan as a new version")
+    parser.add_argument("--author", default="kiban", help="保存する人（--save のとき） / who saves it (with --save)")
+    parser.add_argument("--reason", default="kiban plan", help="保存する理由（--save のとき） / why it is saved (with --save)")
 
 
 def common(parser: argparse.ArgumentParser) -> None:
     """Arguments that plan and design share."""
-    parser.add_argument("region", type=Path, metavar="REGION", help="a region folder")
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    parser.add_argument("--today", metavar="YYYY-MM-DD", help="plan as on this day (rules in force, first fiscal year)")
-    parser.add_argument("--foreign", action="store_true", help="also use figures from abroad (confidence C)")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the solver")
-    parser.add_argument("--work", type=int, default=100, metavar="N", help="units of the solver's work; the same N gives the same design")
-    parser.add_argument("--time", type=float, metavar="S", help="stop solving after S seconds with the best so far")
-    parser.add_argument("--allow-unserved", action="store_true", help="exit 0 although a site has no admissible technology")
+    parser.add_argument("region", type=Path, metavar="REGION", help="地域フォルダ / a region folder")
+    parser.add_argument("--json", action="store_true", help="結果を JSON で / print the result as JSON")
+    parser.add_argument(
+        "--today", metavar="YYYY-MM-DD", help="この日の時点で計画する（適用する制度値、初年度） / plan as on this day (rules in force, first fiscal year)"
+    )
+    parser.add_argument("--foreign", action="store_true", help="国外の値も使う（確度C） / also use figures from abroad (confidence C)")
+    parser.add_argument("--seed", type=int, default=0, help="最適化の乱数の種 / seed of the solver")
+    parser.add_argument(
+        "--work", type=int, default=100, metavar="N", help="最適化の作業量。同じ値なら同じ設計 / units of the solver's work; the same N gives the same design"
+    )
+    parser.add_argument("--time", type=float, metavar="S", help="S秒で打ち切り、それまでの最良を使う / stop solving after S seconds with the best so far")
+    parser.add_argument(
+        "--allow-unserved", action="store_true", help="届かない地点があっても終了コード 0 / exit 0 although a site has no admissible technology"
+    )
 
 
 def moment(today: str | None) -> datetime:
@@ -192,6 +200,9 @@ def summary(made: Made, files: list[str], seconds: float) -> dict[str, Any]:
         ],
         "assumed": [row["id"] for row in body["assumed"]],
         "unserved": body["unserved"],
+        "questions": [
+            {"id": question["id"], **question["text"], "choices": [choice["id"] for choice in question["choices"]]} for question in steps["issue"]["questions"]
+        ],
         "files": files,
         "seconds": round(seconds, 2),
     }
@@ -209,6 +220,8 @@ def _print_summary(result: dict[str, Any], output: Path) -> None:
     print(f"設計 / design: {result['design']}  独立検査 / check: {'合格 / holds' if result['check'] else '不合格 / FAILS'}")
     print(f"判定 / verdict: {result['verdict']['status']}  確認事項 / open points: {result['verdict']['open_points']}")
     print(f"未価格 / unpriced: {len(result['unpriced'])}  仮定 / assumed: {len(result['assumed'])}  未提供 / unserved: {len(result['unserved'])}")
+    for question in result["questions"]:
+        print(f"質問 / question {question['id']}: {question['ja']} / {question['en']}  (--answer {question['id']}={'|'.join(question['choices'])})")
     print(f"{output}: {', '.join(Path(name).name for name in result['files'])}  ({result['seconds']} s)")
 
 

@@ -14,7 +14,12 @@ from kiban.base.settings import Settings
 def add(parsers: Any) -> None:
     """Arguments of `kiban serve`."""
     parser = parsers.add_parser("serve", help="計画をブラウザで見る / show the plans in a browser")
-    parser.add_argument("--plans", type=Path, metavar="DIR", help="folder of plan folders (default: plans in the user's data folder)")
+    parser.add_argument(
+        "--plans",
+        type=Path,
+        metavar="DIR",
+        help="計画フォルダを並べたフォルダ（既定は利用者のデータフォルダの plans） / folder of plan folders (default: plans in the user's data folder)",
+    )
 
 
 def run(args: argparse.Namespace, settings: Settings) -> int:

@@ -16,10 +16,9 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import dijkstra
 
 from kiban.base.money import to_yen
-from kiban.design.shelf import UNITS
 from kiban.design.tree import Tree
 from kiban.records.design import Alternative, BreakEven, Design, Problem, Shared, SiteResult
-from kiban.records.technology import Per, Technology
+from kiban.records.technology import UNITS, Per, Technology
 
 Build = Callable[[Mapping[str, float]], Problem]
 Solve = Callable[[Problem], Design]

@@ -12,21 +12,9 @@ from kiban.base.errors import DesignError, ManyErrors
 from kiban.base.money import to_yen
 from kiban.records.design import Price
 from kiban.records.source import Confidence
-from kiban.records.technology import Pattern, Per, Technology
+from kiban.records.technology import UNITS, Per, Technology
 
 Items = tuple[tuple[str, float], ...]
-
-# What one unit of each pattern may be priced by, and (first) what its break-even price is stated per.
-UNITS: dict[Pattern, tuple[Per, ...]] = {
-    "line": ("km", "system"),
-    "plant": ("km", "system"),
-    "drop": ("site", "device", "km", "facility", "system"),
-    "cell": ("facility", "site", "device", "system"),
-    "direct": ("site", "facility", "device", "system"),
-    "hop": ("hop", "km", "facility", "system"),
-    "site": ("site", "facility", "device", "system"),
-    "none": ("site", "facility", "device", "hop", "km", "system"),
-}
 
 
 class HasPrices(Protocol):

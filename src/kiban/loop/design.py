@@ -17,7 +17,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from kiban.base.errors import KibanError
+from kiban.base.errors import DataFileError, KibanError
 from kiban.base.progress import Cancel, Progress
 from kiban.check import ADMISSION, CONSTRAINTS, check_design, check_problem
 from kiban.design import figures, program, solve
@@ -25,7 +25,7 @@ from kiban.design.explain import Entering, Solve, break_even, priced_in, shared,
 from kiban.design.tree import technologies_used
 from kiban.finance import Priced, price_technology
 from kiban.finance.ledger import Ledger
-from kiban.loop.given import Given, pins, step, text
+from kiban.loop.given import Given, check_region, pins, step, text
 from kiban.loop.needs import Wanted
 from kiban.records.design import CheckReport, Design, Problem
 from kiban.records.plan import PlanStep
@@ -58,6 +58,11 @@ def rules_of(given: Given, ledger: Ledger) -> dict[str, tuple[str, float]]:
             f"rules/{rule}@{dated.since}", value, dated.quantity.unit, f"rules/{rule}@{dated.since} {dated.quantity.source}", dated.quantity.confidence
         )
         found[rule] = (key, value)
+    years = found["horizon"][1]
+    if years < REPORT_YEARS or years != int(years):
+        raise DataFileError(
+            given.catalogue.paths["rules/horizon"], f"{years:g} years", f"a whole number of fiscal years, {REPORT_YEARS} or more", "correct the rule"
+        )
     return found
 
 
@@ -182,6 +187,7 @@ def design_step(given: Given, wanted: Wanted, ledger: Ledger, progress: Progress
     DesignError  the problem cannot be built; Cancelled  the user stopped before any design was found
     """
     catalogue, region = given.catalogue, given.region
+    check_region(given)
     rules = rules_of(given, ledger)
     progress(0.1, "価格を計算 / pricing")
     priced = price_all(given, ledger, rules)

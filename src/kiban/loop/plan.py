@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from kiban.base.errors import Cancelled
+from kiban.base.errors import Cancelled, IssueError
 from kiban.base.progress import Cancel, Progress, never, silent
 from kiban.finance.ledger import Ledger
 from kiban.issue import understand
@@ -19,6 +19,8 @@ from kiban.loop.options import options_step
 from kiban.loop.verdict import verdict_step
 from kiban.records.issue import Issue
 from kiban.records.plan import Plan, PlanStep
+
+LONGEST = 2000  # characters of a sentence; records.issue refuses more
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,8 @@ class Made:
 def issue_step(given: Given) -> tuple[Issue, PlanStep]:
     """Step 1, issue 課題: the sentence, the words that matched, the nearest cases, the questions."""
     catalogue, region = given.catalogue, given.region
+    if not given.sentence.strip() or len(given.sentence) > LONGEST:
+        raise IssueError("--issue", f"a sentence of {len(given.sentence)} characters", f"1 to {LONGEST:,} characters", "write the issue in one sentence")
     facts = {fact.id: fact.value for fact in region.facts if isinstance(fact.value, int | float)}
     issue = understand(
         given.sentence,
@@ -90,7 +94,7 @@ def make_plan(given: Given, progress: Progress = silent, cancel: Cancel = never)
     said = designed.step.body["status"]
     status = "unserved" if said == "infeasible" else "incomplete" if said == "incomplete" else "plan"
     made = Plan(
-        id=digest([given.sentence, given.region.id, given.answers, str(given.now)])[:12],
+        id=digest([given.sentence, given.region.id])[:12],
         region=given.region.id,
         sentence=given.sentence,
         status=status,  # type: ignore[arg-type]  # one of the three words above

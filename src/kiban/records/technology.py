@@ -28,6 +28,19 @@ Pattern = Literal["line", "drop", "cell", "direct", "hop", "site", "plant", "non
 RiskClass = Literal["road", "air", "sky", "sea", "none"]
 
 
+# What one unit of each pattern may be priced by, and (first) what its break-even price is stated per.
+UNITS: dict[Pattern, tuple[Per, ...]] = {
+    "line": ("km", "system"),
+    "plant": ("km", "system"),
+    "drop": ("site", "device", "km", "facility", "system"),
+    "cell": ("facility", "site", "device", "system"),
+    "direct": ("site", "facility", "device", "system"),
+    "hop": ("hop", "km", "facility", "system"),
+    "site": ("site", "facility", "device", "system"),
+    "none": ("site", "facility", "device", "hop", "km", "system"),
+}
+
+
 class Wiring(Record, frozen=True, kw_only=True):
     """How the design places a technology.
 
@@ -147,6 +160,13 @@ class Technology(Record, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         check_unique("costs", (cost.id for cost in self.costs))
+        for cost in self.costs:
+            fitting = UNITS[self.wiring.pattern]
+            if cost.per not in fitting:
+                raise RecordError(f"cost {cost.id}", f"per {cost.per}", f"per {', '.join(fitting)} for pattern {self.wiring.pattern}", "convert the figure")
+        lives = [self.lifetime_years, *(cost.lifetime_years for cost in self.costs)]
+        if any(life is not None and life.value == 0 for life in lives):
+            raise RecordError("lifetime_years", "0 years", "more than 0, or value: null with needs_source: true", "correct it")
         for phase in ("initial", "yearly"):
             seen: dict[str, str] = {}
             for cost in self.costs:
