@@ -98,9 +98,11 @@ class Records:
         needs, can, here = self.usecases[usecase].needs, self.technologies[technology].capability, self.sites[site]
         found: dict[str, State] = {}
         for name in (*AT_LEAST, "one_way_ms"):
-            wanted = need_value(getattr(needs, name), here)
-            quantity: Quantity | None = getattr(can, name)
+            need, quantity = getattr(needs, name), getattr(can, name)
+            wanted = need_value(need, here)
             if wanted is None:
+                if isinstance(need, Scaled) and getattr(here, need.by) is not None:
+                    found[name] = "unknown"  # a count that the published points do not cover
                 continue
             if quantity is None or quantity.value is None:
                 if name != "message_bytes":  # no limit known

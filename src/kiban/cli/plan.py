@@ -199,6 +199,7 @@ def summary(made: Made, files: list[str], seconds: float) -> dict[str, Any]:
             for row in body["unpriced"]
         ],
         "assumed": [row["id"] for row in body["assumed"]],
+        "missing": [{"what": row["what"], "ask": row["ask"], "count": whole(row["count"])} for row in body["missing"]],
         "unserved": body["unserved"],
         "questions": [
             {"id": question["id"], **question["text"], "choices": [choice["id"] for choice in question["choices"]]} for question in steps["issue"]["questions"]
@@ -220,6 +221,8 @@ def _print_summary(result: dict[str, Any], output: Path) -> None:
     print(f"設計 / design: {result['design']}  独立検査 / check: {'合格 / holds' if result['check'] else '不合格 / FAILS'}")
     print(f"判定 / verdict: {result['verdict']['status']}  確認事項 / open points: {result['verdict']['open_points']}")
     print(f"未価格 / unpriced: {len(result['unpriced'])}  仮定 / assumed: {len(result['assumed'])}  未提供 / unserved: {len(result['unserved'])}")
+    for row in result["missing"]:
+        print(f"不足 / missing: {row['what']} ({row['count']}) → {row['ask']}")
     for question in result["questions"]:
         print(f"質問 / question {question['id']}: {question['ja']} / {question['en']}  (--answer {question['id']}={'|'.join(question['choices'])})")
     print(f"{output}: {', '.join(Path(name).name for name in result['files'])}  ({result['seconds']} s)")

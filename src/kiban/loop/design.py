@@ -1,7 +1,3 @@
-# NOTE (lead, 15:58): changed decision on missing optional cost items, done in figures.enter and cli; tests/loop follow this, then remove this note.
-# Keep cost_npv a number when a used technology lacks an optional item, but then: body["excludes"] = [{technology, cost}], body["lower_bound_only"] = True,
-# and body["status"] may not say "proved": it says "proved_as_priced" (word key plan.status.proved_as_priced in both languages; for bounded it stays "bounded").
-# `--json` gets "cost_is_lower_bound": true and "excludes": [...]. cost_npv is null only for Design.status incomplete/infeasible.
 """Step 4, design 設計 and what it costs: price the technologies, solve, have it checked, and enter every number into the ledger.
 
 In: the wanted pairs and the catalogue. Out: the step, the problem, the design and the verdict of the independent checker.
@@ -254,7 +250,9 @@ def design_step(given: Given, wanted: Wanted, ledger: Ledger, progress: Progress
         }
         for index, row in enumerate(region.missing)
     ]
-    body["warnings"] = [{"ja": warning.ja, "en": warning.en} for one in priced.values() for warning in one.warnings if one.prices]
+    used = technologies_used(problem, design)
+    warnings = dict.fromkeys((warning.ja, warning.en) for id, one in priced.items() if id in used for warning in one.warnings)
+    body["warnings"] = [text(ja, en) for ja, en in warnings]
     body["check"] = {
         "holds": report.holds,
         "findings": [
