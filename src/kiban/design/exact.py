@@ -161,10 +161,11 @@ class Programme:
         wired = [arc for arc in self.arcs if self.problem.arcs[arc].kind in ("exchange", "line", "plant", "drop")]
         metre = {arc: self.problem.arcs[arc].length_m if self.problem.arcs[arc].kind in WIRED else 0.0 for arc in wired}
         total = sum(metre.values())
-        bound = [arc for arc in wired if self.problem.arcs[arc].kind == "drop" and limits.get(self.problem.arcs[arc].technology or "", np.inf) < total]
+        bound = [arc for arc in wired if self.problem.arcs[arc].kind in WIRED and limits.get(self.problem.arcs[arc].technology or "", np.inf) < total]
         if not bound:
             return
         metres: dict[int, int] = {}
+        held = set(bound)
         for arc in wired:
             record = self.problem.arcs[arc]
             for node in (record.tail, record.head):
@@ -176,7 +177,7 @@ class Programme:
             big = total + metre[arc]
             if record.kind != "drop":
                 self.row(metre[arc] - big, highspy.kHighsInf, (metres[record.head], 1.0), *start, (x, -big))
-            elif arc in set(bound):
+            if arc in held:
                 reach = limits[record.technology or ""]
                 self.row(-highspy.kHighsInf, total, *((column, 1.0) for column, _ in start), (x, total - reach + metre[arc]))
 

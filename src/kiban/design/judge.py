@@ -33,8 +33,8 @@ class Judged:
 
     @property
     def rank(self) -> tuple[int, int, int]:
-        """Less is better: first service, then side constraints, then cost."""
-        return (self.unserved, len(self.broken), self.cost)
+        """Less is better: side constraints are kept first of all, then comes service, then cost."""
+        return (len(self.broken), self.unserved, self.cost)
 
 
 class Judge:
@@ -92,15 +92,11 @@ class Judge:
             if self.kind[into] == "link":
                 groups[technology, "facility", self.tail[into]].append(terminal)
             elif self.kind[into] == "drop":
-                length, node = 0.0, terminal
-                while node:
-                    arc = parent[node]
-                    length += self.length[arc] if self.kind[arc] in WIRED else 0.0
-                    if not self.tail[arc]:
-                        groups[technology, "exchange", node].append(terminal)
-                    node = self.tail[arc]
-                if limit and limit.reach_m is not None and length > limit.reach_m + TOLERANCE:
-                    broken.append(("reach", terminal))
+                node = terminal
+                while self.tail[parent[node]]:
+                    node = self.tail[parent[node]]
+                groups[technology, "exchange", node].append(terminal)
+        broken += self._beyond_reach(parent, used)
         steps, total = [], sum(self.cost[arc] for arc in used)
         technologies = {self.technology[arc] for arc in used}
         for index in self.system:
@@ -118,3 +114,22 @@ class Judge:
                         steps.append((index, node, units - step.free))
         total += sum(problem.steps[index].cost * units for index, _, units in steps)
         return Judged(tuple(sorted(used)), tuple(served), tuple(sorted(steps)), total, tuple(broken))
+
+    def _beyond_reach(self, parent: dict[int, int], used: set[int]) -> list[tuple[str, int]]:
+        """Heads of used line, plant and drop arcs that lie more metres of line from the root than their technology reaches."""
+        along: dict[int, float] = {0: 0.0}
+        found = []
+        for arc in sorted(used):
+            limit = self.limits.get(self.technology[arc] or "")
+            if limit is None or limit.reach_m is None or self.kind[arc] not in WIRED:
+                continue
+            path, node = [], self.head[arc]
+            while node not in along:
+                path.append(node)
+                node = self.tail[parent[node]]
+            for node in reversed(path):
+                into = parent[node]
+                along[node] = along[self.tail[into]] + (self.length[into] if self.kind[into] in WIRED else 0.0)
+            if along[self.head[arc]] > limit.reach_m + TOLERANCE:
+                found.append(("reach", self.head[arc]))
+        return found

@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 
 from kiban.base.progress import Cancel, Progress, never, silent
+from kiban.design.blend import Blend
 from kiban.design.bound import Bounded, bound_of
 from kiban.design.exact import improve
 from kiban.design.graph import Floats, Ints
@@ -24,6 +25,7 @@ from kiban.records.design import Design, Problem, problem_hash
 WHOLE = 400  # arcs up to which the integer programme takes the whole problem at once
 RESTRICTED = 2_500  # arcs of a restricted integer programme
 IDLE = 8  # neighbourhoods in a row without gain that end the search
+TREES, ROUNDS = 40, 2  # trees per unit of work that look at the whole path, and how often what lines can save is counted anew
 AROUND, BACKBONE = 80, 800  # sites and backbone arcs that one neighbourhood frees
 
 
@@ -39,11 +41,14 @@ class _Search:
     work: int
     stop: Callable[[], bool]
     best: Judged
+    blend: Blend
     seen: list[Judged] = field(default_factory=list)
     finished: bool = False  # the integer programme has seen every arc that could still matter, and solved it
 
     def offer(self, chosen: Judged) -> bool:
-        """Keep a design when it is the best so far."""
+        """Keep a design when it is the best so far; one that breaks a limit is mended first."""
+        if chosen.broken:
+            chosen = self.mended(chosen)
         self.seen = sorted([*self.seen, chosen], key=lambda judged: judged.rank)[:12]
         if chosen.rank < self.best.rank:
             self.best = chosen
@@ -54,6 +59,14 @@ class _Search:
         """Grow a tree by guiding costs and judge it."""
         tree = grow(self.ground, cost, parent)
         return self.judge.judge(tree[tree >= 0].tolist())
+
+    def mended(self, broken: Judged) -> Judged:
+        """Take what breaks a limit out of a design and join those demands by ways that keep it."""
+        parent = np.full(len(self.problem.nodes), -1, np.int64)
+        arcs = np.array(broken.arcs, np.int64)
+        parent[self.bounded.graph.head[arcs]] = arcs
+        parent[[node for _, node in broken.broken]] = -1
+        return self.try_tree(self.blend.cost, parent)
 
     @property
     def whole(self) -> bool:
@@ -101,12 +114,16 @@ def solve(
     progress(0.05, "下界を計算 / proving a bound")
     bounded = bound_of(problem, work, seed, stop)
     judge, ground = Judge(problem), make_ground(problem, bounded.graph)
-    search = _Search(problem, bounded, ground, judge, seed, work, stop, judge.judge([]))
+    search = _Search(problem, bounded, ground, judge, seed, work, stop, judge.judge([]), Blend(problem, ground, _spread(problem)))
     progress(0.3, "初期案を作成 / first designs")
-    for cost in _guides(search):
+    for turn, cost in enumerate(_guides(search)):
         search.offer(search.try_tree(cost))
+        if turn == 0 and not search.whole:
+            _nearest(search)
         if search.proved or (stop() and search.whole):
             break
+    if not search.proved and not stop():
+        _blends(search)
     if not search.proved and not stop():
         progress(0.5, "厳密に探索 / exact search")
         _exact(search, begin, time_limit)
@@ -124,7 +141,7 @@ def _guides(search: _Search) -> Iterator[Floats]:
     ground, bounded = search.ground, search.bounded
     full = ground.cost
     reduced = bounded.reduced / bounded.graph.scale
-    spread = _spread(search)
+    spread = search.blend.cost - full
     if bounded.value is not None:
         yield full * (1.0 - 0.999 * np.minimum(bounded.value, 1.0)) + 1e-6
     yield np.where(bounded.reduced == 0, full, np.inf)
@@ -156,14 +173,38 @@ def _without(search: _Search, cost: Floats, technologies: frozenset[str]) -> Flo
     return np.where(barred, cost + 1e12, cost)
 
 
-def _spread(search: _Search) -> Floats:
+def _nearest(search: _Search) -> None:
+    """A design on the shortest metres of line: no demand that is within reach of an exchange is left out."""
+    if search.blend.useful:
+        prizes = search.blend.prizes(search.best.arcs)
+        search.offer(search.try_tree(search.blend.cost, search.blend.nearest(prizes)))
+
+
+def _blends(search: _Search) -> None:
+    """Trees that look at the whole path from the root, and the best part of each; again where that opened other cells."""
+    blend, random = search.blend, np.random.default_rng(search.seed + 3)
+    trees = min(blend.trees, TREES * (5 + search.work))
+    before: dict[int, tuple[int, ...]] | None = None
+    for _ in range(ROUNDS if blend.useful else 0):
+        prizes = blend.prizes(search.best.arcs)
+        if prizes.beside == before:
+            return
+        before = prizes.beside
+        for chosen in blend.search(prizes, trees // ROUNDS if before else trees, random):
+            if search.stop() or search.proved:
+                return
+            if chosen is not None:
+                search.offer(search.try_tree(blend.cost, blend.parents(prizes, chosen)))
+
+
+def _spread(problem: Problem) -> Floats:
     """Costs of steps per unit of load, put on the arcs into the terminals (and once over all of them for a whole system)."""
-    spread = np.zeros(len(search.problem.arcs))
+    spread = np.zeros(len(problem.arcs))
     each: dict[str, float] = {}
-    for step in search.problem.steps:
+    for step in problem.steps:
         if step.capacity is not None and step.free == 0:
             each[step.technology] = each.get(step.technology, 0.0) + step.cost / step.capacity * (1.0 if step.load == "sites" else 0.0)
-    for index, arc in enumerate(search.problem.arcs):
+    for index, arc in enumerate(problem.arcs):
         if arc.kind == "drop":
             spread[index] = each.get(arc.technology or "", 0.0)
     return spread
@@ -208,7 +249,7 @@ def _local(search: _Search, progress: Progress) -> None:
     """Take out a part of the best design, bar one of its arcs, and grow it again; keep what is not worse."""
     problem, ground = search.problem, search.ground
     random = np.random.default_rng(search.seed + 1)
-    spread = ground.cost + _spread(search)
+    spread = search.blend.cost
     turns = 50 + (5 if len(problem.arcs) > 5_000 else 2) * search.work
     for turn in range(turns):
         if search.stop() or search.proved or not search.best.arcs:

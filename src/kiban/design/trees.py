@@ -97,23 +97,31 @@ def _grow(count, start_out, arcs_out, tail, head, cost, length, reach, parent, d
                 if new and (load_down[t] + down[d] > most_down[t] + 1e-9 or load_up[t] + up[d] > most_up[t] + 1e-9):
                     distance[v] = np.inf
                     continue
-                # the path may have been overtaken by the tree: then its metres are only smaller or re-checked here
+                first = many
+                u = v
+                while not inside[u]:
+                    order[many] = u
+                    many += 1
+                    u = tail[via[u]]
+                # a part of the path may have been overtaken by the tree, or come in over a longer way since: the metres are counted again
+                fits = True
+                for p in range(many - 1, first - 1, -1):
+                    u = order[p]
+                    along[u] = along[tail[via[u]]] + length[via[u]]
+                    fits = fits and along[u] <= reach[via[u]] + 1e-9
+                if not fits:
+                    many = first
+                    distance[v] = np.inf
+                    continue
                 server[d] = t
                 if new:
                     load_down[t] += down[d]
                     load_up[t] += up[d]
-                first = many
-                u = v
-                while not inside[u]:
-                    inside[u] = True
-                    parent[u] = via[u]
-                    order[many] = u
-                    many += 1
-                    distance[u] = 0.0
-                    u = tail[via[u]]
                 for p in range(many - 1, first - 1, -1):
                     u = order[p]
-                    along[u] = along[tail[parent[u]]] + length[parent[u]]
+                    inside[u] = True
+                    parent[u] = via[u]
+                    distance[u] = 0.0
                     heappush(heap, (0.0, u))
                 left -= 1
                 continue
@@ -160,9 +168,9 @@ def make_ground(problem: Problem, graph: Graph) -> Ground:
     reach, down, up = np.full(graph.size, np.inf), np.full(graph.count, np.inf), np.full(graph.count, np.inf)
     for index, arc in enumerate(problem.arcs):
         limit = limits.get(arc.technology or "")
+        if limit is not None and limit.reach_m is not None and arc.kind in WIRED:
+            reach[index] = limit.reach_m
         if limit is not None and arc.kind in ("drop", "link", "direct"):
-            if arc.kind == "drop" and limit.reach_m is not None:
-                reach[index] = limit.reach_m
             down[arc.head] = np.inf if limit.down_mbps is None else limit.down_mbps
             up[arc.head] = np.inf if limit.up_mbps is None else limit.up_mbps
     order = sorted(range(len(problem.demands)), key=lambda i: (problem.demands[i].site, problem.demands[i].usecase, i))
