@@ -323,13 +323,17 @@ def _years(sheet: Sheet, quantities: Mapping[int, str], technologies: Mapping[st
 
 
 def _technologies(sheet: Sheet, tree: Tree, chosen: Sequence[int], costs: Sequence[str | None], steps: Sequence[str]) -> list[dict[str, Any]]:
-    """Each technology of the design with the sites that it serves and what its arcs and steps cost."""
+    """Each technology of the design with the sites that it serves, the kilometres of its lines (None: it has none) and what its arcs and steps cost."""
     design, problem = sheet.design, sheet.problem
     parts: dict[str, list[str]] = defaultdict(list)
+    lengths: dict[str, dict[str, None]] = defaultdict(dict)  # both directions of a street are one line
     for index in chosen:
-        cost, technology = costs[index], problem.arcs[index].technology
-        if technology is not None:
-            parts[technology] += [cost] if cost is not None else []
+        cost, arc = costs[index], problem.arcs[index]
+        if arc.technology is not None:
+            parts[arc.technology] += [cost] if cost is not None else []
+            if arc.kind in ("line", "plant"):
+                metres = sheet.metres(arc)
+                lengths[arc.technology][sheet.ledger.formula(metres + "/km", "design.kilometres", "km", [metres])] = None
     for (index, _, _), paid in zip(design.steps, steps, strict=True):
         parts[problem.steps[index].technology].append(paid)
     sites: dict[str, int] = defaultdict(int)
@@ -340,6 +344,7 @@ def _technologies(sheet: Sheet, tree: Tree, chosen: Sequence[int], costs: Sequen
         {
             "technology": technology,
             "sites": sheet.ledger.choice(f"count/sites/{technology}", sites[technology], "sites", DESIGN),
+            "km": sheet.ledger.formula(f"count/km/{technology}", "finance.sum", "km", list(lengths[technology])) if technology in lengths else None,
             "npv": sheet.total(f"total/technologies/{technology}", parts[technology]),
         }
         for technology in sorted(parts, key=lambda id: (-sites[id], id))

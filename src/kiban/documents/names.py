@@ -6,6 +6,7 @@ In: a view and a figure's id. Out: a name; the id itself where it says enough.
 from __future__ import annotations
 
 from kiban.documents.reasons import cost_name, row_names
+from kiban.documents.references import phrase
 from kiban.documents.view import View
 
 
@@ -18,6 +19,10 @@ def figure_name(view: View, key: str) -> str:
         return word(plain)
     if head == "total" and parts[1] == "technologies":
         return word("figname.technologies", name=view.name("technologies/" + last))
+    if head == "count" and parts[1] == "km":
+        return word("figname.km", name=view.name("technologies/" + last))
+    if head == "choices":
+        return phrase(view, view.plan.figures[key].ref or key)
     if head == "count" and parts[1] == "sites":
         return word("figname.sites", name=view.name("technologies/" + last))
     if head == "years":

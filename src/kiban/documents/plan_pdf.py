@@ -13,7 +13,7 @@ import typst
 
 from kiban.base.errors import KibanError
 from kiban.documents.map_svg import COLOURS, design_svg
-from kiban.documents.reasons import assumed_name, left_out, point_text, row_names, whom
+from kiban.documents.reasons import answers, assumed_name, cases_heading, left_out, near_cases, point_text, row_names, sites_or_km, to_confirm, whom
 from kiban.documents.view import Shown, View
 from kiban.records.case import Case
 from kiban.records.design import Design, Problem
@@ -44,7 +44,6 @@ def plan_pdf(view: View, region: Region, problem: Problem, design: Design) -> by
     technologies = [row["technology"] for row in body["technologies"]]
     points = [point for point in verdict["points"] if point["kind"] != "assumed"]
     names = row_names(view)
-    cases = [view.catalogue.cases[row["id"]] for row in issue["cases"] if row["id"] in view.catalogue.cases]
     models = [f"{word('plan.model')}: {view.name('models/' + match['id'])}{view.aside(word('page.proposal'))}" for match in issue["models"][:1]]
     excludes = left_out(view, body.get("excludes", ()))
     data: dict[str, Any] = {
@@ -54,13 +53,14 @@ def plan_pdf(view: View, region: Region, problem: Problem, design: Design) -> by
         "eyebrow": " · ".join([view.local(view.region_name), *models]),
         "verdict": word("verdict." + verdict["status"]),
         "verdict_why": word(f"verdict.{verdict['status']}.why", count=len(verdict["points"]), assumed=len(verdict["points"]) - len(points)),
+        "answers": [f"{question} {choice}" for question, choice in answers(view)],
         "cards": _cards(view),
         "warnings": [f"{word('page.excludes')}: {view.joined(excludes)}"] if excludes else [],
         "map": design_svg(region, problem, design, technologies, word("page.north")),
         "technologies": [
             {
                 "name": view.name("technologies/" + row["technology"]),
-                "sites": view.number(row["sites"]).text if view.number(row["sites"]).text != "0" else word("page.carries"),
+                "sites": sites_or_km(view, row),
                 "npv": view.thousands(row["npv"]).text,
                 "colour": COLOURS[index % len(COLOURS)],
             }
@@ -73,7 +73,7 @@ def plan_pdf(view: View, region: Region, problem: Problem, design: Design) -> by
         ],
         "points": [f"{point_text(view, point, names)} {whom(view, point)}" for point in points] or [word("show.none")],
         "assumed": [{"name": assumed_name(view, row), "confirm": view.local(row["confirm"])} for row in body["assumed"]],
-        "cases": [_case(case, view) for case in cases],
+        "cases": [_case(case, view) for case in near_cases(view)],
         "questions": [f"{view.say(question['text'])} {view.say(question['changes'])}" for question in issue["questions"]],
         "levels": LEVELS,
         "words": {
@@ -82,7 +82,9 @@ def plan_pdf(view: View, region: Region, problem: Problem, design: Design) -> by
             "map_note": " ".join([word("page.no_base_map"), *([word("plan.candidate_links")] if body["candidates"] else [])]),
             "by_technology": word("plan.by_technology"),
             "technology": word("plan.technology"),
-            "sites": word("page.sites"),
+            "sites": word("page.sites_or_km"),
+            "two_paths": word("page.two_paths"),
+            "range_note": f"{word('page.range')}: {word('page.range_note')}",
             "npv_k": word("page.npv_k"),
             "cost": word("plan.by_layer_and_year"),
             "layer": word("plan.layer"),
@@ -91,7 +93,9 @@ def plan_pdf(view: View, region: Region, problem: Problem, design: Design) -> by
             "assumed": word("plan.assumed"),
             "row": word("page.row"),
             "confirm": word("plan.assumed_confirm"),
-            "cases": word("plan.cases"),
+            "cases": cases_heading(view)[0],
+            "no_stopped": "" if any(case.stopped for case in near_cases(view)) or not near_cases(view) else cases_heading(view)[1],
+            "answers": word("page.answers"),
             "questions": word("plan.questions"),
             "more": word("point.and_more"),
             "none": word("show.none"),
@@ -113,7 +117,7 @@ def _cards(view: View) -> list[dict[str, str]]:
 
     def money(shown: Shown) -> tuple[str, str]:
         amount = word("page.at_least", amount=shown.text) if least else shown.text
-        sure = [word("page.range_priced" if least else "page.range_is", range=shown.range)] if shown.range else [word("page.range_none")] if shown.weak else []
+        sure = [word("page.range_is", range=shown.range)] if shown.range else [word("page.range_none")] if shown.weak else []
         return amount, " · ".join([word("page.estimate"), *sure, *([word("page.confidence_is", letter=shown.confidence)] if shown.confidence else [])])
 
     five = money(view.headline(body["cost_5y_taxed"])) if body["cost_5y"] else (word("plan.no_total"), "")
@@ -132,7 +136,7 @@ def _cards(view: View) -> list[dict[str, str]]:
         },
         {"name": whole_name, "value": whole[0], "range": whole[1], "note": whole_note if body["cost_npv"] else word("plan.priced_part")},
         {"name": word("plan.proof"), "value": word("plan.status." + body["status"]), "range": bound, "note": _check(view)},
-        {"name": word("page.served"), "value": served, "range": "", "note": word("page.served.note")},
+        {"name": word("page.served"), "value": served, "range": to_confirm(view), "note": word("page.served.note")},
     ]
 
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kiban.documents.amounts import printed_yen
 from kiban.documents.view import View
+from kiban.records.case import Case
 
 SITES_SHOWN = 3
 
@@ -34,7 +36,7 @@ def assumed_name(view: View, row: Mapping[str, Any]) -> str:
 
 def point_text(view: View, point: Mapping[str, Any], names: Mapping[str, str]) -> str:
     """One open point of the verdict, in one sentence."""
-    about = [names.get(item, view.name(item) if "/" in item else item) for item in point["about"]]
+    about = [view.say(point["text"])] if "text" in point else [names.get(item, view.name(item) if "/" in item else item) for item in point["about"]]
     sites = [names.get(site, site) for site in point.get("sites", ())]
     more = len(sites) - SITES_SHOWN
     shown = view.joined(sites[:SITES_SHOWN]) + ("" if more <= 0 else ("" if view.lang == "ja" else " ") + view.word("point.and_more", count=more))
@@ -76,3 +78,57 @@ def break_even(view: View, row: Mapping[str, Any]) -> str:
 def left_out(view: View, rows: Sequence[Mapping[str, str]]) -> list[str]:
     """The cost items that the total leaves out because nobody prices them."""
     return [f"{view.name('technologies/' + row['technology'])}: {cost_name(view, row['technology'], row['cost'])}" for row in rows]
+
+
+def answers(view: View) -> list[tuple[str, str]]:
+    """The answers that were given, as question and choice; a question that no file knows any more is shown by its id."""
+    issue, form, lang = view.step("issue"), view.catalogue.forms.get("issue"), view.lang
+    texts = {question.id: getattr(question.text, lang) for question in form.questions} if form else {}
+    choices = {(question.id, choice.id): getattr(choice.text, lang) for question in form.questions for choice in question.choices} if form else {}
+    for question in issue["questions"]:
+        texts[question["id"]] = view.say(question["text"])
+        choices |= {(question["id"], choice["id"]): view.say(choice["text"]) for choice in question["choices"]}
+    models = view.catalogue.models
+    return [
+        (texts.get(id, id), choices.get((id, choice)) or (view.name("models/" + choice) if choice in models else choice))
+        for id, choice in issue.get("answers", {}).items()
+    ]
+
+
+def case_cost(view: View, case: Case) -> list[str]:
+    """What a case cost, as far as its page says."""
+    known = (("case.initial", case.cost.initial_yen), ("case.yearly", case.cost.yearly_yen))
+    return [f"{view.word(key)} {printed_yen(yen, view.lang)}" for key, yen in known if yen is not None]
+
+
+def near_cases(view: View) -> list[Case]:
+    """The near cases whose files are there."""
+    return [view.catalogue.cases[row["id"]] for row in view.step("issue")["cases"] if row["id"] in view.catalogue.cases]
+
+
+def cases_heading(view: View) -> tuple[str, str]:
+    """Heading and note of the near cases: stopped ones are promised only where there are some."""
+    cases = near_cases(view)
+    if not cases or any(case.stopped for case in cases):
+        return view.word("plan.cases"), view.word("page.cases.note")
+    return view.word("page.nav.cases"), view.word("page.cases.note_none")
+
+
+def to_confirm(view: View) -> str:
+    """How many of the served places hang on a capability that is to be confirmed; empty where none does."""
+    sites = {site for point in view.step("verdict")["points"] if point["kind"] == "capability" for site in point["sites"]}
+    return view.word("page.served.check", count=len(sites)) if sites else ""
+
+
+def sites_or_km(view: View, row: Mapping[str, Any]) -> str:
+    """The places that a technology serves; of a line its kilometres, for it serves none by itself."""
+    if row.get("km"):
+        return f"{view.number(row['km'], 1)} km"
+    return view.number(row["sites"]).text if view.plan.figures[row["sites"]].value else "—"
+
+
+def option_known(view: View, row: Mapping[str, Any]) -> str:
+    """What is known of an option, or whom to ask."""
+    names = row_names(view)
+    known = [names.get(record.partition("/")[2]) or view.name(record) for record in row["records"]]
+    return view.joined(known) or view.word(f"option.{row['kind']}.ask")

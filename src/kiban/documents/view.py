@@ -80,8 +80,16 @@ class View:
         return self._shown(id, in_thousands)
 
     def number(self, id: str | None, digits: int = 4) -> Shown:
-        """Any other figure with its unit left to the heading."""
-        return self._shown(id, lambda figure: self.word("view.unknown") if figure.value is None else plain(round(figure.value, digits)))
+        """Any other figure with its unit left to the heading; amounts of 100 yen and more in whole yen."""
+
+        def text(figure: Figure) -> str:
+            return self.word("view.unknown") if figure.value is None else self.digits(figure.value, figure.unit, digits)
+
+        return self._shown(id, text)
+
+    def digits(self, value: float, unit: str, digits: int = 4) -> str:
+        """A number of a unit for a page: whole yen from 100 yen on, else so many decimals."""
+        return plain(round(value) if unit.startswith("JPY") and abs(value) >= 100 else round(value, digits))
 
     def unit(self, unit: str) -> str:
         """A unit in this language, part by part; a unit without a word stands as it is."""

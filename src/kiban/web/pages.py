@@ -9,13 +9,29 @@ from pathlib import Path
 from typing import Any
 
 from kiban.base.formula import formulas
-from kiban.documents.amounts import plain, printed_yen
+from kiban.documents.evidence import facts, others
 from kiban.documents.map_svg import COLOURS, UNKNOWN
 from kiban.documents.names import figure_name
-from kiban.documents.reasons import assumed_name, break_even, left_out, missing_costs, point_text, reason, row_names, whom
+from kiban.documents.reasons import (
+    answers,
+    assumed_name,
+    break_even,
+    case_cost,
+    cases_heading,
+    left_out,
+    missing_costs,
+    near_cases,
+    point_text,
+    reason,
+    row_names,
+    to_confirm,
+    whom,
+)
+from kiban.documents.references import phrase
 from kiban.documents.view import View
 from kiban.loop.files import FILES, Folder
 from kiban.records.case import Case
+from kiban.records.plan import Figure
 
 INPUTS_SHOWN = 200
 HIDDEN = ("region.json",)
@@ -27,7 +43,6 @@ def plan_page(view: View, folder: Folder, path: Path) -> dict[str, Any]:
     issue, design, word = view.step("issue"), view.step("design"), view.word
     names, technologies = row_names(view), [row["technology"] for row in design["technologies"]]
     matched = dict.fromkeys(text for match in (*issue["usecases"], *issue["models"]) for text in match["words"])
-    cases = [view.catalogue.cases[row["id"]] for row in issue["cases"] if row["id"] in view.catalogue.cases]
     chart = {
         "years": view.years(),
         "unit": word("plan.thousand_yen"),
@@ -42,7 +57,10 @@ def plan_page(view: View, folder: Folder, path: Path) -> dict[str, Any]:
         "period": view.period(),
         "excludes": left_out(view, design.get("excludes", ())),
         "matched_words": list(matched)[:8],
-        "cases": [{"case": case, "facts": _facts(case, view)} for case in cases],
+        "cases": [{"case": case, "facts": _facts(case, view)} for case in near_cases(view)],
+        "cases_heading": cases_heading(view),
+        "answers": answers(view),
+        "to_confirm": to_confirm(view),
         "chart_json": json.dumps(chart, ensure_ascii=False),
         "map_words": json.dumps({**texts, **places, "page.show_on_map": word("page.show_on_map", name="{name}")}, ensure_ascii=False),
         "warnings": list(dict.fromkeys(view.say(line) for line in design["warnings"])),
@@ -81,14 +99,17 @@ def figure_page(view: View, key: str) -> dict[str, Any]:
         "key": key,
         "name": figure_name(view, key),
         "figure": figure,
+        "facts": [] if figure.kind == "formula" else facts(view, figure),
+        "others": [] if figure.kind == "formula" else others(view, key),
         "value": view.number(key).text,
         "unit": view.unit(figure.unit),
-        "place": place,
+        "range": _ends(view, figure),
+        "place": phrase(view, place),
         "source": source,
         "formula_text": _formula(view, figure.formula),
         "inputs": inputs,
         "more": max(0, len(figure.inputs) - INPUTS_SHOWN),
-        "plain": plain,
+        "count": len(figure.inputs),
     }
 
 
@@ -122,15 +143,19 @@ def _formula(view: View, id: str | None) -> str:
 
 
 def _facts(case: Case, view: View) -> list[str]:
-    """Where, when, what it cost, how sure: what is known of a case, in a line."""
+    """Where, when, what it cost: what is known of a case, in a line."""
     word = view.word
     where = f"{case.prefecture or ''}{case.municipality or ''}" or (word("value.kind." + case.kind) if case.kind != "project" else "")
     parts = [where, SPAN.sub(r"\1〜\2", case.period) if case.period else ""]
-    if case.cost.initial_yen is not None:
-        parts.append(f"{word('case.initial')} {printed_yen(case.cost.initial_yen, view.lang)}")
-    if case.cost.yearly_yen is not None:
-        parts.append(f"{word('case.yearly')} {printed_yen(case.cost.yearly_yen, view.lang)}")
-    return [part for part in (*parts, word("page.confidence_is", letter=case.confidence)) if part]
+    return [part for part in (*parts, *case_cost(view, case)) if part]
+
+
+def _ends(view: View, figure: Figure) -> str:
+    """The range of a figure; empty where it has none."""
+    if figure.low is None or figure.high is None:
+        return ""
+    low, high = (view.digits(end, figure.unit) for end in (figure.low, figure.high))
+    return view.word("page.range_is", range=view.word("show.range", low=low, high=high))
 
 
 def _thousands(view: View, id: str) -> float:
