@@ -15,13 +15,15 @@ from msgspec.structs import replace
 
 from kiban.catalogue import Catalogue, words
 from kiban.documents.amounts import in_thousands, spoken
+from kiban.documents.evidence import facts, others, quantity_of
 from kiban.documents.geojson import design_geojson
 from kiban.documents.map_svg import design_svg
 from kiban.documents.names import figure_name
 from kiban.documents.plan_pdf import plan_pdf
-from kiban.documents.reasons import point_text, row_names, whom
+from kiban.documents.reasons import answers, cases_heading, left_out, near_cases, point_text, row_names, sites_or_km, to_confirm, whom
+from kiban.documents.references import phrase
 from kiban.documents.sites_xlsx import sites_xlsx
-from kiban.documents.view import View
+from kiban.documents.view import JAPANESE, View
 from kiban.loop.files import Folder, read_folder
 from kiban.records.plan import Figure, Plan
 from kiban.records.source import Confidence
@@ -174,6 +176,88 @@ def test_the_still_picture_has_each_site_and_escapes_its_name(example: Example) 
     assert "<b>" not in svg
 
 
+# What the data files say of a figure
+
+
+def test_every_price_of_the_ledger_finds_its_place_in_the_data_files(example: Example) -> None:
+    view = example.view()
+    for key, figure in view.plan.figures.items():
+        if figure.kind == "source" and (figure.ref or "").startswith(("technologies/", "usecases/", "rules/")):
+            quantity = quantity_of(view, figure)
+            if quantity is None:  # a need that grows with a count is no quantity
+                assert "#needs." in str(figure.ref)
+            else:
+                assert figure.value in (quantity.value, quantity.low, quantity.high), key
+
+
+def test_a_price_says_its_year_its_tax_state_and_what_is_included(example: Example) -> None:
+    view = example.view()
+    told = dict(facts(view, view.plan.figures["technologies/pon-ftth#drop/0"]))
+    assert told["消費税"] in ("税抜", "税込", "税の扱い不明", "対象外")
+    assert "引込線" in told["含むもの"]
+
+
+def test_the_other_evidence_of_a_price_is_listed_with_its_use(example: Example) -> None:
+    view = example.view()
+    cost = next(one for one in example.catalogue.technologies["pon-ftth"].costs if one.id == "drop")
+    rows = others(view, "technologies/pon-ftth#drop/0")
+    assert [row["state"] for row in rows if row["key"]] == ["計算に使った"] * 2
+    assert len(rows) == len(cost.evidence) - 1
+    (upkeep,) = [row for row in others(view, "technologies/fibre-aerial#upkeep/1") if row["state"] != "計算に使った"][:1]
+    assert upkeep["state"] in ("海外の値のため使っていない", "値なし（要出典）", "計算に使っていない")
+
+
+def test_a_figure_without_a_place_in_a_data_file_says_nothing_of_one(example: Example) -> None:
+    view = example.view()
+    broken = replace(view.plan.figures["technologies/pon-ftth#drop/0"], ref="technologies/gone#costs.drop.evidence.0 x")
+    assert (quantity_of(view, broken), facts(view, broken)) == (None, [])
+
+
+def test_choices_of_the_optimiser_are_named_in_the_language_of_the_page(example: Example) -> None:
+    for figure in example.folder.plan.figures.values():
+        if figure.kind == "choice":
+            assert JAPANESE.search(phrase(example.view("ja"), str(figure.ref))), figure.ref
+            assert not JAPANESE.search(phrase(example.view("en"), str(figure.ref)))
+
+
+def test_lines_are_told_by_their_kilometres_and_all_others_by_their_places(example: Example) -> None:
+    view, streets = example.view(), {street.id: street for street in example.folder.region.streets}
+    for row in view.step("design")["technologies"]:
+        arcs = [example.folder.problem.arcs[index] for index in example.folder.design.arcs]
+        laid = {arc.ref for arc in arcs if arc.technology == row["technology"] and arc.kind in ("line", "plant")}
+        if laid:
+            assert view.plan.figures[row["km"]].value == pytest.approx(sum(streets[id].length_m for id in laid) / 1000)
+            assert sites_or_km(view, row).endswith(" km")
+        else:
+            assert row["km"] is None
+            assert sites_or_km(view, row) != "0"
+
+
+def test_answers_are_shown_as_question_and_choice_and_an_unknown_question_by_its_id(example: Example) -> None:
+    plan = changed(example.folder.plan, "issue", lambda body: body.update(answers={"shelter-places": "shelters", "gone": "x"}))
+    assert answers(example.view(plan=plan)) == [("通信を確保する場所はどこですか。", "避難所だけ"), ("gone", "x")]
+    assert "与えた回答" in text_of(example.pdf(example.view(plan=plan)))
+
+
+def test_stopped_cases_are_promised_only_where_there_are_some(example: Example) -> None:
+    stopped = {id for id, case in example.catalogue.cases.items() if case.stopped}
+    none = next(id for id in example.catalogue.cases if id not in stopped)
+    for ids, promised in (([none], False), ([none, min(stopped)], True)):
+        view = example.view(plan=changed(example.folder.plan, "issue", lambda body, ids=ids: body.update(cases=[{"id": id} for id in ids])))
+        assert ("先に" in cases_heading(view)[1]) == promised
+        assert ("中止・廃止の記録はない" in cases_heading(view)[1]) != promised
+
+
+def test_places_that_hang_on_a_weak_capability_are_counted_once(example: Example) -> None:
+    points = [{"kind": "capability", "sites": ["a", "b"]}, {"kind": "capability", "sites": ["b"]}, {"kind": "coverage", "sites": ["c"]}]
+    assert to_confirm(example.view(plan=changed(example.folder.plan, "verdict", lambda body: body.update(points=points)))) == "うち2地点は要確認"
+    assert to_confirm(example.view(plan=changed(example.folder.plan, "verdict", lambda body: body.update(points=points[2:])))) == ""
+
+
+def test_amounts_on_pages_are_whole_yen_and_small_numbers_keep_their_decimals(example: Example) -> None:
+    assert [example.view().digits(value, unit) for value, unit in ((1234.56, "JPY/km"), (0.04, "1"), (30.57, "JPY/kWh"))] == ["1,235", "0.04", "30.57"]
+
+
 # The workbook
 
 
@@ -184,17 +268,43 @@ def book_of(view: View) -> openpyxl.Workbook:
 def test_the_cells_of_the_workbook_are_the_figures_of_the_ledger(example: Example) -> None:
     view = example.view()
     book, design, figures = book_of(view), view.step("design"), view.plan.figures
-    sites = book.worksheets[0]
+    sites = book.worksheets[1]
     for index, row in enumerate(design["sites"], start=5):
         assert sites.cell(index, 1).value == row["name"]
         assert sites.cell(index, 4).value == pytest.approx(figures[row["own"]].value)
         difference = row["next_best"] and row["next_best"]["difference"]
         assert sites.cell(index, 6).value == (pytest.approx(figures[difference].value) if difference else None)
-    years = book.worksheets[1]
+    years = book.worksheets[2]
     totals = [cell.value for cell in years[5 + len(design["layers"])]][1:]
     assert totals == [round((figures[id].value or 0) / 1000) for id in design["years"]]
-    sources = {row[0]: row[1] for row in book.worksheets[4].iter_rows(min_row=5, values_only=True)}
+    sources = {row[0]: row[1] for row in book.worksheets[5].iter_rows(min_row=5, values_only=True)}
     assert sources["usecases/shelter#up_mbps"] == 25
+
+
+def test_the_first_sheet_has_the_totals_exactly_as_in_the_ledger(example: Example) -> None:
+    for lang, name in (("ja", "概要"), ("en", "Summary")):
+        view = example.view(lang)
+        book, design, figures = book_of(view), view.step("design"), view.plan.figures
+        page = book.worksheets[0]
+        assert page.title == name
+        rows = {str(row[3].value).partition(" · ")[0]: row for row in page.iter_rows(min_row=4, max_col=4)}
+        for key in ("cost_npv", "cost_5y", "cost_5y_taxed", "lower_bound", "gap", "served_sites"):
+            assert rows[design[key]][1].value == pytest.approx(figures[design[key]].value, rel=1e-12)
+        assert rows[design["years"][0]][1].value == pytest.approx(figures[design["years"][0]].value)
+        texts = {str(cell.value) for row in page.iter_rows() for cell in row}
+        assert {view.plan.sentence, *(case.title for case in near_cases(view)), *left_out(view, design["excludes"])} <= texts
+
+
+def test_only_amounts_are_printed_without_decimals(example: Example) -> None:
+    view = example.view()
+    for sheet in book_of(view).worksheets:
+        for cell in (cell for row in sheet.iter_rows() for cell in row if isinstance(cell.value, int | float)):
+            assert cell.number_format in ("#,##0", "General")
+            assert cell.number_format == "General" or cell.value == 0 or abs(cell.value) >= 1
+    sources = {row[0].value: row[1] for row in book_of(view).worksheets[5].iter_rows(min_row=5)}
+    rate = next(id for id in sources if str(id).startswith("rules/discount-rate@"))
+    assert (sources[rate].value, sources[rate].number_format) == (0.04, "General")
+    assert sources["technologies/pon-ftth#drop/0"].number_format == "#,##0"
 
 
 def test_every_sheet_carries_the_label(example: Example) -> None:

@@ -229,5 +229,21 @@ def test_a_technology_that_was_not_compared_is_not_said_to_stay_out_for_nothing(
     assert text.count("無償でも設計に入りません") == sum(row["tried"] and not row["enters"] for row in rows)
 
 
+def test_a_price_page_says_year_tax_and_other_evidence_and_explains_the_confidence(get: Get) -> None:
+    page = get("/plans/okunoto/figures?id=" + quote("technologies/pon-ftth#drop/0", safe="")).text
+    for part in ("消費税", "含むもの", "同じ費目のほかの値", 'href="#confidence"', 'id="confidence"', "D 導出または未確認"):
+        assert part in page
+    choice = get("/plans/okunoto/figures?lang=ja&id=" + quote("count/served", safe="")).text
+    assert "最適化が決めた値" in choice
+    assert "decided by" not in choice
+
+
+@pytest.mark.parametrize(("lang", "part"), [("ja", "配線経路や見積による上振れは含まない"), ("en", "routes and quotations may raise it")])
+def test_a_range_says_what_it_does_not_cover(get: Get, lang: str, part: str) -> None:
+    page = get(f"/plans/okunoto?lang={lang}").text
+    assert part in page
+    assert "価格のある費目の幅" not in page
+
+
 def test_the_health_page_counts_the_plans(get: Get) -> None:
     assert json.loads(get("/health").body) == {"ok": True, "plans": 3}

@@ -14,6 +14,10 @@ from kiban.records.source import Confidence
 DIGITS = {Confidence.A: 4, Confidence.B: 3, Confidence.C: 2, Confidence.D: 2}
 
 
+class Yen(float):
+    """An amount of yen in a cell of a workbook, told from all other numbers."""
+
+
 def rounded(value: float, digits: int) -> float:
     """A number rounded half up to significant digits.
 

@@ -1,4 +1,4 @@
-"""The sites of a design as an Excel workbook: what each gets and why, cost by layer and year in 千円, sources, assumed rows.
+"""A plan as an Excel workbook: a summary, what each site gets and why, cost by layer and year in 千円, sources, assumed rows.
 
 In: a view. Out: bytes of an .xlsx. Every sheet carries the label of the region in its first row.
 """
@@ -13,10 +13,10 @@ from typing import Any
 
 import xlsxwriter
 
+from kiban.documents.amounts import Yen
 from kiban.documents.reasons import assumed_name, break_even, left_out, missing_costs, point_text, reason, row_names, whom
+from kiban.documents.summary_sheet import WIDTHS, Cell, cell, summary
 from kiban.documents.view import View
-
-Cell = str | float | None
 
 
 def _lines(text: str, width: int) -> int:
@@ -37,14 +37,16 @@ def sites_xlsx(view: View) -> bytes:
     formats = {
         "label": book.add_format({**font, "bold": True, "font_color": "#7a4a00"}),
         "title": book.add_format({**font, "bold": True, "font_size": 14}),
+        "block": book.add_format({**font, "bold": True, "font_size": 12}),
         "note": book.add_format({**font, "font_color": "#4d4d4d"}),
         "head": book.add_format({**font, "bold": True, "bg_color": "#e8f1fe", "border": 1, "text_wrap": True}),
         "text": book.add_format({**font, "border": 1, "text_wrap": True}),
+        "number": book.add_format({**font, "border": 1}),
         "yen": book.add_format({**font, "border": 1, "num_format": "#,##0"}),
     }
     design, word = view.step("design"), view.word
 
-    def sheet(name: str, title: str, heads: Sequence[str], rows: Sequence[Sequence[Cell]], widths: Sequence[int]) -> None:
+    def started(name: str, title: str) -> xlsxwriter.worksheet.Worksheet:
         page = book.add_worksheet(name[:31])
         page.hide_gridlines(2)
         page.set_landscape()
@@ -54,27 +56,49 @@ def sites_xlsx(view: View) -> bytes:
         page.write_string(1, 0, view.label() or "", formats["label"])
         page.write_string(2, 0, word("xlsx.money_note"), formats["note"])
         page.set_footer(f"&L{view.plan.engine} · {view.plan.made_on:%Y-%m-%d} · {view.plan.id}&R&P / &N")
+        return page
+
+    def write(page: xlsxwriter.worksheet.Worksheet, index: int, row: Sequence[Cell], widths: Sequence[int]) -> None:
+        page.set_row(index, 15 * max(_lines(part, width) if isinstance(part, str) else 1 for part, width in zip(row, widths, strict=True)))
+        for column, part in enumerate(row):
+            if part is None:
+                page.write_blank(index, column, None, formats["text"])
+            elif isinstance(part, str):
+                page.write_string(index, column, part, formats["text"])
+            else:
+                page.write_number(index, column, part, formats["yen" if isinstance(part, Yen) else "number"])
+
+    def sheet(name: str, title: str, heads: Sequence[str], rows: Sequence[Sequence[Cell]], widths: Sequence[int]) -> None:
+        page = started(name, title)
         for column, (head, width) in enumerate(zip(heads, widths, strict=True)):
             page.set_column(column, column, width)
             page.write_string(3, column, head, formats["head"])
         for index, row in enumerate(rows, start=4):
-            page.set_row(index, 15 * max(_lines(cell, width) if isinstance(cell, str) else 1 for cell, width in zip(row, widths, strict=True)))
-            for column, cell in enumerate(row):
-                if cell is None:
-                    page.write_blank(index, column, None, formats["text"])
-                elif isinstance(cell, str):
-                    page.write_string(index, column, cell, formats["text"])
-                else:
-                    page.write_number(index, column, cell, formats["yen"])
+            write(page, index, row, widths)
         page.freeze_panes(4, 1)
         page.repeat_rows(3)
         if rows:
             page.autofilter(3, 0, 3 + len(rows), len(heads) - 1)
 
     def value(id: str | None) -> Cell:
-        figure = view.figure(id)
-        return None if figure is None else figure.value
+        return cell(view, id)
 
+    page, at = started(word("xlsx.summary"), word("xlsx.summary")), 3
+    for column, width in enumerate(WIDTHS):
+        page.set_column(column, column, width)
+    for block in summary(view):
+        page.write_string(at, 0, block.heading, formats["block"])
+        widths = WIDTHS[: len(block.heads)] if len(block.heads) > 2 else (WIDTHS[0], sum(WIDTHS[1:]))
+        for column, head in enumerate(block.heads):
+            page.write_string(at + 1, column, head, formats["head"])
+        at += 2
+        for row in block.rows:
+            write(page, at, row, (WIDTHS[0], sum(WIDTHS[1:])) if len(row) == 2 else widths)
+            if len(row) == 2:
+                page.merge_range(at, 1, at, len(WIDTHS) - 1, "", formats["text"])
+                page.write_string(at, 1, str(row[1]), formats["text"])
+            at += 1
+        at += 1
     names = row_names(view)
     sheet(
         word("xlsx.sites"),
@@ -110,7 +134,7 @@ def sites_xlsx(view: View) -> bytes:
         (24, 12, 28, 16, 24, 16, 48, 8, 8),
     )
     years = view.years()
-    thousands: Any = lambda id: None if value(id) is None else round(value(id) / 1000)  # type: ignore[operator]  # noqa: E731  value is a number here
+    thousands: Any = lambda id: None if value(id) is None else Yen(round(value(id) / 1000))  # type: ignore[operator]  # noqa: E731  value is a number here
     sheet(
         word("xlsx.years"),
         word("plan.by_layer_and_year"),
@@ -152,7 +176,7 @@ def sites_xlsx(view: View) -> bytes:
         rows.append(
             (
                 key,
-                figure.value,
+                value(key),
                 view.unit(figure.unit),
                 str(figure.confidence or ""),
                 source.title if source else place,
