@@ -52,6 +52,7 @@ def sites_xlsx(view: View) -> bytes:
         page.set_landscape()
         page.set_paper(9)
         page.fit_to_pages(1, 0)
+        page.set_row(0, 21)
         page.write_string(0, 0, title, formats["title"])
         page.write_string(1, 0, view.label() or "", formats["label"])
         page.write_string(2, 0, word("xlsx.money_note"), formats["note"])
@@ -91,6 +92,8 @@ def sites_xlsx(view: View) -> bytes:
         widths = WIDTHS[: len(block.heads)] if len(block.heads) > 2 else (WIDTHS[0], sum(WIDTHS[1:]))
         for column, head in enumerate(block.heads):
             page.write_string(at + 1, column, head, formats["head"])
+        if len(block.heads) == 2:
+            page.merge_range(at + 1, 1, at + 1, len(WIDTHS) - 1, block.heads[1], formats["head"])
         at += 2
         for row in block.rows:
             write(page, at, row, (WIDTHS[0], sum(WIDTHS[1:])) if len(row) == 2 else widths)

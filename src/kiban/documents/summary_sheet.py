@@ -57,7 +57,7 @@ def summary(view: View) -> list[Block]:
     ]
     totals = (word("xlsx.item"), word("field.value"), word("field.unit"), word("page.figure"))
     return [
-        Block(word("xlsx.summary"), (word("xlsx.item"), word("xlsx.content")), tuple(asked)),
+        Block(word("xlsx.asked"), (word("xlsx.item"), word("xlsx.content")), tuple(asked)),
         Block(word("plan.cost"), totals, (*_totals(view), *((word("page.excludes"), item) for item in left_out(view, design.get("excludes", ()))))),
         Block(word("plan.options"), (word("page.option"), word("page.state"), word("page.known")), tuple(options)),
         Block(cases_heading(view)[0], (word("xlsx.case"), word("page.state"), word("plan.cost"), word("field.failed")), tuple(cases)),
@@ -76,15 +76,16 @@ def _totals(view: View) -> list[tuple[Cell, ...]]:
         return name, cell(view, id), word("page.at_least", amount=unit) if at_least else unit, " · ".join([id, *sure, *([note] if note else [])])
 
     whole = design["cost_npv"] or design["priced_part"]
+    partly = "" if design["cost_npv"] else f" {part}"  # without a total of the plan, what follows is a part of it
     rows = [
         total(
-            f"{word('plan.cost_npv') if design['cost_npv'] else part}{view.aside(without)}",
+            f"{word('plan.cost_npv')}{view.aside(without)}{partly}",
             whole,
             at_least=least,
             note=word("page.cost_npv.note", count=period["count"], first=period["first"], last=period["end"]),
         ),
-        total(f"{word('plan.cost_5y')}{view.aside(within)}", design["cost_5y_taxed"] or design["priced_part_5y_taxed"], at_least=least),
-        total(f"{word('plan.cost_5y')}{view.aside(without)}", design["cost_5y"] or design["priced_part_5y"], at_least=least),
+        total(f"{word('plan.cost_5y')}{view.aside(within)}{partly}", design["cost_5y_taxed"] or design["priced_part_5y_taxed"], at_least=least),
+        total(f"{word('plan.cost_5y')}{view.aside(without)}{partly}", design["cost_5y"] or design["priced_part_5y"], at_least=least),
     ]
     rows.append(total(word("xlsx.first_year", year=years[0]), design["years"][0], at_least=least))
     following = sorted(range(1, len(years)), key=lambda year: view.plan.figures[design["years"][year]].value or 0)
