@@ -134,7 +134,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     with interruptible(args.json) as (progress, cancel):
         made = make_plan(given, progress, cancel)
     if made.plan is None:
-        _print_questions(made, args.json, time.monotonic() - began)
+        _print_questions(made, catalogue, args.json, time.monotonic() - began)
         return 4
     files = write_folder(made, region, catalogue, settings.lang, args.output)
     if args.save:
@@ -228,15 +228,16 @@ def _print_summary(result: dict[str, Any], output: Path) -> None:
     print(f"{output}: {', '.join(Path(name).name for name in result['files'])}  ({result['seconds']} s)")
 
 
-def _print_questions(made: Made, as_json: bool, seconds: float) -> None:
+def _print_questions(made: Made, catalogue: Catalogue, as_json: bool, seconds: float) -> None:
     issue = made.issue
+    cases = {case.id: catalogue.cases[case.id] for case in issue.cases}
     result = {
         "status": "questions",
         "issue": issue.status,
         "why": None if issue.why is None else {"ja": issue.why.ja, "en": issue.why.en},
         "usecases": [match.id for match in issue.usecases],
         "models": [match.id for match in issue.models],
-        "cases": [{"id": case.id, "stopped": case.stopped} for case in issue.cases],
+        "cases": [{"id": id, "title": case.title, "stopped": case.stopped} for id, case in cases.items()],
         "ask": [{"ja": line.ja, "en": line.en} for line in issue.ask],
         "questions": [{"id": question.id, "ja": question.text.ja, "en": question.text.en} for question in issue.questions],
         "files": [],
@@ -246,12 +247,14 @@ def _print_questions(made: Made, as_json: bool, seconds: float) -> None:
         print(json.dumps(result, ensure_ascii=False, indent=1))
         return
     if issue.status == "matched":
-        print("この地域の表には、この課題に当たる地点の行がありません。sites.csv に行を足してください")
-        print("The region has no rows of the kinds of place that this issue is about: add rows to sites.csv")
+        kinds = sorted({kind for match in issue.usecases if match.id in catalogue.usecases for kind in catalogue.usecases[match.id].sites})
+        print(f"この地域の表には、この課題に当たる地点の行がありません。sites.csv に kind が {' か '.join(kinds)} の行を足してください")
+        print(f"The region has no rows of the kinds of place that this issue is about: add rows of kind {' or '.join(kinds)} to sites.csv")
     elif issue.why is not None:
         print(f"{issue.why.ja}\n{issue.why.en}")
-    for case in issue.cases:
-        print(f"事例 / case: {case.id}{' (中止・終了 / stopped)' if case.stopped else ''}")
+    for id, case in cases.items():
+        town = f"{case.prefecture or ''}{case.municipality or ''}"
+        print(f"事例 / case: {case.title} {town}{' (中止・終了 / stopped)' if case.stopped else ''}  [kiban catalogue show cases {id}]")
     for line in issue.ask:
         print(f"照会先 / ask: {line.ja} / {line.en}")
     for question in issue.questions:

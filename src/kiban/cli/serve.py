@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,12 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         raise KibanError(
             "KIBAN_HOST", repr(settings.host), "an address of this machine only (127.0.0.1)", "unset KIBAN_HOST: without sign-in, plans are not shown to others"
         )
+    with socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            raise KibanError("KIBAN_PORT", f"port {settings.port}: {error.strerror}", "a free port", f"KIBAN_PORT={settings.port + 1} kiban serve") from error
     plans = args.plans or settings.state / "plans"
     app = create_app(plans, load(settings.data, settings.state / "cache"), settings.lang, ["127.0.0.1", "localhost", "[::1]", settings.host])
     print(f"kiban: http://{settings.host}:{settings.port}  ({plans})", flush=True)

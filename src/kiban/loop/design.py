@@ -5,7 +5,7 @@ In: the wanted pairs and the catalogue. Out: the step, the problem, the design a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -124,13 +124,13 @@ def price_all(given: Given, ledger: Ledger, rules: Mapping[str, tuple[str, float
     return found
 
 
-def assumed_rows(region: Region) -> list[dict[str, str]]:
-    """Every assumed row of the region, with its reason and who can confirm it."""
+def assumed_rows(region: Region, wanted: Set[str]) -> list[dict[str, str]]:
+    """Every assumed row that a plan for the wanted sites rests on, with its reason and who can confirm it."""
     rows: tuple[Site | Place | Plant | Fact, ...] = (*region.sites, *region.places, *region.plants, *region.facts)
     return [
         {"id": row.id, "name": row.id if isinstance(row, Fact) else row.name, "reason": str(row.evidence.reason), "confirm": str(row.evidence.confirm)}
         for row in rows
-        if row.evidence.assumed
+        if row.evidence.assumed and not (isinstance(row, Site) and row.id not in wanted)
     ]
 
 
@@ -239,7 +239,7 @@ def design_step(given: Given, wanted: Wanted, ledger: Ledger, progress: Progress
     excludes = [(id, cost) for id in sorted(technologies_used(problem, design)) for cost in priced[id].missing]
     body = figures.enter(ledger, problem, design, region, catalogue.technologies, usecases, rules, REPORT_YEARS, reasons, unpriced, alone, excludes)
     body["traffic"] = traffic_scenarios(given, ledger)
-    body["assumed"] = assumed_rows(region)
+    body["assumed"] = assumed_rows(region, {site for site, _ in wanted})
     body["missing"] = [
         {
             "what": row.what,

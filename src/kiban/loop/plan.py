@@ -90,7 +90,7 @@ def make_plan(given: Given, progress: Progress = silent, cancel: Cancel = never)
     if cancel():
         raise Cancelled("plan", "stopped before the design", "", "run it again")
     designed = design_step(given, wanted, ledger, progress, cancel)
-    verdict = verdict_step(given, needs.body["usecases"], options, designed.step.body, designed.problem, designed.design, ledger)
+    verdict = verdict_step(given, first.body["questions"], needs.body["usecases"], options, designed.step.body, designed.problem, designed.design, ledger)
     said = designed.step.body["status"]
     status = "unserved" if said == "infeasible" else "incomplete" if said == "incomplete" else "plan"
     made = Plan(
@@ -103,7 +103,7 @@ def make_plan(given: Given, progress: Progress = silent, cancel: Cancel = never)
         label=given.region.label,
         steps=(first, needs, options, designed.step, verdict),
         figures=ledger.figures,
-        assumed=tuple(assumed_rows(given.region)),
+        assumed=tuple(assumed_rows(given.region, {site for site, _ in wanted})),
     )
     progress(1.0, "完了 / done")
     return Made(issue, made, designed)

@@ -1,8 +1,8 @@
 """Step 5, verdict 判定: what may be decided today, and what must be asked first.
 
 In: the steps above. Out: hold 保留 with each open point and whom to ask, or build. No option is recommended while a fact that could flip it is
-unknown: an option that no record prices, a technology whose coverage nobody states, a capability
-whose evidence ranges below the need, an assumed row, an offer of the prefecture not yet asked for.
+unknown: a question whose answer makes the model wrong, a region without an exchange, an option that no record prices, a technology whose coverage
+nobody states, a capability whose evidence ranges below the need, an assumed row, an offer of the prefecture not yet asked for.
 """
 
 from __future__ import annotations
@@ -59,11 +59,30 @@ def _worst(technology: Technology, need: str) -> float | None:
     return None if end is None else float(end)
 
 
+def flipping_questions(given: Given, listed: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Questions not answered yet with an answer that makes the model the wrong one."""
+    form = {question.id: question for question in given.catalogue.forms["issue"].questions}
+    return [
+        {"kind": "question", "about": [], "text": dict(row["text"]), "question": row["id"], "ask": "ask.answer"}
+        for row in listed
+        if row["id"] not in given.answers and row["id"] in form and any(choice.because for choice in form[row["id"]].choices)
+    ]
+
+
 def verdict_step(
-    given: Given, usecases: list[str], options: PlanStep, design_body: dict[str, Any], problem: Problem, design: Design, ledger: Ledger
+    given: Given,
+    questions: list[dict[str, Any]],
+    usecases: list[str],
+    options: PlanStep,
+    design_body: dict[str, Any],
+    problem: Problem,
+    design: Design,
+    ledger: Ledger,
 ) -> PlanStep:
     """The open points, each with its kind, what it is about and who knows, and the three priority tests of the seed."""
-    points: list[dict[str, Any]] = []
+    points = flipping_questions(given, questions)
+    if not any(place.kind == "exchange" for place in given.region.places):
+        points.append({"kind": "no_exchange", "about": [], "ask": "ask.carrier_exchange"})
     for row in options.body["rows"]:
         if row["kind"] in ("share", "join") and not row["records"]:
             points.append({"kind": f"offer.{row['kind']}", "about": [], "ask": "ask.prefecture"})

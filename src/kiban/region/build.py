@@ -204,6 +204,11 @@ def _exchange(draft: Draft, assume: bool) -> None:
         )
         draft.places.append(Place(id="exchange-assumed", name=f"収容局(仮) {office.name}", kind="exchange", lat=office.lat, lon=office.lon, evidence=evidence))
         return
+    if assume:
+        found = "--assume-exchange, but no town office has a position"
+        step = "give a file with its position: a municipality table with lat and lng, or facilities of the kind 役場; or leave the option out"
+        draft.problems.append(RegionError("places", found, "an office with latitude and longitude", step))
+        return
     why = "有線の起点がないので、有線は設計されない / no line can be designed"
     draft.notes.append(say.note("収容局の位置 / the place of the exchange", why, "通信事業者 / the carrier"))
 
