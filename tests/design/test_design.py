@@ -3,16 +3,23 @@
 import random
 import time
 
+import numpy as np
 import pytest
+import scipy.sparse
+import scipy.sparse.csgraph
 from msgspec.structs import replace
 from tests.design.valley import HERE, PRICED, SOURCES, TECHNOLOGIES, price, technology, usecase
 
 from kiban.base.errors import DesignError, ManyErrors
+from kiban.check import check_design
 from kiban.design import solve
+from kiban.design.blend import Blend
 from kiban.design.bound import certified_bound
 from kiban.design.graph import graph_of
+from kiban.design.judge import Judge
 from kiban.design.program import build
 from kiban.design.steiner import read_gr, solve_steiner
+from kiban.design.trees import grow, make_ground
 from kiban.design.warm import tiny
 from kiban.records.design import Arc, Demand, Limit, Node, Problem, Step
 from kiban.records.region import Junction, Place, Region, Site, Street
@@ -248,6 +255,92 @@ def test_reach_and_terminal_rate_are_kept():
         **YEARS,
     )
     assert solve(two, seed=0, work=10).status == "infeasible"  # 120 Mbps do not fit into one dish of 100
+
+
+def ring(**more) -> Region:
+    """Sites a … e, one km of street after another from the exchange at j0, and a street of four km from the exchange to the last."""
+    lengths = {("j0", "j1"): 1000.0, ("j1", "j2"): 1000.0, ("j2", "j3"): 1000.0, ("j3", "j4"): 1000.0, ("j4", "j5"): 1000.0, ("j0", "j5"): 4000.0}
+    return replace(
+        valley(*(site(name, **more) for name in "abcde")),
+        junctions=tuple(Junction(id=f"j{k}", lat=37.0, lon=137.0) for k in range(6)),
+        streets=tuple(Street(id=f"{a}-{b}", a=a, b=b, length_m=metres) for (a, b), metres in lengths.items()),
+        attach={"x": ("j0", 0.0)} | {name: (f"j{k}", 100.0) for k, name in enumerate("abcde", start=1)},
+    )
+
+
+FIBRE = {"cable": PRICED["cable"], "pon": PRICED["pon"]}
+SHORT = TECHNOLOGIES | {"pon": technology(Wiring(pattern="drop", risk="road", network="fibre"), reach_km=4.5)}
+
+
+def test_reach_is_kept_where_the_cheapest_tree_would_break_it():
+    assert cost_of(made(ring(), Needs(), priced=FIBRE)) == 5_000_000 + 5 * 150_000
+    short = made(ring(), Needs(), SHORT, FIBRE)
+    design = solve(short, seed=0, work=20)
+    assert (design.cost, design.unserved) == (8_000_000 + 5 * 150_000, ())  # the last site needs the street of its own
+    assert check_design(short, design).holds
+    assert cost_of(made(ring(), Needs(), SHORT, FIBRE | {"leo": PRICED["leo"]})) == 4 * 1_000_000 + 4 * 150_000 + 1_500_000
+
+
+def test_a_servable_region_whose_sites_are_all_critical_is_served_whole():
+    problem = made(ring(critical=True), Needs(backup=q(1)), SHORT, FIBRE | {"leo": PRICED["leo"]})
+    assert {demand.without for demand in problem.demands} >= {"road", "sky"}
+    design = solve(problem, seed=0, work=1)
+    assert (design.cost, design.unserved, design.status) == (8_000_000 + 5 * 150_000 + 5 * 1_500_000, (), "bounded")
+    assert check_design(problem, design).holds
+
+
+def net(seed: int, junctions: int = 30) -> Problem:
+    """Lines between random junctions in both directions, their cost unlike their length, and a site with a drop of 40 m reach at each junction."""
+    draw = random.Random(seed)
+    pairs = [(draw.randrange(1, head), head) for head in range(2, junctions + 1) for _ in range(3)]
+    lines = [(a, b, draw.uniform(1, 20), draw.randint(1, 90)) for a, b in pairs]
+    arcs = [Arc(tail=0, head=1, kind="exchange", technology=None, ref="", length_m=0.0, items=(), cost=0)]
+    for a, b, metres, cost in lines:
+        arcs += [Arc(tail=t, head=h, kind="line", technology="cable", ref="", length_m=metres, items=(), cost=cost) for t, h in ((a, b), (b, a))]
+    for k in range(1, junctions + 1):
+        arcs.append(Arc(tail=k, head=junctions + k, kind="drop", technology="pon", ref="", length_m=1.0, items=(), cost=5))
+        arcs.append(Arc(tail=junctions + k, head=2 * junctions + k, kind="serve", technology="pon", ref="", length_m=0.0, items=(), cost=0))
+    kinds = ("junction", "terminal", "demand")
+    return Problem(
+        region="net",
+        start=2026,
+        horizon=1,
+        discount=0.0,
+        prices=(),
+        nodes=(Node(kind="root", ref=""), *(Node(kind=kind, ref=str(k), technology="pon") for kind in kinds for k in range(junctions))),
+        arcs=tuple(arcs),
+        demands=tuple(Demand(node=2 * junctions + 1 + k, site=str(k), usecase="u") for k in range(junctions)),
+        limits=(Limit(technology="pon", reach_m=40.0),),
+    )
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_grown_tree_keeps_reach_and_the_nearest_tree_leaves_out_only_what_is_too_far(seed):
+    problem = net(seed)
+    graph = graph_of(problem)
+    judge, ground = Judge(problem), make_ground(problem, graph)
+    guides = [ground.cost, ground.length, ground.cost + ground.length, np.random.default_rng(seed).uniform(0, 9, graph.size)]
+    for guide in guides:
+        tree = grow(ground, guide)
+        assert judge.judge(tree[tree >= 0].tolist()).broken == ()
+    metres = scipy.sparse.lil_array((graph.count, graph.count))
+    for arc in problem.arcs:  # 1e-9 so that no arc is missing from the matrix
+        length = arc.length_m + 1e-9
+        metres[arc.tail, arc.head] = min(length, metres[arc.tail, arc.head] or length)
+    within = scipy.sparse.csgraph.dijkstra(metres.tocsr(), indices=0)[2 * 30 + 1 :] <= 40.0
+    blend = Blend(problem, ground, np.zeros(graph.size))
+    for every in (False, True):
+        parent = blend.nearest(blend.prizes([]), every)
+        parent = grow(ground, ground.cost, parent)
+        assert [arc >= 0 for arc in judge.judge(parent[parent >= 0].tolist()).served] == within.tolist()
+    design = solve(problem, seed=seed, work=1)
+    assert [arc >= 0 for arc in design.served] == within.tolist()
+
+
+def test_a_branch_that_pays_only_for_all_its_sites_together_is_taken():
+    priced = FIBRE | {"leo": (price("leo", "kit", "site", 1_300_000),)}
+    assert cost_of(made(ring(), Needs(), priced=priced)) == 5_000_000 + 5 * 150_000
+    assert cost_of(made(ring(), Needs(), priced=priced | {"leo": (price("leo", "kit", "site", 1_100_000),)})) == 5 * 1_100_000
 
 
 # ------------------------------------------------------------------------------------------------ the run

@@ -241,8 +241,12 @@ class Blend:
                     parent[head[arc]] = arc
         return parent
 
-    def nearest(self, prizes: Prizes) -> Ints:
-        """The tree of the shortest metres: whoever can be served within reach is."""
+    def nearest(self, prizes: Prizes, every: bool) -> Ints:
+        """The tree of the shortest metres, so that whoever can be served within reach is; `every`: to all drops, whether they pay off or not."""
+        if every:
+            gain = np.full(len(prizes.gain), -1.0)
+            gain[self.drops] = self.dear
+            prizes = Prizes(gain, np.arange(len(gain)), prizes.beside)
         return self.parents(prizes, self.tree(prizes, self.ground.length, 1.0)[1])
 
     def search(self, prizes: Prizes, trees: int, random: np.random.Generator) -> Iterator[Flags | None]:

@@ -119,7 +119,7 @@ def solve(
     for turn, cost in enumerate(_guides(search)):
         search.offer(search.try_tree(cost))
         if turn == 0 and not search.whole:
-            _nearest(search)
+            _repair(search)
         if search.proved or (stop() and search.whole):
             break
     if not search.proved and not stop():
@@ -132,6 +132,8 @@ def solve(
         _local(search, progress)
     if not search.proved and not stop():
         _neighbourhoods(search, progress, begin, time_limit)
+    if not search.whole:
+        _repair(search)
     progress(1.0, "設計完了 / designed")
     return _design(search)
 
@@ -173,11 +175,16 @@ def _without(search: _Search, cost: Floats, technologies: frozenset[str]) -> Flo
     return np.where(barred, cost + 1e12, cost)
 
 
-def _nearest(search: _Search) -> None:
-    """A design on the shortest metres of line: no demand that is within reach of an exchange is left out."""
-    if search.blend.useful:
-        prizes = search.blend.prizes(search.best.arcs)
-        search.offer(search.try_tree(search.blend.cost, search.blend.nearest(prizes)))
+def _repair(search: _Search) -> None:
+    """Join what the best design leaves out: by metres, on the nearest lines that pay off, on the nearest lines to everyone within reach."""
+    blend, head = search.blend, search.bounded.graph.head
+    parent = np.full(len(search.problem.nodes), -1, np.int64)
+    arcs = np.array(search.best.arcs, np.int64)
+    parent[head[arcs]] = arcs
+    search.offer(search.try_tree(search.ground.length, parent))
+    for every in (False, True):
+        if blend.useful and not search.whole:
+            search.offer(search.try_tree(blend.cost, blend.nearest(blend.prizes(search.best.arcs), every)))
 
 
 def _blends(search: _Search) -> None:
