@@ -28,12 +28,3 @@ def era_year(year: int, *, short: bool = False) -> str:
             count = year - start + 1
             return f"{letter}{count}" if short else f"{name}{'元' if count == 1 else count}年"
     raise ValueError(f"no era name before 1926 is used here: {year}")
-
-
-def era_fiscal_year(year: int) -> str:
-    """A 年度 in 和暦.
-
-    >>> era_fiscal_year(2026)
-    '令和8年度'
-    """
-    return era_year(year) + "度"

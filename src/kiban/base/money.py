@@ -5,7 +5,6 @@ Money is an int of yen everywhere. Fractions exist only inside a formula and are
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 
@@ -20,23 +19,6 @@ def to_yen(amount: float | Fraction) -> Yen:
     """
     exact = Decimal(amount.numerator) / Decimal(amount.denominator) if isinstance(amount, Fraction) else Decimal(repr(float(amount)))
     return int(exact.quantize(Decimal(1), rounding=ROUND_HALF_UP))
-
-
-def share_out(total: Yen, weights: Sequence[float]) -> list[Yen]:
-    """Divide yen by weights so that the parts add up to the total (largest remainder; ties to the earlier one).
-
-    >>> share_out(100, [1, 1, 1])
-    [34, 33, 33]
-    """
-    whole = sum(Fraction(weight) for weight in weights)
-    if whole <= 0:
-        raise ValueError("weights must add up to more than zero")
-    exact = [Fraction(total) * Fraction(weight) / whole for weight in weights]
-    parts = [part.numerator // part.denominator for part in exact]
-    order = sorted(range(len(parts)), key=lambda i: (parts[i] - exact[i], i))
-    for i in order[: total - sum(parts)]:
-        parts[i] += 1
-    return parts
 
 
 def thousands(amount: Yen) -> str:

@@ -38,8 +38,9 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
-    args = build_parser().parse_args(argv)
+    args = argparse.Namespace(json=False)
     try:
+        args = build_parser().parse_args(argv)
         settings = read_settings(os.environ, Path.home())
         code: int = importlib.import_module(f"kiban.cli.{args.command}").run(args, settings)
     except KibanError as error:

@@ -1,4 +1,4 @@
-"""`kiban check DIR`: judge the design of a plan folder again, by problem.json and design.json alone."""
+"""`kiban check DIR`: judge a plan folder again: the design by its problem, the problem by its records, every number by its leaves."""
 
 from __future__ import annotations
 
@@ -11,13 +11,17 @@ import msgspec
 
 from kiban.base.errors import CheckError, KibanError, RecordError
 from kiban.base.settings import Settings
-from kiban.check import check_design
-from kiban.records.design import Design, Problem
+from kiban.check import check_design, check_problem
+from kiban.records.design import CheckReport, Design, Finding, Problem
+from kiban.records.plan import Plan
+from kiban.records.region import Region
 
 if TYPE_CHECKING:
+    from kiban.catalogue import Catalogue
+
     Parsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
-R = TypeVar("R", Problem, Design)
+R = TypeVar("R", Problem, Design, Plan, Region)
 
 
 def add(parsers: Parsers) -> None:
@@ -32,7 +36,10 @@ def add(parsers: Parsers) -> None:
 def run(args: argparse.Namespace, settings: Settings) -> int:
     """Print one line per constraint; 0 when all hold, 1 when one fails."""
     problem = _read(args.folder / "problem.json", Problem)
-    report = check_design(problem, _read(args.folder / "design.json", Design))
+    design = _read(args.folder / "design.json", Design)
+    report = check_design(problem, design)
+    beside = _beside(args.folder, settings, problem, design)
+    report = CheckReport(holds=report.holds and all(finding.holds for finding in beside), findings=(*report.findings, *beside))
     if args.json:
         print(json.dumps({"ok": report.holds, "findings": msgspec.to_builtins(report.findings)}, ensure_ascii=False))
         return 0 if report.holds else 1
@@ -45,6 +52,47 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     else:
         print(f"{len(report.findings)} 項目すべて合格" if ja else f"all {len(report.findings)} constraints hold")
     return 1 if failed else 0
+
+
+def _beside(folder: Path, settings: Settings, problem: Problem, design: Design) -> list[Finding]:
+    """What the rest of a plan folder adds: the problem against region.json and the catalogue, and every number of plan.json from its leaves."""
+    if not (folder / "plan.json").is_file() or not (folder / "region.json").is_file():
+        return []
+    from kiban.catalogue import load
+    from kiban.loop.recompute import recompute_plan
+
+    plan, region = _read(folder / "plan.json", Plan), _read(folder / "region.json", Region)
+    catalogue = load(settings.data, settings.state / "cache")
+    pinned = {key: value for step in plan.steps for key, value in step.pinned.items() if key.startswith(("technologies/", "usecases/"))}
+    moved = sorted(key for key, value in pinned.items() if catalogue.hashes.get(key) != value)
+    findings = [Finding(constraint="data_files", holds=not moved, found=", ".join(moved[:5]) or f"{len(pinned)} files as pinned")]
+    if not moved:
+        findings += check_problem(problem, region, catalogue.usecases, catalogue.technologies).findings
+    values = recompute_plan(plan, problem, design)
+    wrong = sorted(key for key, value in values.items() if value != plan.figures[key].value)
+    findings.append(Finding(constraint="ledger", holds=not wrong, found=", ".join(wrong[:5]) or f"{len(values)} figures recomputed"))
+    npv = {f"prices/{price.id}/npv": price.npv for price in problem.prices}
+    priced = sorted(key for key, value in npv.items() if key not in plan.figures or plan.figures[key].value != value)
+    findings.append(Finding(constraint="prices_as_in_plan", holds=not priced, found=", ".join(priced[:5]) or f"{len(npv)} present values agree"))
+    strange = [] if moved else _strange_leaves(plan, catalogue)
+    findings.append(Finding(constraint="sources", holds=not strange, found=", ".join(strange[:5]) or "prices stand as in the data files"))
+    totals = {"total/priced": design.cost, "total/bound": design.bound}
+    other = sorted(key for key, value in totals.items() if key not in plan.figures or plan.figures[key].value != value)
+    findings.append(Finding(constraint="totals", holds=not other, found=", ".join(other) or "plan.json and design.json agree"))
+    return findings
+
+
+def _strange_leaves(plan: Plan, catalogue: Catalogue) -> list[str]:
+    """Leaves of prices that do not stand in the data files as the plan says."""
+    known = {
+        f"technologies/{id}#{cost.id}/{index}": quantity.value
+        for id, technology in catalogue.technologies.items()
+        for cost in technology.costs
+        for index, quantity in enumerate(cost.evidence)
+    }
+    leaves = {key: figure for key, figure in plan.figures.items() if figure.kind == "source" and key.startswith("technologies/") and key in known}
+    bases = [key for key, figure in plan.figures.items() if (figure.ref or "").partition("#")[2].startswith("costs.") and ".evidence." in (figure.ref or "")]
+    return sorted({key for key, figure in leaves.items() if figure.value != known[key]} | {key for key in bases if key not in known})
 
 
 def _read(path: Path, kind: type[R]) -> R:

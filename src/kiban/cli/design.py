@@ -59,4 +59,4 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     else:
         for key, value in result.items():
             print(f"{key}: {value}")
-    return exit_code(design, args.allow_unserved)
+    return exit_code(design, made.report.holds, args.allow_unserved)

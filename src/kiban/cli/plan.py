@@ -105,8 +105,10 @@ def interruptible(json_output: bool) -> Iterator[tuple[Progress, Cancel]]:
         signal.signal(signal.SIGINT, before)
 
 
-def exit_code(design: Design, allow_unserved: bool) -> int:
-    """3 when a site has no admissible technology, unless that is allowed."""
+def exit_code(design: Design, holds: bool, allow_unserved: bool) -> int:
+    """1 when the independent check rejects the design; 3 when a site has no admissible technology, unless that is allowed."""
+    if not holds:
+        return 1
     return 3 if design.status == "infeasible" and not allow_unserved else 0
 
 
@@ -145,7 +147,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     else:
         _print_summary(result, args.output)
     assert made.designed is not None
-    return exit_code(made.designed.design, args.allow_unserved)
+    return exit_code(made.designed.design, made.designed.report.holds, args.allow_unserved)
 
 
 def _answer(text: str, catalogue: Catalogue) -> tuple[str, str]:
@@ -234,7 +236,7 @@ def _print_questions(made: Made, catalogue: Catalogue, as_json: bool, seconds: f
     result = {
         "status": "questions",
         "issue": issue.status,
-        "why": None if issue.why is None else {"ja": issue.why.ja, "en": issue.why.en},
+        "why": {"ja": issue.why.ja, "en": issue.why.en} if issue.why else _no_rows(made, catalogue),
         "usecases": [match.id for match in issue.usecases],
         "models": [match.id for match in issue.models],
         "cases": [{"id": id, "title": case.title, "stopped": case.stopped} for id, case in cases.items()],
@@ -247,9 +249,7 @@ def _print_questions(made: Made, catalogue: Catalogue, as_json: bool, seconds: f
         print(json.dumps(result, ensure_ascii=False, indent=1))
         return
     if issue.status == "matched":
-        kinds = sorted({kind for match in issue.usecases if match.id in catalogue.usecases for kind in catalogue.usecases[match.id].sites})
-        print(f"この地域の表には、この課題に当たる地点の行がありません。sites.csv に kind が {' か '.join(kinds)} の行を足してください")
-        print(f"The region has no rows of the kinds of place that this issue is about: add rows of kind {' or '.join(kinds)} to sites.csv")
+        print("\n".join(_no_rows(made, catalogue).values()))
     elif issue.why is not None:
         print(f"{issue.why.ja}\n{issue.why.en}")
     for id, case in cases.items():
@@ -259,6 +259,15 @@ def _print_questions(made: Made, catalogue: Catalogue, as_json: bool, seconds: f
         print(f"照会先 / ask: {line.ja} / {line.en}")
     for question in issue.questions:
         print(f"質問 / question {question.id}: {question.text.ja} / {question.text.en}")
+
+
+def _no_rows(made: Made, catalogue: Catalogue) -> dict[str, str]:
+    """What to say when the region has no place of the kinds that the use cases are about."""
+    kinds = sorted({kind for match in made.issue.usecases if match.id in catalogue.usecases for kind in catalogue.usecases[match.id].sites})
+    return {
+        "ja": f"この地域の表には、この課題に当たる地点の行がありません。sites.csv に kind が {' か '.join(kinds)} の行を足してください",
+        "en": f"The region has no rows of the kinds of place that this issue is about: add rows of kind {' or '.join(kinds)} to sites.csv",
+    }
 
 
 def _save(args: argparse.Namespace, settings: Settings, made: Made, now: datetime) -> None:

@@ -208,9 +208,6 @@ def design_step(given: Given, wanted: Wanted, ledger: Ledger, progress: Progress
         progress=lambda share, sentence: progress(0.3 + 0.5 * share, sentence),
         cancel=cancel,
     )
-    progress(0.85, "独立検査 / independent check")
-    reports = (check_design(problem, design), check_problem(problem, region, usecases, catalogue.technologies))
-    report = CheckReport(holds=all(one.holds for one in reports), findings=tuple(finding for one in reports for finding in one.findings))
     reasons = why_each_site(problem, design)
     design = replace(design, sites=site_results(problem, reasons))
 
@@ -235,9 +232,14 @@ def design_step(given: Given, wanted: Wanted, ledger: Ledger, progress: Progress
         if cancel() or any(one.status not in ("proved", "bounded") for _, one in alone.values()):
             alone = {}  # cut short, or a use case alone has no total: there is nothing to compare
     design = replace(design, break_even=tuple(priced_in(row, design.cost) for *_, row in unpriced if row is not None), shared=shared(design.cost, alone))
-    progress(0.9, "出典台帳を作成 / writing the ledger")
+    progress(0.88, "独立検査 / independent check")
+    reports = (check_design(problem, design), check_problem(problem, region, usecases, catalogue.technologies))
+    report = CheckReport(holds=all(one.holds for one in reports), findings=tuple(finding for one in reports for finding in one.findings))
+    progress(0.92, "出典台帳を作成 / writing the ledger")
     excludes = [(id, cost) for id in sorted(technologies_used(problem, design)) for cost in priced[id].missing]
     body = figures.enter(ledger, problem, design, region, catalogue.technologies, usecases, rules, REPORT_YEARS, reasons, unpriced, alone, excludes)
+    if not report.holds:  # a design that the checker rejects has no total and proves nothing
+        body |= {"status": "rejected", "cost_npv": None, "cost_5y": None, "cost_5y_taxed": None}
     body["traffic"] = traffic_scenarios(given, ledger)
     body["assumed"] = assumed_rows(region, {site for site, _ in wanted})
     body["missing"] = [

@@ -92,7 +92,7 @@ def make_plan(given: Given, progress: Progress = silent, cancel: Cancel = never)
     designed = design_step(given, wanted, ledger, progress, cancel)
     verdict = verdict_step(given, first.body["questions"], needs.body["usecases"], options, designed.step.body, designed.problem, designed.design, ledger)
     said = designed.step.body["status"]
-    status = "unserved" if said == "infeasible" else "incomplete" if said == "incomplete" else "plan"
+    status = "unserved" if said == "infeasible" else "incomplete" if said in ("incomplete", "rejected") else "plan"
     made = Plan(
         id=digest([given.sentence, given.region.id])[:12],
         region=given.region.id,

@@ -74,14 +74,18 @@ def _hgt(path: Path) -> Grid:
 def _geotiff(path: Path) -> Grid:
     try:
         import rasterio  # an extra, and heavy
+        import rasterio.errors
         from rasterio.warp import transform_bounds
     except ImportError as error:
         raise RegionError(path.name, "a GeoTIFF", "rasterio installed", "pip install 'kiban[geo]'") from error
-    with rasterio.open(path) as raster:
-        if raster.crs is None:
-            raise RegionError(path.name, "a GeoTIFF without coordinate system", "a GeoTIFF with its CRS", "georeference it")
-        west, south, east, north = transform_bounds(raster.crs, "EPSG:4326", *raster.bounds)
-        height, width = raster.height, raster.width
+    try:
+        with rasterio.open(path) as raster:
+            if raster.crs is None:
+                raise RegionError(path.name, "a GeoTIFF without coordinate system", "a GeoTIFF with its CRS", "georeference it")
+            west, south, east, north = transform_bounds(raster.crs, "EPSG:4326", *raster.bounds)
+            height, width = raster.height, raster.width
+    except rasterio.errors.RasterioError as error:
+        raise RegionError(path.name, str(error), "a GeoTIFF", "fetch the file again; this one is damaged or of another kind") from error
     middle = ((south + north) / 2, (west + east) / 2)
     return Grid(_spacing(middle, (north - south) / height, (east - west) / width), south, west, north, east)
 

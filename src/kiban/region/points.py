@@ -27,7 +27,13 @@ def _features(path: Path) -> Iterator[tuple[str, Mapping[str, Any], Any, Any]]:
             import pyarrow.parquet  # an extra, and heavy
         except ImportError as error:
             raise RegionError(path.name, "a parquet file", "pyarrow installed", "pip install 'kiban[geo]'") from error
-        for number, cells in enumerate(pyarrow.parquet.read_table(path).to_pylist(), 1):
+        try:
+            rows = pyarrow.parquet.read_table(path).to_pylist()
+        except pyarrow.ArrowException as error:
+            raise RegionError(
+                path.name, str(error).splitlines()[0], "a parquet file", "fetch the file again; this one is damaged or of another kind"
+            ) from error
+        for number, cells in enumerate(rows, 1):
             yield f"{path.name}#{number}", cells, cells.get(find(cells, "lat") or ""), cells.get(find(cells, "lon") or "")
     elif name.endswith("json"):
         for where, cells, geometry in features(load_json(path), path.name):

@@ -17,6 +17,7 @@ from typing import Any
 from kiban.base.errors import RegionError
 
 _JAPANESE = re.compile(r"[ぁ-んァ-ヶ一-龯]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _HALF_KANA = re.compile(r"[｡-ﾟ]")
 # How text gets broken: written in the first encoding, read in the second and saved again.
 _BREAKS = (("utf-8", "cp932"), ("utf-8", "cp1252"), ("utf-8", "latin-1"), ("cp932", "cp1252"), ("cp932", "latin-1"))
@@ -128,6 +129,9 @@ def read_table(path: Path) -> Table:
             continue
         if len(cells) > len(headers) and any(cell.strip() for cell in cells[len(headers) :]):
             raise RegionError(f"{path.name}:{reader.line_num}", f"{len(cells)} cells", f"{len(headers)}, as in the header", 'put text with commas in "…"')
+        if control := _CONTROL.search("".join(cells)):
+            found, step = f"the control character U+{ord(control.group()):04X}", "delete it in the cell: it cannot be printed in a paper"
+            raise RegionError(f"{path.name}:{reader.line_num}", found, "printable characters", step)
         rows.append(Row(reader.line_num, {header: (cell or "").strip() for header, cell in zip_longest(headers, cells) if header}))
     return Table(path.name, headers, tuple(rows))
 
