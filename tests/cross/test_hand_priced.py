@@ -74,7 +74,7 @@ def prices(rows: list[Row]) -> dict[tuple[str, str], Price]:
     for id in dict.fromkeys(row["technology"] for row in rows):
         own = {row["cost"]: row for row in rows if row["technology"] == id}
         first = next(iter(own.values()))
-        wiring = Wiring(pattern="plant", network="fibre") if first["kind"] == "plant" else Wiring(pattern="direct")
+        wiring = Wiring(pattern="plant", network="fibre") if first["kind"] == "plant" else Wiring(pattern="none")  # priced in any unit
         plant = Plant(id="p", name="既設", technology=id, evidence=Evidence(source="town"), year_built=int(first["built"])) if first["built"] else None
         technology = Technology(
             name=NAME,

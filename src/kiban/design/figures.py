@@ -196,6 +196,20 @@ class Sheet:
         first = inputs[2] if len(inputs) == 5 else self.ledger.choice("choices/year/0", 0, "year of the horizon", "a year of the horizon, 0 the first")
         return self.ledger.formula(f"prices/{one.id}/spent/{year}", "finance.spent_in_year", f"JPY/{one.per}", [inputs[0], inputs[1], first, moment])
 
+    def side(self, quantity: str, price: int, year: int, end: str) -> float:
+        """What the units of a price cost in a year at the least or greatest of its evidence."""
+        figures, spent = self.ledger.figures, self.ledger.figures[self.spent(price, year)]
+        used = spent if self.problem.prices[price].phase == "yearly" else figures[self.ledger.figures[self.npv[price]].inputs[0]]
+        bound, units = getattr(used, end), figures[quantity].value or 0.0
+        share = 1.0 if bound is None or not used.value else bound / used.value
+        return units * (spent.value or 0.0) * share
+
+    def sum_of(self, key: str, inputs: Sequence[str]) -> str:
+        """A sum whose range is the sum of the ranges."""
+        given = [self.ledger.figures[id] for id in inputs]
+        low, high = (sum(end for figure in given if (end := getattr(figure, side)) is not None) for side in ("low", "high"))
+        return self.total(key, inputs, low=low, high=high)
+
     def total(self, key: str, inputs: Iterable[str], *, low: float | None = None, high: float | None = None) -> str:
         """A sum."""
         return self.ledger.formula(key, "finance.sum", "JPY", list(inputs), low=low, high=high)
@@ -250,8 +264,10 @@ def enter(
     bound = ledger.structural("total/bound", BOUND, "JPY", bound_inputs(problem), design.bound)
     quantities = _quantities(sheet, chosen, step_units)
     layers, years = _years(sheet, quantities, technologies)
-    first = sheet.total("total/first_years", years[:report_years], low=None, high=None)
-    taxed = ledger.formula("total/first_years/taxed", "finance.taxed", "JPY", [first, rules["consumption-tax"][0]])
+    first = sheet.sum_of("total/first_years", years[:report_years])
+    tax, rate = rules["consumption-tax"]
+    least, most = (None if (end := getattr(ledger.figures[first], side)) is None else round(end * (1 + rate)) for side in ("low", "high"))
+    taxed = ledger.formula("total/first_years/taxed", "finance.taxed", "JPY", [first, tax], low=least, high=most)
     wanted = sorted({demand.site for demand in problem.demands} | {site for site, _, _, _ in problem.no_way})
     unserved = {site for site, _ in design.unserved}
     return {
@@ -317,9 +333,10 @@ def _years(sheet: Sheet, quantities: Mapping[int, str], technologies: Mapping[st
         years = []
         for year in range(sheet.problem.horizon):
             inputs = [id for price in prices for id in (quantities[price], sheet.spent(price, year))]
-            years.append(sheet.ledger.formula(f"years/{layer}/{year}", "finance.products", "JPY", inputs))
+            low, high = (round(sum(sheet.side(quantities[price], price, year, end) for price in prices)) for end in ("low", "high"))
+            years.append(sheet.ledger.formula(f"years/{layer}/{year}", "finance.products", "JPY", inputs, low=low, high=high))
         rows.append({"layer": layer, "years": years})
-    return rows, [sheet.total(f"years/all/{year}", [row["years"][year] for row in rows]) for year in range(sheet.problem.horizon)]
+    return rows, [sheet.sum_of(f"years/all/{year}", [row["years"][year] for row in rows]) for year in range(sheet.problem.horizon)]
 
 
 def _technologies(sheet: Sheet, tree: Tree, chosen: Sequence[int], costs: Sequence[str | None], steps: Sequence[str]) -> list[dict[str, Any]]:

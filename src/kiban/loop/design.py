@@ -21,7 +21,7 @@ from kiban.design.explain import Entering, Solve, break_even, priced_in, shared,
 from kiban.design.tree import technologies_used
 from kiban.finance import Priced, price_technology
 from kiban.finance.ledger import Ledger
-from kiban.loop.given import Given, check_region, pins, step, text
+from kiban.loop.given import Given, pins, step, text
 from kiban.loop.needs import Wanted
 from kiban.records.design import CheckReport, Design, Problem
 from kiban.records.plan import PlanStep
@@ -183,7 +183,6 @@ def design_step(given: Given, wanted: Wanted, ledger: Ledger, progress: Progress
     DesignError  the problem cannot be built; Cancelled  the user stopped before any design was found
     """
     catalogue, region = given.catalogue, given.region
-    check_region(given)
     rules = rules_of(given, ledger)
     progress(0.1, "価格を計算 / pricing")
     priced = price_all(given, ledger, rules)

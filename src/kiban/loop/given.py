@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 
 from kiban import __version__
-from kiban.base.errors import KibanError, ManyErrors, RegionError
 from kiban.base.jdate import fiscal_year
 from kiban.catalogue import Catalogue
 from kiban.finance.ledger import Ledger
@@ -46,26 +45,15 @@ class Given:
         return fiscal_year(self.now.date()) + 1
 
 
-def check_region(given: Given) -> None:
-    """Refuse technologies that the region's rows name and the catalogue does not know: a slip of the pen would otherwise vanish.
+def strange_technologies(given: Given) -> list[tuple[str, str, str]]:
+    """Technologies that the region's rows name and the catalogue does not know: (row, id, nearest ids).
 
-    Raises
-    ------
-    RegionError  every such name at once, with the nearest ids
+    A slip of the pen would otherwise vanish; a data file that was taken away must not stop the run, so they become open points.
     """
     known = given.catalogue.technologies
-    named = [(f"sites.csv, {site.id}, covered", id) for site in given.region.sites for id in site.covered]
-    named += [(f"plants.csv, {plant.id}, technology", plant.technology) for plant in given.region.plants]
-    strange: list[KibanError] = [
-        RegionError(
-            where, f"technology {id!r}", "an id of the catalogue", f"did you mean {', '.join(near) or 'another'}? kiban catalogue list technologies shows all"
-        )
-        for where, id in named
-        if id not in known
-        for near in [get_close_matches(id, known)]
-    ]
-    if strange:
-        raise strange[0] if len(strange) == 1 else ManyErrors(given.region.id, strange)
+    named = [(site.name, id) for site in given.region.sites for id in site.covered]
+    named += [(plant.name, plant.technology) for plant in given.region.plants]
+    return [(row, id, ", ".join(get_close_matches(id, known))) for row, id in named if id not in known]
 
 
 def digest(thing: Any) -> str:

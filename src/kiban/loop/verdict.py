@@ -12,7 +12,7 @@ from typing import Any
 from kiban.design.admit import TESTED, ask
 from kiban.design.figures import Sheet
 from kiban.finance.ledger import Ledger
-from kiban.loop.given import Given, pins, step
+from kiban.loop.given import Given, pins, step, strange_technologies, text
 from kiban.records.design import Design, Problem
 from kiban.records.plan import PlanStep
 from kiban.records.technology import Technology
@@ -81,6 +81,16 @@ def verdict_step(
 ) -> PlanStep:
     """The open points, each with its kind, what it is about and who knows, and the three priority tests of the seed."""
     points = flipping_questions(given, questions)
+    for row, id, near in strange_technologies(given):
+        ja = f"「{row}」の行にある技術「{id}」がデータファイルにありません" + (f"（近いID: {near}）" if near else "")
+        points.append(
+            {
+                "kind": "strange",
+                "about": [],
+                "text": text(ja, f"{row} names the technology {id!r}, which no data file describes ({near or 'none near'})"),
+                "ask": "ask.row",
+            }
+        )
     if not any(place.kind == "exchange" for place in given.region.places):
         points.append({"kind": "no_exchange", "about": [], "ask": "ask.carrier_exchange"})
     for row in options.body["rows"]:
