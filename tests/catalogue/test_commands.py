@@ -62,7 +62,7 @@ def test_a_broken_file_stops_every_command_and_names_itself(own: Path, capsys: p
 def test_list_shows_name_and_level(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["catalogue", "list", "technologies"]) == 0
     line = next(line for line in capsys.readouterr().out.splitlines() if "test-radio" in line)
-    assert line.split() == ["test-radio", "確認済（出典・単位が揃う）", "試験無線"]
+    assert line.split() == ["test-radio", "形式確認済（出典・単位が揃う）", "試験無線"]
 
 
 @pytest.mark.usefixtures("own")
