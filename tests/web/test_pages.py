@@ -161,7 +161,7 @@ def test_what_is_not_there_is_said_as_a_page_or_as_json(get: Get) -> None:
 
 def test_a_broken_plan_says_which_file_is_wrong(get: Get) -> None:
     answer = get("/plans/broken", accept="application/json")
-    assert answer.status == 400
+    assert answer.status == 500
     assert "plan.json" in json.loads(answer.body)["error"]
 
 

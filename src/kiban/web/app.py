@@ -170,7 +170,7 @@ def create_app(plans: Path, catalogue: Catalogue, lang: str, hosts: list[str]) -
         return answer(request, error.status_code, said(request)("error.no_page") if plain and error.status_code == 404 else error.detail)
 
     async def trouble(request: Request, error: KibanError) -> Response:
-        return answer(request, error.status, str(error))
+        return answer(request, 500, str(error).replace(f"{plans}/", ""))  # a stored plan is broken: the server's matter, and its folders are nobody's
 
     async def broken(request: Request, _: Exception) -> Response:
         return answer(request, 500, said(request)("error.inside"))
