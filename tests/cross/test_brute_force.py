@@ -314,9 +314,7 @@ def region(seed: int) -> tuple[Region, dict[str, UseCase], dict[str, Technology]
     def at() -> tuple[float, float]:
         return 37.30 + draw.random() * 0.02, 136.90 + draw.random() * 0.02
 
-    junctions = tuple(
-        Junction(f"j{k}", *at()) if False else Junction(id=f"j{k}", lat=spot[0], lon=spot[1]) for k, spot in enumerate(at() for _ in range(draw.randint(3, 5)))
-    )
+    junctions = tuple(Junction(id=f"j{k}", lat=spot[0], lon=spot[1]) for k, spot in enumerate(at() for _ in range(draw.randint(3, 5))))
     pairs = [(f"j{draw.randrange(k)}", f"j{k}") for k in range(1, len(junctions))]
     pairs += [tuple(f"j{k}" for k in draw.sample(range(len(junctions)), 2)) for _ in range(draw.randint(0, 1))]
     with_plant = draw.random() < 0.5
