@@ -23,7 +23,7 @@ from msgspec.structs import replace
 from kiban.base.formula import formulas, recompute
 from kiban.catalogue import Catalogue, load
 from kiban.design.figures import BOUND
-from kiban.finance.ledger import Ledger, dependants
+from kiban.finance.ledger import Ledger
 from kiban.loop.design import design_step
 from kiban.loop.given import Given
 from kiban.loop.plan import Made, make_plan
@@ -225,6 +225,22 @@ def numbers(thing: Any, where: str = "") -> Iterator[str]:
     elif isinstance(thing, list):
         for index, value in enumerate(thing):
             yield from numbers(value, f"{where}/{index}")
+
+
+def dependants(figures, leaf):
+    """The ids of all figures that are built on a leaf, the leaf itself left out."""
+    above = {}
+    for key, figure in figures.items():
+        for item in figure.inputs:
+            above.setdefault(item, []).append(key)
+    found = set()
+    stack = [leaf]
+    while stack:
+        for key in above.get(stack.pop(), ()):
+            if key not in found:
+                found.add(key)
+                stack.append(key)
+    return found
 
 
 @pytest.mark.parametrize("name", SENTENCES)

@@ -110,19 +110,3 @@ def recompute_all(figures: Mapping[str, Figure], leaves: Mapping[str, float], st
         else:
             values[key] = recompute(name, known)
     return values
-
-
-def dependants(figures: Mapping[str, Figure], leaf: str) -> set[str]:
-    """The ids of all figures that are built on a leaf, the leaf itself left out."""
-    above: dict[str, list[str]] = {}
-    for key, figure in figures.items():
-        for item in figure.inputs:
-            above.setdefault(item, []).append(key)
-    found: set[str] = set()
-    stack = [leaf]
-    while stack:
-        for key in above.get(stack.pop(), ()):
-            if key not in found:
-                found.add(key)
-                stack.append(key)
-    return found
