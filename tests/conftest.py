@@ -32,6 +32,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 NEEDS = {
     "postgres": "PostgreSQL server binaries (apt-get install postgresql)",
     "browser": "Chromium (apt-get install chromium)",
+    "office": "LibreOffice (apt-get install libreoffice-writer libreoffice-calc)",
     "data": "real data sets (set KIBAN_TEST_DATA)",
     "bench": "benchmark instances (set KIBAN_BENCH_DATA)",
 }
@@ -51,6 +52,7 @@ def _find() -> dict[str, Path | None]:
     return {
         "postgres": initdb.resolve().parent if initdb else None,
         "browser": Path(chromium) if chromium else None,
+        "office": Path(found) if (found := shutil.which("soffice")) else None,
         "data": _folder("KIBAN_TEST_DATA"),
         "bench": _folder("KIBAN_BENCH_DATA"),
     }
@@ -104,6 +106,12 @@ def postgres_bin() -> Path:
 def chromium() -> Path:
     """The browser's program."""
     return _service("browser")
+
+
+@pytest.fixture(scope="session")
+def office() -> Path:
+    """The program of LibreOffice (writer and calc)."""
+    return _service("office")
 
 
 @pytest.fixture(scope="session")

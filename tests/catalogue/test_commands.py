@@ -54,7 +54,7 @@ def test_a_broken_file_stops_every_command_and_names_itself(own: Path, capsys: p
     assert main(["catalogue", "list", "rules", "--json"]) == 2
     answer = json.loads(capsys.readouterr().out)
     assert not answer["ok"]
-    assert len(answer["errors"]) == 4
+    assert len(answer["errors"]) == 3
     assert all(error.startswith("own/rules/bad.yaml:1") for error in answer["errors"])
 
 
@@ -97,7 +97,7 @@ def test_show_takes_the_newest_version_of_a_model(capsys: pytest.CaptureFixture[
     [
         (["show", "technologies", "test-radoi"], "did you mean 'test-radio'?"),
         (["show", "technology", "test-radio"], "did you mean 'technologies'?"),
-        (["list", "case"], "did you mean 'cases' or 'usecases'?"),
+        (["list", "case"], "did you mean 'cases' or 'clauses' or 'usecases'?"),
         (["new", "rule", "x"], "did you mean 'rules'?"),
         (["new", "rules", "My Rule"], "for example"),
         (["new", "rules", "../x"], "for example"),

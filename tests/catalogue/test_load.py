@@ -41,9 +41,14 @@ def test_every_sample_is_read_under_its_file_name(data: Path) -> None:
         "usecases": ["test-watch"],
         "models": ["test-model/1"],
         "offers": ["test-offer"],
+        "supports": ["test-support"],
         "cases": ["test-town"],
         "rules": ["test-rate"],
+        "locks": ["test-lock"],
+        "facts": ["test-fact"],
         "traffic": ["test-growth"],
+        "clauses": ["test-clause"],
+        "papers": ["test-paper"],
         "words": ["en", "ja"],
     }
     assert catalogue.dangling == ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
@@ -14,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from kiban.cli import main
+from kiban.documents.papers import INSIDE, OUTSIDE
 from kiban.loop import files
-from kiban.loop.files import FILES, read_folder
+from kiban.loop.files import FILES, paper_names, read_folder
 from kiban.records.design import problem_hash
 
 SHELTER = "地震で孤立した集落と避難所の通信を確保したい"
@@ -85,7 +87,9 @@ def sentence_of(folder: Path) -> str:
     """The sentence of the plan in a folder, every file of which is there and belongs to it."""
     found = read_folder(folder)
     assert found.design.problem == problem_hash(found.problem)
-    assert sorted(path.name for path in folder.iterdir() if not path.name.startswith(".plan-")) == sorted(FILES)
+    assert sorted(path.name for path in folder.iterdir() if not path.name.startswith(".plan-")) == sorted([*FILES, INSIDE, OUTSIDE])
+    sums = json.loads((folder / "papers.json").read_text(encoding="utf-8"))["sums"]
+    assert {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in paper_names(folder)} == sums
     geojson = json.loads((folder / "design.geojson").read_text(encoding="utf-8"))
     assert geojson["features"]
     return found.plan.sentence

@@ -18,7 +18,12 @@ PLAN_KEYS = {
     "status", "options", "verdict", "model", "cost_5y_yen", "cost_npv_yen", "lower_bound_yen", "gap", "unpriced", "assumed", "unserved", "files", "seconds",
 }  # fmt: skip
 DESIGN_KEYS = {"cost_npv_yen", "lower_bound_yen", "gap", "status", "relaxed", "seconds", "check", "sites_by_technology"}
-FILES = {"plan.json", "plan.pdf", "sites.xlsx", "design.geojson", "problem.json", "design.json", "region.json"}
+FILES = {"plan.json", "plan.pdf", "sites.xlsx", "design.geojson", "problem.json", "design.json", "region.json", "funding.json", "inputs.json", "papers.json"}
+INSIDE = {"起案文", "予算要求説明書", "事業計画書", "議会説明資料", "想定問答"}
+OUTSIDE = {"仕様書案", "情報提供依頼書", "参考見積依頼書", "照会文"}
+PAPERS = {f"庁内限り/{name}.{kind}" for name in INSIDE for kind in ("docx", "pdf")} | {"庁内限り/積算内訳書.xlsx", "庁内限り/予算表.xlsx"}
+PAPERS |= {f"公表・提供用/{name}.{kind}" for name in OUTSIDE for kind in ("docx", "pdf")}
+PAPERS |= {"公表・提供用/見積様式.xlsx", "公表・提供用/要件一覧.xlsx", "公表・提供用/公表版.geojson"}
 HEAD = """id: umiyama
 name: 海山町
 lg_code: "174637"
@@ -58,13 +63,14 @@ def test_a_plan_has_the_keys_and_files_that_are_fixed_and_ends_with_0(run, tmp_p
     code, result, _ = run("plan", EXAMPLE, "--issue", SHELTER, "-o", out)
     assert code == 0
     assert PLAN_KEYS - set(result) == set()
-    assert {Path(name).name for name in result["files"]} == FILES == {path.name for path in out.iterdir()}
+    assert {str(Path(name).relative_to(out)) for name in result["files"]} == FILES | PAPERS
+    assert {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()} == FILES | PAPERS
     assert result["check"] is True
     assert result["verdict"]["status"] == "hold"
     assert {option["kind"] for option in result["options"]} == {"leave", "nondigital", "revise", "share", "join", "buy", "build"}
     for row in result["unpriced"]:
         assert set(row) >= {"technology", "missing", "break_even_yen"}
-    for name in FILES - {"plan.json"}:
+    for name in FILES | PAPERS:
         assert (out / name).stat().st_size > 0
     assert json.loads((out / "plan.json").read_text(encoding="utf-8"))["sentence"] == SHELTER
 

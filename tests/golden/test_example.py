@@ -63,6 +63,6 @@ def test_the_example_comes_to_what_was_stored(runs):
     assert found == json.loads(SUMMARY.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("name", ["plan.json", "problem.json", "design.json", "region.json", "design.geojson"])
+@pytest.mark.parametrize("name", ["plan.json", "problem.json", "design.json", "region.json", "design.geojson", "funding.json", "papers.json"])
 def test_two_processes_write_the_same_bytes(runs, name):
     assert (runs[0] / name).read_bytes() == (runs[1] / name).read_bytes()

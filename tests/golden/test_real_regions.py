@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from kiban.documents.papers import INSIDE, OUTSIDE
 from kiban.loop.files import FILES, read_folder
 from kiban.loop.recompute import recompute_plan
 from kiban.records.source import Source
@@ -50,7 +51,7 @@ def test_the_command_ends_in_a_whole_plan_that_the_independent_checker_accepts(p
     _, told, code, out = planned
     assert code == 0
     assert (told["check"], told["unserved"]) == (True, [])
-    assert sorted(path.name for path in out.iterdir()) == sorted(FILES)
+    assert sorted(path.name for path in out.iterdir()) == sorted([*FILES, INSIDE, OUTSIDE])
     again = subprocess.run([KIBAN, "check", out, "--json"], capture_output=True, text=True, check=False)
     assert (again.returncode, json.loads(again.stdout)["ok"]) == (0, True)
 

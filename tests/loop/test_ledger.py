@@ -20,6 +20,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from kiban.base.errors import RecordError
 from kiban.base.formula import formulas, recompute
 from kiban.catalogue import Catalogue, load
 from kiban.design.figures import BOUND
@@ -168,6 +169,8 @@ def tiny(name: str) -> tuple[Plan, Problem, Design, dict[str, Any]]:
     alarm = usecase("alarm", Needs(down_mbps=quantity("Mbps", 1), up_mbps=quantity("Mbps", 1)))
     usecases = {"lessons": lessons} if name == "steps" else {"lessons": lessons, "alarm": alarm}
     technologies = tiny_technologies(dish=None if name == "unpriced" else 2_500_000)
+    if name == "bought":
+        technologies["dish"] = replace(technologies["dish"], bought=True)
     if name == "unserved":  # the dish alone, and it cannot carry both
         technologies = {"dish": technologies["dish"]}
         usecases = {id: usecase(id, Needs(down_mbps=quantity("Mbps", 300))) for id in usecases}
@@ -207,7 +210,7 @@ def plan_of(name: str) -> tuple[Plan, Problem, Design]:
     return tiny(name)[:3]
 
 
-PLANS = [*SENTENCES, "steps", "shared", "unpriced", "unserved"]
+PLANS = [*SENTENCES, "steps", "shared", "unpriced", "unserved", "bought"]
 
 
 # ---------------------------------------------------------------------------------------------------------------- tests
@@ -390,6 +393,65 @@ def test_an_unpriced_technology_enters_at_its_break_even_price_and_not_above():
 
     assert total(price * 0.999) < design.cost
     assert total(price * 1.001) == design.cost
+
+
+def test_each_technology_of_the_design_says_what_would_take_its_place_and_when():
+    plan, problem, design = plan_of("steps")
+    rows = {row["technology"]: row for row in plan.steps[0].body["flips"]}
+    assert set(rows) == {row["technology"] for row in plan.steps[0].body["technologies"]}
+    assert {row["reason"] for row in rows.values()} <= {"priced", "only", "unpriced", "unsettled", "free"}
+    priced = [row for row in rows.values() if row["reason"] == "priced"]
+    assert priced
+    for row in priced:
+        price, now, factor, difference = (plan.figures[row[name]].value for name in ("price", "now", "factor", "difference"))
+        assert price == pytest.approx(now * factor)
+        assert factor >= 1
+        assert difference == plan.figures[f"flip/{row['technology']}/without"].value - design.cost >= 0
+        assert row["technology"] not in row["instead"]
+        assert plan.figures[row["price"]].unit == f"JPY/{row['per']}"
+        first = row["first"] and plan.figures[row["first"]["factor"]].value
+        assert (first is not None) <= row["mixed"]
+        assert first is None or 1 <= first <= factor
+    assert not any("flip" in price.id for price in problem.prices)
+
+
+def test_what_nothing_else_can_serve_has_no_flip_price_and_says_so():
+    rows = plan_of("shelter")[0].steps[3].body["flips"]
+    only = [row for row in rows if row["reason"] == "only"]
+    assert only
+    for row in only:
+        assert [row[name] for name in ("per", "price", "now", "factor", "difference", "first")] == [None] * 6
+        assert row["instead"] == []
+
+
+def test_what_cannot_be_served_has_no_flips():
+    assert plan_of("unserved")[0].steps[0].body["flips"] == []
+
+
+def test_services_bought_alone_cost_what_they_cost_or_say_what_they_leave_out():
+    plan, problem, design = plan_of("bought")
+    buy = plan.steps[0].body["buy"]
+    assert (buy["technologies"], buy["unserved"], buy["unpriced"]) == (["dish"], [], [])
+    assert plan.figures[buy["cost_npv"]].value == 6 * max(arc.cost for arc in problem.arcs if arc.kind == "direct") > design.cost
+    none = plan_of("steps")[0].steps[0].body["buy"]  # the same dish, but the town runs it
+    assert (none["cost_npv"], none["technologies"], len(none["unserved"])) == (None, [], 6)
+
+
+def test_in_the_example_services_alone_leave_the_second_path_out():
+    plan, _, _ = plan_of("shelter")
+    buy = plan.steps[3].body["buy"]
+    critical = {row["site"] for row in plan.steps[3].body["sites"] if row["critical"]}
+    assert buy["cost_npv"] is None
+    assert {row["site"] for row in buy["unserved"]} == critical
+    assert buy["unknown_coverage"]
+
+
+def test_what_the_town_lays_or_runs_at_a_place_of_its_own_is_never_bought():
+    with pytest.raises(RecordError, match="bought"):
+        replace(tiny_technologies(dish=None)["cell"], bought=True)
+    known = catalogue().technologies
+    assert {one.wiring.pattern for one in known.values() if one.bought} == {"direct", "none"}
+    assert not known["dark-fibre-subscriber"].bought  # a core without equipment is no service
 
 
 def tiny_usecases() -> dict[str, UseCase]:

@@ -29,7 +29,9 @@ SITES = """id,kind,name,lat,lon,population,source
 hall-east,shelter,東公民館,37.300,137.120,300,survey
 hall-north,shelter,北公民館,37.320,137.100,200,survey
 """
-TESTED = {"technologies", "usecases", "models", "offers", "cases", "rules", "traffic", "forms", "words"}
+TESTED = {
+    "technologies", "usecases", "models", "offers", "cases", "rules", "traffic", "forms", "words", "supports", "facts", "clauses", "papers", "locks",
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -168,3 +170,55 @@ def test_a_word_of_the_region_stands_in_the_papers(own, plan, tmp_path):
     (own / "words" / "ja.yaml").write_text("page.points: 海山町のまとめ\n", encoding="utf-8")
     plan()
     assert "海山町のまとめ" in texts()
+
+
+def docx_text(path: Path) -> str:
+    import docx
+
+    document = docx.Document(str(path))
+    cells = [cell.text for table in document.tables for row in table.rows for cell in row.cells]
+    return "\n".join([*(paragraph.text for paragraph in document.paragraphs), *cells])
+
+
+def test_a_support_is_answered_and_its_answer_stands_in_the_papers(own, plan, tmp_path):
+    plan()
+    assert "試験補助" not in docx_text(tmp_path / "out" / "庁内限り" / "事業計画書.docx")
+    put("supports", own)
+    written = plan()[2]
+    step = next(step for step in written["steps"] if step["id"] == "funding")
+    assert "test-support" in [row["support"] for row in step["body"]["answers"]]
+    assert "supports/test-support" in step["pinned"]
+    assert "試験補助" in docx_text(tmp_path / "out" / "庁内限り" / "事業計画書.docx")
+
+
+def test_a_fact_with_a_default_is_taken_and_listed_as_assumed_on_every_paper(own, plan, tmp_path):
+    plan()
+    before = json.loads((tmp_path / "out" / "funding.json").read_text(encoding="utf-8"))["assumed"]
+    put("facts", own)
+    plan()
+    after = json.loads((tmp_path / "out" / "funding.json").read_text(encoding="utf-8"))["assumed"]
+    assert {row["id"] for row in after} - {row["id"] for row in before} == {"test-fact"}
+    assert "試験の事実" in docx_text(tmp_path / "out" / "庁内限り" / "予算要求説明書.docx")
+
+
+def test_a_standing_clause_stands_in_the_specification(own, plan, tmp_path):
+    put("clauses", own)
+    plan()
+    assert "試験だけに使う架空の条項。" in docx_text(tmp_path / "out" / "公表・提供用" / "仕様書案.docx")
+
+
+def test_a_sentence_of_a_paper_of_the_region_stands_in_it(own, plan, tmp_path):
+    (own / "papers").mkdir()
+    form = yaml.safe_load((PACKAGE_DATA / "papers" / "rfi.yaml").read_text(encoding="utf-8"))
+    key = next(key for key, text in form["texts"].items() if len(text) > 30 and "{" not in text)
+    form["texts"][key] = "海山町の書き出しの文です。"
+    (own / "papers" / "rfi.yaml").write_text(yaml.safe_dump(form, allow_unicode=True), encoding="utf-8")
+    plan()
+    assert "海山町の書き出しの文です。" in docx_text(tmp_path / "out" / "公表・提供用" / "情報提供依頼書.docx")
+
+
+def test_a_sign_of_narrowing_of_the_region_is_found(own, tmp_path, capsys):
+    put("locks", own)
+    (tmp_path / "specification.txt").write_text("試験専用の12号機を納入すること。\n", encoding="utf-8")
+    assert main(["lock", str(tmp_path / "specification.txt"), "--json"]) == 0
+    assert "test-lock" in capsys.readouterr().out

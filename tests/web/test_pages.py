@@ -14,7 +14,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from kiban.loop.files import FILES, read_folder
+from kiban.loop.files import FILES, paper_names, read_folder
 
 LABEL = "公表値による例示。当該団体の計画・意思決定とは無関係"
 NASTY = "<script>alert(1)</script>「\"&'髙﨑𠮷"
@@ -205,6 +205,18 @@ def test_every_file_downloads_with_its_type_and_name(get: Get, example_folder: P
         assert answer.status == 200
         assert answer.headers["content-type"].split(";")[0] == kind
         assert answer.body == (example_folder / name).read_bytes()
+
+
+def test_every_paper_downloads_and_nothing_beside_them(get: Get, example_folder: Path) -> None:
+    names = paper_names(example_folder)
+    page = get("/plans/okunoto").text
+    assert len(names) >= 20
+    for name in names:
+        answer = get(f"/plans/okunoto/files/{quote(name)}")
+        assert (answer.status, answer.body) == (200, (example_folder / name).read_bytes())
+        assert f"/plans/okunoto/files/{quote(name)}" in page
+    for name in ("庁内限り/../plan.json", "庁内限り/.hidden", "../okunoto/plan.json", "公表・提供用/"):
+        assert get(f"/plans/okunoto/files/{quote(name, safe='')}").status == 404
 
 
 def test_a_figure_leads_to_its_source(get: Get) -> None:

@@ -7,18 +7,22 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from kiban.base.errors import DataFileError
 from kiban.catalogue.convert import near
 from kiban.catalogue.kinds import KINDS
 from kiban.records.case import Case
+from kiban.records.fact import NamedFact
 from kiban.records.issue import IssueForm
+from kiban.records.lock import Lock
 from kiban.records.model import StandardModel
 from kiban.records.offer import Offer
-from kiban.records.rule import DatedValue, Rule, TrafficScenario
+from kiban.records.paper import PaperForm, StandingClause
+from kiban.records.rule import DatedList, DatedValue, Rule, TrafficScenario
 from kiban.records.rules import Record
 from kiban.records.source import Quantity, Text
+from kiban.records.support import Support
 from kiban.records.technology import Technology
 from kiban.records.usecase import UseCase
 
@@ -51,9 +55,14 @@ class Catalogue(Record, frozen=True, kw_only=True):
     usecases: dict[str, UseCase] = {}
     models: dict[str, StandardModel] = {}
     offers: dict[str, Offer] = {}
+    supports: dict[str, Support] = {}
     cases: dict[str, Case] = {}
     rules: dict[str, Rule] = {}
+    locks: dict[str, Lock] = {}
+    facts: dict[str, NamedFact] = {}
     traffic: dict[str, TrafficScenario] = {}
+    clauses: dict[str, StandingClause] = {}
+    papers: dict[str, PaperForm] = {}
     forms: dict[str, IssueForm] = {}
     words: dict[str, dict[str, str]] = {}
     hashes: dict[str, str] = {}
@@ -102,11 +111,12 @@ class Catalogue(Record, frozen=True, kw_only=True):
     def rule_at(self, rule_id: str, day: date) -> DatedValue:
         """The value of a rule that holds on a day: the newest entry on or before it."""
         rule: Rule = self.get("rules", rule_id)
-        holding = [value for value in rule.values if value.since <= day]
-        if not holding:
-            first = rule.values[0].since
-            raise DataFileError(f"rules/{rule_id}.yaml", f"no value for {day}", f"a day from {first} on", f"add an entry since {day} or earlier")
-        return holding[-1]
+        return _holding(rule_id, rule.values, day)
+
+    def list_at(self, rule_id: str, day: date) -> DatedList:
+        """The list of a rule that holds on a day: the newest edition on or before it."""
+        rule: Rule = self.get("rules", rule_id)
+        return _holding(rule_id, rule.lists, day)
 
     def level(self, entry: str) -> Level:
         """How far an entry "kind/id" has come, computed and never claimed.
@@ -140,6 +150,17 @@ class Catalogue(Record, frozen=True, kw_only=True):
                 elif checked is not None and checked + CHECK_AGAIN < today:
                     lines.append(f"{kind}/{id}.yaml: checked_on {checked} is more than {CHECK_AGAIN.days} days ago; compare it with its sources")
         return tuple(lines)
+
+
+D = TypeVar("D", DatedValue, DatedList)
+
+
+def _holding(rule_id: str, dated: tuple[D, ...], day: date) -> D:
+    holding = [value for value in dated if value.since <= day]
+    if not holding:
+        first = f"a day from {dated[0].since} on" if dated else "a rule of the other kind (values or lists)"
+        raise DataFileError(f"rules/{rule_id}.yaml", f"no value for {day}", first, f"add an entry since {day} or earlier")
+    return holding[-1]
 
 
 def quantities(thing: Any) -> list[Quantity]:

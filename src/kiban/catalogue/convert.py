@@ -145,6 +145,8 @@ class Converter:
         for option in rest:
             if isinstance(option, type) and type(node.value) is option:
                 return node.value
+        if type(node.value) is int and float in rest:
+            return self.convert(node, float, path)  # 10 is a number too, not the text "10"
         return self.convert(node, str if str in rest else rest[0], path)
 
     def choice(self, node: Node, options: dict[Any, Any], path: tuple[str, ...]) -> Any:

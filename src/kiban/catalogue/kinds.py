@@ -6,10 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from kiban.records.case import Case
+from kiban.records.fact import NamedFact
 from kiban.records.issue import IssueForm
+from kiban.records.lock import Lock
 from kiban.records.model import StandardModel
 from kiban.records.offer import Offer
+from kiban.records.paper import PaperForm, StandingClause
 from kiban.records.rule import Rule, TrafficScenario
+from kiban.records.support import Support
 from kiban.records.technology import Technology
 from kiban.records.usecase import UseCase
 
@@ -37,9 +41,14 @@ KINDS: dict[str, Kind] = {
         Kind("usecases", UseCase),
         Kind("models", StandardModel, versions=True),
         Kind("offers", Offer),
+        Kind("supports", Support),
         Kind("cases", Case, headline="title"),
         Kind("rules", Rule),
+        Kind("locks", Lock),
+        Kind("facts", NamedFact),
         Kind("traffic", TrafficScenario),
+        Kind("clauses", StandingClause),
+        Kind("papers", PaperForm),
         Kind("forms", IssueForm, headline=""),
         Kind("words", dict[str, str], headline=""),
     )

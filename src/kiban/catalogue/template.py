@@ -29,7 +29,8 @@ def template(catalogue: Catalogue, kind: Kind, id: str, replaces: str | None, to
     if not (isinstance(kind.record, type) and issubclass(kind.record, Record)):
         known = [catalogue.words.get(lang, {}) for lang in ("ja", "en")]
         for key in sorted(set().union(*known)):
-            lines += [f"# {' / '.join(texts[key] for texts in known if key in texts)}", f"{key}:"]
+            told = " / ".join(texts[key] for texts in known if key in texts)
+            lines += [*(f"# {line}".rstrip() for line in told.splitlines()), f"{key}:"]  # a letter has several lines
         return "\n".join(lines) + "\n"
     given: dict[str, str] = {"checked_on": today.isoformat(), "seen_on": today.isoformat()}
     if replaces is not None:

@@ -13,6 +13,7 @@ from kiban.base.errors import CheckError, KibanError, RecordError
 from kiban.base.settings import Settings
 from kiban.check import check_design, check_problem
 from kiban.records.design import CheckReport, Design, Finding, Problem
+from kiban.records.funding import Funding
 from kiban.records.plan import Plan
 from kiban.records.region import Region
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     Parsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
-R = TypeVar("R", Problem, Design, Plan, Region)
+R = TypeVar("R", Problem, Design, Plan, Region, Funding)
 
 
 def add(parsers: Parsers) -> None:
@@ -76,10 +77,24 @@ def _beside(folder: Path, settings: Settings, problem: Problem, design: Design) 
     findings.append(Finding(constraint="prices_as_in_plan", holds=not priced, found=", ".join(priced[:5]) or f"{len(npv)} present values agree"))
     strange = [] if moved else _strange_leaves(plan, catalogue)
     findings.append(Finding(constraint="sources", holds=not strange, found=", ".join(strange[:5]) or "prices stand as in the data files"))
+    if (folder / "funding.json").is_file():
+        findings.append(_money(folder, plan, region, problem, catalogue))
     totals = {"total/priced": design.cost, "total/bound": design.bound}
     other = sorted(key for key, value in totals.items() if key not in plan.figures or plan.figures[key].value != value)
     findings.append(Finding(constraint="totals", holds=not other, found=", ".join(other) or "plan.json and design.json agree"))
     return findings
+
+
+def _money(folder: Path, plan: Plan, region: Region, problem: Problem, catalogue: Catalogue) -> Finding:
+    """Whether funding.json is what its inputs come to on its day: every budget balances by its record, and all of it comes out again."""
+    from kiban.loop.funding import fund
+    from kiban.loop.inputs import read_inputs
+
+    kept = _read(folder / "funding.json", Funding)
+    again = fund(plan, region, problem, catalogue, read_inputs(folder), kept.made_on or plan.made_on.date())
+    names = [name for name in Funding.__struct_fields__ if name != "inputs"]
+    other = [name for name in names if getattr(kept, name) != getattr(again, name)]
+    return Finding(constraint="money", holds=not other, found=", ".join(other) or f"{len(kept.lines)} lines and {len(kept.answers)} supports computed again")
 
 
 def _strange_leaves(plan: Plan, catalogue: Catalogue) -> list[str]:

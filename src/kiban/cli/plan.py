@@ -37,6 +37,13 @@ def add(parsers: Any) -> None:
     parser.add_argument(
         "--answer", action="append", default=[], metavar="QUESTION=CHOICE", help="質問に答える（何度でも） / answer a question; may be given several times"
     )
+    parser.add_argument(
+        "--fact",
+        action="append",
+        default=[],
+        metavar="ID=VALUE",
+        help="町・業務の事実の値を入れる（何度でも）。ID= で取り消す / give the value of a named fact; may be given several times; ID= takes it back",
+    )
     parser.add_argument("--save", action="store_true", help="計画を新しい版として保存 / also store the plan as a new version")
     parser.add_argument("--author", default="kiban", help="保存する人（--save のとき） / who saves it (with --save)")
     parser.add_argument("--reason", default="kiban plan", help="保存する理由（--save のとき） / why it is saved (with --save)")
@@ -115,9 +122,10 @@ def exit_code(design: Design, holds: bool, allow_unserved: bool) -> int:
 def run(args: argparse.Namespace, settings: Settings) -> int:
     """Make the plan, write it, say what came of it."""
     began = time.monotonic()
-    from kiban.loop.files import write_folder
+    from kiban.loop.files import inputs_of, write_folder
     from kiban.loop.given import Given
-    from kiban.loop.plan import make_plan
+    from kiban.loop.inputs import with_facts
+    from kiban.loop.plan import make_plan, plan_id
 
     if args.output.exists() and not args.output.is_dir():
         raise KibanError(str(args.output), "a file", "a folder, or a name that is free", "name another folder after -o")
@@ -128,6 +136,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         catalogue=catalogue,
         now=now,
         answers=dict(_answer(text, catalogue) for text in args.answer),
+        inputs=with_facts(inputs_of(args.output, plan_id(args.issue, region.id)), args.fact, catalogue),
         foreign=args.foreign,
         seed=args.seed,
         work=args.work,
@@ -183,7 +192,11 @@ def summary(made: Made, files: list[str], seconds: float) -> dict[str, Any]:
     return {
         "status": plan.status,
         "options": [{"kind": row["kind"], "state": row["state"], "records": row["records"]} for row in steps["options"]["rows"]],
-        "verdict": {"status": steps["verdict"]["status"], "open_points": len(steps["verdict"]["points"])},
+        "verdict": {
+            "status": steps["verdict"]["status"],
+            "open_points": len(steps["verdict"]["points"]),
+            "ask_first": (steps["verdict"]["conclusion"]["decisive"] or {}).get("text"),
+        },
         "model": steps["options"]["model"],
         "cost_5y_yen": whole(body["cost_5y"]),
         "cost_npv_yen": whole(body["cost_npv"]),
@@ -196,6 +209,9 @@ def summary(made: Made, files: list[str], seconds: float) -> dict[str, Any]:
         "design": body["status"],
         "relaxed": body["relaxed"],
         "check": body["check"]["holds"],
+        "budget": _budget(made),
+        "supports": [{"support": one.support, "answer": one.answer, "example": one.example} for one in made.funding.answers] if made.funding else [],
+        "facts_to_ask": list(made.funding.missing) if made.funding else [],
         "unpriced": [
             {"technology": row["technology"], "missing": row["missing"], "break_even_yen": value(row["break_even"]), "per": row["per"]}
             for row in body["unpriced"]
@@ -211,6 +227,25 @@ def summary(made: Made, files: list[str], seconds: float) -> dict[str, Any]:
     }
 
 
+def _budget(made: Made) -> dict[str, Any] | None:
+    """The two budget tables in brief; yen, tax included."""
+    if made.funding is None:
+        return None
+    adopted, refused = made.funding.adopted, made.funding.refused
+    general = next(row.years for row in adopted.sources if row.id == "general")
+    return {
+        "first_year": adopted.years[0],
+        "first_year_yen": adopted.total[0],
+        "general_fund_yen": general[0],
+        "general_fund_refused_yen": refused.total[0] - sum(row.years[0] for row in refused.sources if row.id != "general"),
+        "following_year_yen": adopted.total[1] if len(adopted.total) > 1 else None,
+        "supports": list(adopted.supports),
+        "of_past_years": list(adopted.past),
+        "awaiting": sum(line.basis == "awaiting" for line in made.funding.lines),
+        "payer_after": adopted.payer_after,
+    }
+
+
 def _print_summary(result: dict[str, Any], output: Path) -> None:
     cost, bound = result["cost_npv_yen"], result["lower_bound_yen"]
     print(f"標準モデル / model: {result['model']} (提案)")
@@ -221,7 +256,15 @@ def _print_summary(result: dict[str, Any], output: Path) -> None:
         + f"  下限 / bound: {bound:,} 円  差 / gap: {result['gap']:.2%}"
     )
     print(f"設計 / design: {result['design']}  独立検査 / check: {'合格 / holds' if result['check'] else '不合格 / FAILS'}")
+    if result["budget"]:
+        money = result["budget"]
+        print(
+            f"予算ベース {money['first_year']}年度 / budget: {money['first_year_yen']:,} 円  一般財源 / general fund: {money['general_fund_yen']:,} 円"
+            f"  (不採択の場合 / without support: {money['general_fund_refused_yen']:,} 円)"
+        )
     print(f"判定 / verdict: {result['verdict']['status']}  確認事項 / open points: {result['verdict']['open_points']}")
+    if result["verdict"]["ask_first"]:
+        print(f"先に確かめる1点 / ask first: {result['verdict']['ask_first']['ja']} / {result['verdict']['ask_first']['en']}")
     print(f"未価格 / unpriced: {len(result['unpriced'])}  仮定 / assumed: {len(result['assumed'])}  未提供 / unserved: {len(result['unserved'])}")
     for row in result["missing"]:
         print(f"不足 / missing: {row['what']} ({row['count']}) → {row['ask']}")

@@ -15,7 +15,8 @@ from msgspec.structs import replace
 from kiban.base.errors import DesignError
 from kiban.design import units as _formulas  # noqa: F401  registers the formulas
 from kiban.design.explain import Entering, Why, is_free, units_bought
-from kiban.design.tree import Tree
+from kiban.design.flip import COMPLETE, Flip
+from kiban.design.tree import Tree, technologies_used
 from kiban.finance.ledger import Ledger
 from kiban.records.design import Arc, Design, Problem
 from kiban.records.region import Place, Region, Site
@@ -51,9 +52,10 @@ def with_costs(problem: Problem, values: Sequence[float]) -> Problem:
 
 
 class Sheet:
-    """Enters the figures of one problem into the ledger."""
+    """Enters the figures of one problem into the ledger; `variant` names one whose arcs may hold other items than those of the plan's own problem."""
 
-    def __init__(self, ledger: Ledger, problem: Problem, design: Design, region: Region, usecases: Mapping[str, UseCase]) -> None:
+    def __init__(self, ledger: Ledger, problem: Problem, design: Design, region: Region, usecases: Mapping[str, UseCase], variant: str = "") -> None:
+        self.variant = variant
         self.ledger, self.problem, self.design, self.region, self.usecases = ledger, problem, design, region, usecases
         rows: tuple[Site | Place, ...] = (*region.sites, *region.places)
         self.rows = {row.id: row for row in rows}
@@ -154,7 +156,10 @@ class Sheet:
         inputs = [id for price, number in items for id in (self.npv[price], self.units_of(arc, price, number))]
         if len(items) < len(arc.items):
             return self.ledger.formula(f"rest/{arc_name(self.problem, index)}", "finance.products", "JPY", inputs)
-        id = self.ledger.formula(arc_name(self.problem, index), "finance.products", "JPY", inputs)
+        name = arc_name(self.problem, index)
+        if self.variant and (known := self.ledger.figures.get(name)) is not None and known.inputs != tuple(inputs):
+            name = f"{self.variant}/{name}"
+        id = self.ledger.formula(name, "finance.products", "JPY", inputs)
         if self.ledger.figures[id].value != arc.cost:
             raise DesignError(f"arc {index}", f"cost {arc.cost}", f"{self.ledger.figures[id].value} from its items", "report this")
         return id
@@ -228,6 +233,9 @@ def enter(
     unpriced: Sequence[tuple[str, Sequence[str], Entering | None]],
     alone: Mapping[str, tuple[Problem, Design]],
     excludes: Sequence[tuple[str, str]] = (),
+    flips: Sequence[Flip] = (),
+    buy: tuple[Problem, Design] | None = None,
+    missing: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, Any]:
     """Enter all figures of a design and return the body of its step.
 
@@ -240,6 +248,9 @@ def enter(
     alone         use case → its problem and design when it is designed for itself
     excludes      (technology, cost id) of every cost of a technology in the design that has no figure: with one of them the
                   total is a lower bound, and what is proved is proved for the priced items only
+    flips         what would take the place of each technology of the design, and how much dearer it may get
+    buy           the problem and design of services bought from others alone, None when it was not searched
+    missing       technology → cost ids without a figure, of every technology
 
     Raises
     ------
@@ -292,6 +303,8 @@ def enter(
         "sites": [_site(sheet, why, costs) for why in reasons],
         "unpriced": [_unpriced(sheet, *row) for row in unpriced],
         "shared": _shared(sheet, whole, alone) if alone else None,
+        "flips": [_flip(sheet, row, whole, missing or {}) for row in flips],
+        "buy": _buy(sheet, buy, missing or {}) if buy is not None else None,
         "unserved": [{"site": site, "usecase": usecase} for site, usecase in design.unserved],
     }
 
@@ -403,7 +416,7 @@ def _unpriced(sheet: Sheet, technology: str, missing: Sequence[str], entering: E
     row: dict[str, Any] = {"technology": technology, "missing": list(missing), "tried": entering is not None, "enters": False, "per": None, "break_even": None}
     if entering is None or entering.price is None or entering.problem is None or entering.design is None:
         return row | {"per": entering.per if entering else None}
-    other = Sheet(sheet.ledger, entering.problem, entering.design, sheet.region, sheet.usecases)
+    other = Sheet(sheet.ledger, entering.problem, entering.design, sheet.region, sheet.usecases, f"break-even/{technology}")
     rest = _paid(other, f"break-even/{technology}/rest")
     bought = units_bought(entering.problem, entering.design)
     units = sheet.ledger.choice(f"break-even/{technology}/units", bought, entering.per, "the design in which it enters")
@@ -433,6 +446,91 @@ def _shared(sheet: Sheet, together: str, alone: Mapping[str, tuple[Problem, Desi
     """Each use case designed for itself, all together, and the difference."""
     rows = []
     for usecase, (problem, design) in sorted(alone.items()):
-        rows.append({"usecase": usecase, "figure": _paid(Sheet(sheet.ledger, problem, design, sheet.region, sheet.usecases), f"alone/{usecase}")})
+        other = Sheet(sheet.ledger, problem, design, sheet.region, sheet.usecases, f"alone/{usecase}")
+        rows.append({"usecase": usecase, "figure": _paid(other, f"alone/{usecase}")})
     separate = sheet.total("alone/sum", [row["figure"] for row in rows])
     return {"alone": rows, "together": together, "saving": sheet.ledger.formula("alone/saving", "finance.difference", "JPY", [separate, together])}
+
+
+def _excludes(problem: Problem, design: Design, missing: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:
+    """The costs without a figure of the technologies of a design: with one of them its cost is a lower bound."""
+    return [{"technology": id, "cost": cost} for id in sorted(technologies_used(problem, design)) for cost in missing.get(id, ())]
+
+
+def _flip(sheet: Sheet, flip: Flip, together: str, missing: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """A technology of the design: what would take its place, what that costs more today, and the price at which it would.
+
+    price, now and factor belong to the last design that holds the technology while its prices rise: price = now × factor. first: the factor at
+    which today's design stops being the cheapest, and the technologies of the one that is cheaper from there on; None where that is `factor`.
+    """
+    key = f"flip/{flip.technology}"
+    row: dict[str, Any] = {"technology": flip.technology, "reason": flip.reason, "instead": [], "per": flip.per, "mixed": flip.mixed, "exact": flip.exact}
+    row |= dict.fromkeys(("price", "now", "factor", "difference", "first")) | {"excludes": []}
+    if flip.without is None or flip.at is None:
+        return row
+    without = _paid(Sheet(sheet.ledger, *flip.without, sheet.region, sheet.usecases, f"{key}/without"), f"{key}/without")
+    rest, own, units = _parted(Sheet(sheet.ledger, *flip.at, sheet.region, sheet.usecases, f"{key}/at"), key, flip)
+    if flip.first is not None:
+        before, paid, _ = _parted(sheet, f"{key}/today", flip)
+        after, kept, _ = _parted(Sheet(sheet.ledger, *flip.first, sheet.region, sheet.usecases, f"{key}/first"), f"{key}/first", flip)
+        less = sheet.ledger.formula(f"{key}/first/less", "finance.difference", "JPY", [paid, kept])
+        factor = sheet.ledger.formula(f"{key}/first/factor", "design.break_even", "1", [after, before, less])
+        row["first"] = {"factor": factor, "technologies": sorted(technologies_used(*flip.first))}
+    return row | {
+        "instead": sorted(technologies_used(*flip.without)),
+        "price": sheet.ledger.formula(f"{key}/price", "design.break_even", f"JPY/{flip.per}", [without, rest, units]),
+        "now": sheet.ledger.formula(f"{key}/now", "design.per_unit", f"JPY/{flip.per}", [own, units]),
+        "factor": sheet.ledger.formula(f"{key}/factor", "design.break_even", "1", [without, rest, own]),
+        "difference": sheet.ledger.formula(f"{key}/difference", "finance.difference", "JPY", [without, together]),
+        "excludes": _excludes(*flip.without, missing),
+    }
+
+
+def _parted(sheet: Sheet, key: str, flip: Flip) -> tuple[str, str, str]:
+    """(what a design costs without one technology, what that technology costs today, its units), by figure id."""
+    problem, ledger = sheet.problem, sheet.ledger
+    rest: list[str] = []
+    own: list[str] = []
+    units: list[str] = []
+    for index in sheet.design.arcs:
+        arc = problem.arcs[index]
+        mine = [(price, number) for price, number in arc.items if problem.prices[price].technology == flip.technology]
+        if not mine:
+            rest += [cost] if (cost := sheet.arc_cost(index)) is not None else []
+            continue
+        for name, part, items in (("own", own, mine), ("rest", rest, [item for item in arc.items if item not in mine])):
+            if items:
+                inputs = [id for price, number in items for id in (sheet.npv[price], sheet.units_of(arc, price, number))]
+                part.append(ledger.formula(f"{key}/{name}/{arc_name(problem, index)}", "finance.products", "JPY", inputs))
+        units += [sheet.units_of(arc, price, number) for price, number in mine if problem.prices[price].cost == flip.cost]
+    for index, group, bought in sheet.design.steps:
+        step = problem.steps[index]
+        part = own if step.technology == flip.technology else rest
+        name = f"{key}/steps/{index}/{group}"
+        count = ledger.choice(f"{name}/units", bought, "units", DESIGN)
+        each = {price: sheet.count(number, problem.prices[price].per, "units of one step") for price, number in step.items}
+        cost = ledger.formula(f"{name}/each", "finance.products", "JPY", [id for price in each for id in (sheet.npv[price], each[price])])
+        part.append(ledger.formula(name, "finance.products", "JPY", [count, cost]))
+        units += [
+            ledger.formula(f"{name}/bought", "design.product", problem.prices[price].per, [count, each[price]])
+            for price in each
+            if part is own and problem.prices[price].cost == flip.cost
+        ]
+    return sheet.total(f"{key}/rest", rest), sheet.total(f"{key}/own", own), ledger.formula(f"{key}/units", "finance.sum", str(flip.per), units)
+
+
+def _buy(sheet: Sheet, variant: tuple[Problem, Design], missing: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """The design of bought services alone: its cost, or what it cannot serve and which services have no price or an unknown coverage."""
+    problem, design = variant
+    paid = _paid(Sheet(sheet.ledger, problem, design, sheet.region, sheet.usecases, "buy"), "buy")
+    unpriced = {exclusion.technology for exclusion in problem.exclusions if exclusion.state == "unpriced"} | {id for *_, ids in problem.no_way for id in ids}
+    unknown = {exclusion.technology for exclusion in problem.exclusions if exclusion.state == "unknown" and exclusion.need == "coverage"}
+    return {
+        "cost_npv": paid if design.status in COMPLETE else None,
+        "priced_part": paid,
+        "technologies": sorted(technologies_used(problem, design)),
+        "unserved": [{"site": site, "usecase": usecase} for site, usecase in design.unserved],
+        "unpriced": sorted(unpriced),
+        "unknown_coverage": sorted(unknown),
+        "excludes": _excludes(problem, design, missing),
+    }

@@ -94,3 +94,14 @@ def break_even(values: Sequence[float]) -> float:
     """
     without, rest, units = values
     return (without - rest) / units
+
+
+@formula("design.per_unit", "JPY")
+def per_unit(values: Sequence[float]) -> float:
+    """(amount, units) → yen per unit.
+
+    >>> per_unit([900, 3])
+    300.0
+    """
+    amount, units = values
+    return amount / units

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
+from itertools import count
 from typing import Any
 
 from msgspec.structs import replace
@@ -18,18 +19,21 @@ from kiban.base.progress import Cancel, Progress
 from kiban.check import ADMISSION, CONSTRAINTS, check_design, check_problem
 from kiban.design import figures, program, solve
 from kiban.design.explain import Entering, Solve, break_even, priced_in, shared, site_results, why_each_site
+from kiban.design.flip import COMPLETE, Flip, flip_price
 from kiban.design.tree import technologies_used
 from kiban.finance import Priced, price_technology
 from kiban.finance.ledger import Ledger
 from kiban.loop.given import Given, pins, step, text
 from kiban.loop.needs import Wanted
-from kiban.records.design import CheckReport, Design, Problem
+from kiban.records.design import CheckReport, Design, Price, Problem
 from kiban.records.plan import PlanStep
 from kiban.records.region import Fact, Place, Plant, Region, Site
+from kiban.records.usecase import UseCase
 
 SENTENCES = {name: constraint.text for name, constraint in CONSTRAINTS.items()} | {name: sentence for name, (sentence, _) in ADMISSION.items()}
 REPORT_YEARS = 5  # design.md: optimise over the whole horizon, report 5 years and the horizon
-BRIEF = 10  # the share of the work, one in so many, that a trial of an unpriced technology gets where the design is not proved
+ASKS = 400  # how often a hasty design may ask whether it has to stop: enough for a bound and the first designs of a town
+BRIEF = 10  # the share of the work, one in so many, that a trial of another design gets where the design is not proved
 
 
 @dataclass(frozen=True)
@@ -175,6 +179,65 @@ def _unpriced(
     return rows
 
 
+@dataclass(frozen=True)
+class _Variants:
+    """Builds the problem of a design under other conditions; the rows, the needs and the years stay."""
+
+    given: Given
+    wanted: Wanted
+    usecases: Mapping[str, UseCase]
+    priced: Mapping[str, Priced]
+    horizon: int
+    discount: float
+
+    def build(
+        self,
+        free: Mapping[str, float] | None = None,
+        *,
+        usecase: str | None = None,
+        technologies: Set[str] | None = None,
+        factors: Mapping[str, float] | None = None,
+    ) -> Problem:
+        """The problem with break-even prices, of one use case alone, of some technologies alone, or with the prices of a technology multiplied."""
+        known = {id: one for id, one in self.given.catalogue.technologies.items() if technologies is None or id in technologies}
+        prices = {id: [_times(price, (factors or {}).get(id, 1.0)) for price in one.prices] for id, one in self.priced.items() if id in known}
+        pairs = [pair for pair in self.wanted if usecase is None or pair[1] == usecase]
+        return program.build(
+            self.given.region, pairs, self.usecases, known, prices, start=self.given.start, horizon=self.horizon, discount=self.discount, free=free
+        )
+
+    def without(self, technology: str) -> Problem:
+        """The problem with one technology forbidden."""
+        return self.build(technologies=self.given.catalogue.technologies.keys() - {technology})
+
+    def dearer(self, technology: str, factor: float) -> Problem:
+        """The problem with all prices of one technology multiplied."""
+        return self.build(factors={technology: factor})
+
+    def bought(self) -> Problem:
+        """The problem of services bought from others; what stands inside a building of the town, such as a battery, may come with them."""
+        known = self.given.catalogue.technologies
+        return self.build(technologies={id for id, one in known.items() if (one.bought and one.wiring.pattern == "direct") or one.wiring.pattern == "site"})
+
+
+def _times(price: Price, factor: float) -> Price:
+    """A price multiplied."""
+    if factor == 1.0:
+        return price
+    amounts = tuple(amount * factor for amount in price.unit_yen)
+    return replace(price, unit_yen=amounts, npv=price.npv * factor, low=price.low * factor, high=price.high * factor)
+
+
+def _flips(variants: _Variants, problem: Problem, design: Design, solve: Solve, hasty: Solve, cancel: Cancel) -> list[Flip]:
+    """The flip price of every technology that the design pays for; the designs on the way are found in haste where the design is not proved."""
+    rows, attempt = [], solve if design.status == "proved" else hasty
+    for id in sorted(technologies_used(problem, design)):
+        if cancel() or design.status not in COMPLETE:
+            return []
+        rows.append(flip_price(id, variants.given.catalogue.technologies[id], problem, design, variants.without, variants.dearer, solve, attempt))
+    return [] if cancel() else rows  # a search cut short says nothing
+
+
 def design_step(given: Given, wanted: Wanted, ledger: Ledger, progress: Progress, cancel: Cancel) -> Designed:
     """Price, build, solve, check, and write down.
 
@@ -188,16 +251,8 @@ def design_step(given: Given, wanted: Wanted, ledger: Ledger, progress: Progress
     priced = price_all(given, ledger, rules)
     usecases = {usecase: catalogue.usecases[usecase] for usecase in dict.fromkeys(usecase for _, usecase in wanted)}
     progress(0.2, "候補網を作成 / building the candidate network")
-    problem = program.build(
-        region,
-        wanted,
-        usecases,
-        catalogue.technologies,
-        priced,
-        start=given.start,
-        horizon=int(rules["horizon"][1]),
-        discount=rules["discount-rate"][1],
-    )
+    variants = _Variants(given, wanted, usecases, priced, int(rules["horizon"][1]), rules["discount-rate"][1])
+    problem = variants.build()
     progress(0.3, "最適化 / solving")
     design = solve(
         problem,
@@ -210,33 +265,39 @@ def design_step(given: Given, wanted: Wanted, ledger: Ledger, progress: Progress
     reasons = why_each_site(problem, design)
     design = replace(design, sites=site_results(problem, reasons))
 
-    def build(free: Mapping[str, float], only: str | None = None) -> Problem:
-        pairs = [pair for pair in wanted if only is None or pair[1] == only]
-        horizon, discount = int(rules["horizon"][1]), rules["discount-rate"][1]
-        return program.build(region, pairs, usecases, catalogue.technologies, priced, start=given.start, horizon=horizon, discount=discount, free=free)
-
     def again(variant: Problem, work: int = given.work) -> Design:
         return solve(variant, seed=given.seed, work=work, time_limit=given.time_limit, cancel=cancel)
 
-    # up to eight designs per unpriced technology: where even the first was not proved, they may not take many times as long as it did
+    def hasty(variant: Problem) -> Design:
+        asked = count()
+        return solve(variant, seed=given.seed, work=1, time_limit=given.time_limit, cancel=lambda: cancel() or next(asked) >= ASKS)
+
+    # up to eight designs per technology: where even the first was not proved, they may not take many times as long as it did
     brief = partial(again, work=given.work if design.status == "proved" else max(1, given.work // BRIEF))
 
     progress(0.82, "価格のない技術と共用を比較 / comparing unpriced technologies and sharing")
-    unpriced = _unpriced(given, problem, design, priced, build, brief, cancel)
+    unpriced = _unpriced(given, problem, design, priced, variants.build, brief, cancel)
     alone = {}
     if len(usecases) > 1 and design.status in ("proved", "bounded") and not cancel():
         for usecase in usecases:
-            variant = build({}, usecase)
+            variant = variants.build(usecase=usecase)
             alone[usecase] = (variant, again(variant))
         if cancel() or any(one.status not in ("proved", "bounded") for _, one in alone.values()):
             alone = {}  # cut short, or a use case alone has no total: there is nothing to compare
     design = replace(design, break_even=tuple(priced_in(row, design.cost) for *_, row in unpriced if row is not None), shared=shared(design.cost, alone))
+    progress(0.85, "代わりの案と比較 / comparing the designs that would take its place")
+    flips = _flips(variants, problem, design, brief, hasty, cancel)
+    services = variants.bought()
+    buy = (services, again(services)) if not cancel() else None
     progress(0.88, "独立検査 / independent check")
     reports = (check_design(problem, design), check_problem(problem, region, usecases, catalogue.technologies))
     report = CheckReport(holds=all(one.holds for one in reports), findings=tuple(finding for one in reports for finding in one.findings))
     progress(0.92, "出典台帳を作成 / writing the ledger")
     excludes = [(id, cost) for id in sorted(technologies_used(problem, design)) for cost in priced[id].missing]
-    body = figures.enter(ledger, problem, design, region, catalogue.technologies, usecases, rules, REPORT_YEARS, reasons, unpriced, alone, excludes)
+    missing = {id: one.missing for id, one in priced.items()}
+    body = figures.enter(
+        ledger, problem, design, region, catalogue.technologies, usecases, rules, REPORT_YEARS, reasons, unpriced, alone, excludes, flips, buy, missing
+    )
     if not report.holds:  # a design that the checker rejects has no total and proves nothing
         body |= {"status": "rejected", "cost_npv": None, "cost_5y": None, "cost_5y_taxed": None}
     body["traffic"] = traffic_scenarios(given, ledger)

@@ -2,35 +2,48 @@
 
 Every file is made in a hidden folder inside the target; when all are there, that folder is renamed to `.ready` in one step, and its files are
 moved out. Before the renaming the older plan is whole, after it the newer one: whoever comes next, to read or to write, moves what a killed
-process left. Two writers so come one after the other, and the files are always those of one plan.
+process left. Writers hold the folder while they do so: they come one after the other, and the files are always those of one plan.
+
+Papers stand in two folders, for the office and for outside. What somebody changed in them is kept: passages with a key go into inputs.json and
+into the new paper, and a paper that is no longer what was written is copied to `旧版` before it is made anew.
 """
 
 from __future__ import annotations
 
-import errno
+import fcntl
+import hashlib
 import os
 import shutil
 import tempfile
 import time
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from kiban.base.errors import KibanError
 from kiban.catalogue import Catalogue, words
+from kiban.documents.dossier import Dossier
 from kiban.documents.geojson import design_geojson
+from kiban.documents.own_words import read_words
+from kiban.documents.papers import INSIDE, OUTSIDE, papers
 from kiban.documents.plan_pdf import plan_pdf
 from kiban.documents.sites_xlsx import sites_xlsx
 from kiban.documents.view import View
-from kiban.loop.plan import Made
+from kiban.loop.given import TOKYO
+from kiban.loop.inputs import read_inputs as inputs_alone
+from kiban.loop.plan import Made, fund_again
 from kiban.records.design import Design, Problem
+from kiban.records.funding import Funding, Inputs
 from kiban.records.plan import Plan
 from kiban.records.region import Region
 
-# The files of a plan folder with their media types, plan.json last: it is written when all others are there.
+# The records of a plan folder and their pictures, with their media types; plan.json last: it is written when all others are there.
 FILES = {
     "plan.pdf": "application/pdf",
     "sites.xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
@@ -38,9 +51,30 @@ FILES = {
     "problem.json": "application/json",
     "design.json": "application/json",
     "region.json": "application/json",
+    "funding.json": "application/json",
+    "inputs.json": "application/json",
+    "papers.json": "application/json",
     "plan.json": "application/json",
 }
-DRAFT, READY = ".plan-", ".ready"
+KINDS = {
+    ".docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    ".pdf": "application/pdf",
+    ".geojson": "application/geo+json",
+}
+DRAFT, READY, OLD = ".plan-", ".ready", "旧版"
+PATIENCE = 30  # seconds that a writer waits for another one
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The file papers.json: what each paper was when it was written.
+
+    sums  relative path → sha256; printed: relative path → key of a passage → its text in that paper
+    """
+
+    made_on: date | None = None
+    sums: dict[str, str] = {}
+    printed: dict[str, dict[str, str]] = {}
 
 
 @dataclass(frozen=True)
@@ -51,6 +85,8 @@ class Folder:
     region: Region
     problem: Problem
     design: Design
+    funding: Funding
+    inputs: Inputs
 
 
 def write_folder(made: Made, region: Region, catalogue: Catalogue, lang: str, target: Path) -> list[Path]:
@@ -62,9 +98,65 @@ def write_folder(made: Made, region: Region, catalogue: Catalogue, lang: str, ta
     """
     assert made.plan is not None
     assert made.designed is not None
-    problem, design = made.designed.problem, made.designed.design
-    view = View(made.plan, catalogue, words(catalogue, lang), lang, region.name, region.sources)
+    assert made.funding is not None
+    day = made.plan.made_on.astimezone(TOKYO).date()
+    folder = Folder(made.plan, region, made.designed.problem, made.designed.design, made.funding, made.inputs)
+    return _write(folder, catalogue, lang, target, day)
+
+
+def refresh_folder(path: Path, catalogue: Catalogue, lang: str, inputs: Inputs, now: datetime | None = None) -> list[Path]:
+    """Compute money, verdict and papers of a plan folder again from its design and from other inputs; the design stays as it is.
+
+    Raises
+    ------
+    KibanError  the folder is no plan folder; OSError: it cannot be written, and what stood there stays
+    """
+    folder = read_folder(path)
+    moment = now or datetime.now(UTC)
+    day = moment.astimezone(TOKYO).date()
+    plan, funding = fund_again(folder.plan, folder.region, folder.problem, folder.design, catalogue, inputs, day)
+    return _write(Folder(plan, folder.region, folder.problem, folder.design, funding, inputs), catalogue, lang, path, day)
+
+
+def read_inputs(target: Path) -> Inputs:
+    """What people have put into a plan by hand, with the passages that they changed in its papers; empty where there is no plan yet.
+
+    Raises
+    ------
+    KibanError  inputs.json or a paper cannot be read; nothing is lost, for nothing is written
+    """
+    _move_out(target)
+    inputs = inputs_alone(target)
+    manifest = _manifest(target)
+    own, made = dict(inputs.words), dict(inputs.made)
+    for name, printed in manifest.printed.items():
+        path = target / name
+        if not path.is_file() or _sum(path.read_bytes()) == manifest.sums.get(name):
+            continue
+        for key, text in read_words(path.read_bytes(), str(path)).items():
+            if key in printed and text.strip() != printed[key].strip():
+                made.setdefault(key, printed[key])
+                own[key] = text
+                if text.strip() == made[key].strip():  # put back to what had been generated
+                    del own[key], made[key]
+    return replace(inputs, words=own, made=made)
+
+
+def inputs_of(target: Path, plan: str) -> Inputs:
+    """What people have put in by hand, where the folder holds this plan; of another plan nothing: what was put into that one goes to `旧版`."""
+    if not (target / "plan.json").is_file():
+        return Inputs()
+    return read_inputs(target) if _decode(target, "plan.json", Plan).id == plan else Inputs()
+
+
+def _write(folder: Folder, catalogue: Catalogue, lang: str, target: Path, day: date) -> list[Path]:
+    plan, region, problem, design = folder.plan, folder.region, folder.problem, folder.design
+    view = View(plan, catalogue, words(catalogue, lang), lang, region.name, region.sources)
     names = {id: catalogue.headline("technologies", id, lang) for id in catalogue.technologies}
+    office = View(plan, catalogue, words(catalogue, "ja"), "ja", region.name, region.sources)  # papers are Japanese
+    made = papers(Dossier(office, region, problem, design, folder.funding, folder.inputs, day))
+    printed = {name: read_words(content, name) for name, content in made.items() if name.endswith(".docx")}
+    manifest = Manifest(made_on=day, sums={name: _sum(content) for name, content in made.items()}, printed=printed)
     contents = {
         "plan.pdf": plan_pdf(view, region, problem, design),
         "sites.xlsx": sites_xlsx(view),
@@ -72,36 +164,98 @@ def write_folder(made: Made, region: Region, catalogue: Catalogue, lang: str, ta
         "problem.json": msgspec.json.encode(problem),
         "design.json": msgspec.json.encode(design),
         "region.json": msgspec.json.encode(region),
-        "plan.json": msgspec.json.format(msgspec.json.encode(made.plan), indent=1),
+        "funding.json": msgspec.json.format(msgspec.json.encode(folder.funding), indent=1),
+        "inputs.json": msgspec.json.format(msgspec.json.encode(folder.inputs), indent=1),
+        "papers.json": msgspec.json.format(msgspec.json.encode(manifest), indent=1),
+        "plan.json": msgspec.json.format(msgspec.json.encode(plan), indent=1),
     }
     target.mkdir(parents=True, exist_ok=True)
     _sweep(target)
     draft = Path(tempfile.mkdtemp(prefix=DRAFT, dir=target))
     try:
-        for name in FILES:
+        for name, content in (made | contents).items():
+            (draft / name).parent.mkdir(exist_ok=True)
             with (draft / name).open("wb") as file:
-                file.write(contents[name])
+                file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-        while True:
+        with _alone(target):
             _move_out(target)
-            try:
-                draft.rename(target / READY)
-                break
-            except OSError as error:
-                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                    raise
-        _move_out(target)
+            _keep_edited(target, plan.id)
+            draft.rename(target / READY)
+            _move_out(target)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    return [target / name for name in FILES]
+    return [target / name for name in (*made, *FILES)]
+
+
+@contextmanager
+def _alone(target: Path) -> Iterator[None]:
+    """Hold a folder against other writers; the system lets go of it when this process ends, however it ends.
+
+    Raises
+    ------
+    KibanError  another process has held the folder for longer than a plan takes to be moved
+    """
+    handle = os.open(target, os.O_RDONLY)
+    try:
+        for _ in range(PATIENCE * 20):
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                time.sleep(0.05)
+        else:
+            raise KibanError(str(target), "another process is writing this plan", "a folder that nobody else writes", "wait for it, or write to another folder")
+        yield
+    finally:
+        os.close(handle)
+
+
+def paper_names(target: Path) -> list[str]:
+    """The papers of a plan folder, as relative paths: those for the office first, then those for outside."""
+    return [f"{folder}/{path.name}" for folder in (INSIDE, OUTSIDE) for path in sorted((target / folder).glob("*.*")) if path.suffix in KINDS]
+
+
+def _sum(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _manifest(target: Path) -> Manifest:
+    return _decode(target, "papers.json", Manifest) if (target / "papers.json").is_file() else Manifest()
+
+
+def _keep_edited(target: Path, plan: str) -> None:
+    """Copy every paper that somebody has changed since it was written, so that what stands outside the passages is not lost either; and what was
+    put by hand into another plan that stood here."""
+    sums: Mapping[str, str] = _manifest(target).sums
+    stamp = datetime.now(TOKYO).strftime("%Y%m%d-%H%M%S")
+    with suppress(FileNotFoundError, KibanError):
+        before = _decode(target, "plan.json", Plan)
+        if before.id != plan and inputs_alone(target) != Inputs():
+            (target / OLD).mkdir(exist_ok=True)
+            shutil.copy2(target / "inputs.json", target / OLD / f"inputs-{before.id}-{stamp}.json")
+    for name, known in sums.items():
+        path = target / name
+        with suppress(FileNotFoundError):
+            if _sum(path.read_bytes()) != known:
+                (path.parent / OLD).mkdir(exist_ok=True)
+                shutil.copy2(path, path.parent / OLD / f"{path.stem}-{stamp}{path.suffix}")
 
 
 def _move_out(target: Path) -> None:
-    """Move the files of a finished plan to their places; another process may be doing the same."""
+    """Move the files of a finished plan to their places, the records last; another process may be doing the same."""
     ready = target / READY
     if not ready.is_dir():
         return
+    with suppress(FileNotFoundError):  # another process moved them
+        for folder in sorted(path for path in ready.iterdir() if path.is_dir()):
+            (target / folder.name).mkdir(exist_ok=True)
+            for path in sorted(folder.iterdir()):
+                with suppress(FileNotFoundError):
+                    path.replace(target / folder.name / path.name)
+            with suppress(OSError):
+                folder.rmdir()
     for name in FILES:
         with suppress(FileNotFoundError):
             (ready / name).replace(target / name)
@@ -117,6 +271,15 @@ def _sweep(target: Path) -> None:
                 shutil.rmtree(old, ignore_errors=True)
 
 
+def _decode(path: Path, name: str, kind: Any) -> Any:
+    try:
+        return msgspec.json.decode((path / name).read_bytes(), type=kind)
+    except FileNotFoundError as error:
+        raise KibanError(str(path / name), "no such file", "a folder written by kiban plan", f"run kiban plan … -o {path} again") from error
+    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+        raise KibanError(str(path / name), str(error), "a file written by this version of kiban", f"run kiban plan … -o {path} again") from error
+
+
 def read_folder(path: Path) -> Folder:
     """Read a plan folder again.
 
@@ -124,14 +287,6 @@ def read_folder(path: Path) -> Folder:
     ------
     KibanError  a file is missing or is not what this version writes; the message names it
     """
-    kinds: dict[str, Any] = {"plan.json": Plan, "region.json": Region, "problem.json": Problem, "design.json": Design}
-    found = {}
     _move_out(path)
-    for name, kind in kinds.items():
-        try:
-            found[name] = msgspec.json.decode((path / name).read_bytes(), type=kind)
-        except FileNotFoundError as error:
-            raise KibanError(str(path / name), "no such file", "a folder written by kiban plan", f"run kiban plan … -o {path} again") from error
-        except (msgspec.ValidationError, msgspec.DecodeError) as error:
-            raise KibanError(str(path / name), str(error), "a file written by this version of kiban", f"run kiban plan … -o {path} again") from error
-    return Folder(found["plan.json"], found["region.json"], found["problem.json"], found["design.json"])
+    kinds = {"plan": Plan, "region": Region, "problem": Problem, "design": Design, "funding": Funding, "inputs": Inputs}
+    return Folder(**{name: _decode(path, f"{name}.json", kind) for name, kind in kinds.items()})

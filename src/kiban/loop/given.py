@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime, timedelta, timezone
 from difflib import get_close_matches
 from typing import Any
 
@@ -14,10 +14,12 @@ from kiban import __version__
 from kiban.base.jdate import fiscal_year
 from kiban.catalogue import Catalogue
 from kiban.finance.ledger import Ledger
+from kiban.records.funding import Inputs
 from kiban.records.plan import PlanStep
 from kiban.records.region import Region
 
 ENGINE = f"kiban {__version__}"
+TOKYO = timezone(timedelta(hours=9))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +27,7 @@ class Given:
     """Everything that a plan depends on; the same Given makes the same plan.
 
     now      the moment of the making: fixes the rules in force and the first fiscal year, the one after the running 年度 (its budget is being asked for)
+    inputs   what people put in by hand: facts, own prices, quotations, own words
     foreign  also use figures from abroad (confidence C)
     work     units of the solver's work, for a repeatable answer; time_limit cuts the same sequence short
     """
@@ -34,6 +37,7 @@ class Given:
     catalogue: Catalogue
     now: datetime
     answers: dict[str, str] = field(default_factory=dict)
+    inputs: Inputs = field(default_factory=Inputs)
     foreign: bool = False
     seed: int = 0
     work: int = 100
@@ -42,7 +46,12 @@ class Given:
     @property
     def start(self) -> int:
         """The first fiscal year of the plan."""
-        return fiscal_year(self.now.date()) + 1
+        return fiscal_year(self.today) + 1
+
+    @property
+    def today(self) -> date:
+        """The day of the making in Japan."""
+        return self.now.astimezone(TOKYO).date()
 
 
 def strange_technologies(given: Given) -> list[tuple[str, str, str]]:

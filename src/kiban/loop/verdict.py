@@ -1,21 +1,30 @@
 """Step 5, verdict 判定: what may be decided today, and what must be asked first.
 
-In: the steps above. Out: hold 保留 with each open point and whom to ask, or build. No option is recommended while a fact that could flip it is
-unknown: a question whose answer makes the model wrong, a region without an exchange, an option that no record prices, a technology whose coverage
-nobody states, a capability whose evidence ranges below the need, an assumed row, an offer of the prefecture not yet asked for.
+In: the steps above, the money, the named facts. Out: each open point and whom to ask, the seven options side by side, and hold 保留 or one of them.
+No option is recommended while a fact that could flip it is unknown: a question whose answer makes the model wrong, a region without an exchange, an
+option that no record prices, a technology whose coverage nobody states, a capability whose evidence ranges below the need, an assumed row, an offer
+of the prefecture not yet asked for, a named fact. The choice itself is made in the verdict room.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
+
+import msgspec
 
 from kiban.design.admit import TESTED, ask
 from kiban.design.figures import Sheet
 from kiban.finance.ledger import Ledger
+from kiban.finance.revenue import number
 from kiban.loop.given import Given, pins, step, strange_technologies, text
 from kiban.records.design import Design, Problem
+from kiban.records.funding import Funding
 from kiban.records.plan import PlanStep
+from kiban.records.region import Fact
 from kiban.records.technology import Technology
+from kiban.verdict import Grounds, choose, fact_points, option_points, priority_rows
 
 DELAY = "one_way_ms"  # the only need where more is worse
 
@@ -69,17 +78,10 @@ def flipping_questions(given: Given, listed: list[dict[str, Any]]) -> list[dict[
     ]
 
 
-def verdict_step(
-    given: Given,
-    questions: list[dict[str, Any]],
-    usecases: list[str],
-    options: PlanStep,
-    design_body: dict[str, Any],
-    problem: Problem,
-    design: Design,
-    ledger: Ledger,
-) -> PlanStep:
-    """The open points, each with its kind, what it is about and who knows, and the three priority tests of the seed."""
+def open_points(
+    given: Given, questions: list[dict[str, Any]], options: PlanStep, design_body: dict[str, Any], problem: Problem, design: Design, ledger: Ledger
+) -> list[dict[str, Any]]:
+    """What is open in the region, the catalogue and the design, each with its kind, what it is about and whom to ask."""
     points = flipping_questions(given, questions)
     for row, id, near in strange_technologies(given):
         ja = f"「{row}」の行にある技術「{id}」がデータファイルにありません" + (f"（近いID: {near}）" if near else "")
@@ -115,10 +117,106 @@ def verdict_step(
         points.append({"kind": "assumed", "about": [assumed["id"]], "ask_whom": assumed["confirm"], "ask": "ask.confirm"})
     if design.unserved:
         points.append({"kind": "unserved", "about": sorted({site for site, _ in design.unserved}), "ask": "ask.unserved"})
-    tests = [
-        {"usecase": usecase, "test": priority.test, "answer": priority.answer, "reason": {"ja": priority.reason.ja, "en": priority.reason.en}}
-        for usecase in usecases
-        for priority in given.catalogue.usecases[usecase].priority
-    ]
-    body = {"status": "hold" if points else "build", "points": points, "priority": tests}
-    return step("verdict", [options.inputs, design.problem, points], body, pins(given, *(f"usecases/{usecase}" for usecase in usecases)))
+    return points
+
+
+def option_costs(given: Given, facts: Mapping[str, Fact], options: PlanStep, ledger: Ledger) -> dict[str, str]:
+    """What leaving it costs and what offers charge, as present values over the horizon; option → id of a figure, only where facts or records give it."""
+    day = given.now.date()
+    discount = f"rules/discount-rate@{given.catalogue.rule_at('discount-rate', day).since}"
+    years = int(given.catalogue.rule_at("horizon", day).quantity.value or 0)
+    costs = {}
+    running = [_fact_figure(given, facts, "service_cost_before", ledger)]
+    outages = [_fact_figure(given, facts, id, ledger) for id in ("failures_per_year", "outage_cost")]
+    if None not in outages:
+        running.append(ledger.formula("verdict/leave/outages", "finance.products", "JPY/year", [id for id in outages if id is not None]))
+    if running[0] is not None:
+        yearly = ledger.formula("verdict/leave/year", "finance.sum", "JPY/year", [id for id in running if id is not None])
+        costs["leave"] = ledger.formula("verdict/leave/cost", "finance.npv_yearly", "JPY", [discount, *[yearly] * years])
+    for row in options.body["rows"]:
+        for record in row["records"] if row["kind"] in ("share", "buy") else ():
+            price = given.catalogue.offers[record.partition("/")[2]].price
+            if price is not None and price.value is not None and price.unit == "JPY/year":
+                fee = ledger.source(f"{record}#price", price.value, price.unit, f"{record}#price {price.source}", price.confidence)
+                costs[row["kind"]] = ledger.formula(f"verdict/{row['kind']}/cost", "finance.npv_yearly", "JPY", [discount, *[fee] * years])
+                break
+    return costs
+
+
+def _fact_figure(given: Given, facts: Mapping[str, Fact], id: str, ledger: Ledger) -> str | None:
+    """A named fact as a figure: of the region's row, the default of its file, or typed in by somebody; None where nobody has said it."""
+    value = number(facts, id)
+    if value is None:
+        return None
+    fact, region = facts[id], given.region
+    row = next((one for one in region.facts if one.id == id), None)
+    if row is not None and row.evidence == fact.evidence:
+        key = f"region/{region.id}#{id}"
+        ref = f"{key} {fact.evidence.source or ''}".rstrip()
+        return ledger.source(key, value, fact.unit or "1", ref, fact.evidence.confidence, assumed=fact.evidence.assumed)
+    if fact.evidence.assumed:  # the default of its file
+        return ledger.source(f"facts/{id}#default", value, fact.unit or "1", f"facts/{id}#default", fact.evidence.confidence, assumed=True)
+    return ledger.choice(f"inputs#{id}", value, fact.unit or "1", f"inputs.json#facts.{id}")
+
+
+def verdict_step(
+    given: Given,
+    questions: list[dict[str, Any]],
+    usecases: list[str],
+    options: PlanStep,
+    design_body: dict[str, Any],
+    problem: Problem,
+    design: Design,
+    ledger: Ledger,
+    funding: Funding | None = None,
+    *,
+    cases: Sequence[Mapping[str, Any]] = (),
+    facts: Mapping[str, Fact] | None = None,
+) -> PlanStep:
+    """The open points, the three priority tests of the seed, and the verdict over all options with its letters.
+
+    Parameters
+    ----------
+    funding  the money of the plan; without it nothing is said of payer, approvals and social capital
+    cases    the near cases of the issue step
+    facts    named facts by id: the region's rows with what people typed in; without them the region's rows alone
+    """
+    known = {fact.id: fact for fact in given.region.facts} if facts is None else facts
+    grounds = Grounds(
+        catalogue=given.catalogue,
+        region=given.region,
+        sentence=given.sentence,
+        model=options.body["model"],
+        usecases=usecases,
+        options=options.body["rows"],
+        cases=cases,
+        design=design_body,
+        points=open_points(given, questions, options, design_body, problem, design, ledger),
+        figures=ledger.figures,
+        costs=option_costs(given, known, options, ledger),
+        today=given.now.date(),
+        start=given.start,
+        facts=known,
+        funding=funding,
+    )
+    if grounds.flag("share_offer_asked"):  # asked and answered: the absence of a record is then an answer
+        grounds = replace(grounds, points=[point for point in grounds.points if point["kind"] != "offer.share"])
+    grounds = replace(grounds, points=[*grounds.points, *fact_points(grounds)])
+    grounds = replace(grounds, points=[*grounds.points, *option_points(grounds)])
+    verdict = choose(grounds)
+    plain = msgspec.json.decode(msgspec.json.encode(verdict))
+    social = funding.social_capital if funding else "unknown"
+    said = funding.social_capital_text if funding else None
+    body = {
+        "status": verdict.conclusion.status,
+        "points": list(grounds.points),
+        "priority": priority_rows(grounds),
+        "options": plain["options"],
+        "conclusion": plain["conclusion"],
+        "inquiries": plain["inquiries"],
+        "fast_lane": {"open": verdict.fast_lane, "text": plain["fast_lane_text"]},
+        "social_capital": {"state": social, "text": text(said.ja, said.en) if said else None},
+    }
+    used = pins(given, f"models/{grounds.model}", *(f"usecases/{usecase}" for usecase in usecases))
+    inputs = [options.inputs, design.problem, grounds.points, known, grounds.costs, funding.inputs if funding else None]
+    return step("verdict", inputs, body, used)

@@ -11,7 +11,10 @@ from kiban.records.technology import check_sources
 
 
 class Offer(Record, frozen=True, kw_only=True):
-    """One file of `data/offers/`. A price is a sourced quantity or null; there is no record where no source shows an offer."""
+    """One file of `data/offers/`. A price is a sourced quantity or null; there is no record where no source shows an offer.
+
+    opens, closes  the days between which one may join, where a page gives them; `window` says it in words
+    """
 
     name: Text
     summary: Text
@@ -22,6 +25,8 @@ class Offer(Record, frozen=True, kw_only=True):
     usecases: tuple[str, ...] = ()
     price: Quantity | None = None
     window: Text | None = None
+    opens: date | None = None
+    closes: date | None = None
     terms: Text | None = None
     ask: Text
     sources: dict[str, Source]

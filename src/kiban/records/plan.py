@@ -39,7 +39,7 @@ class Figure(Record, frozen=True, kw_only=True):
 class PlanStep(Record, frozen=True, kw_only=True):
     """One step of the story with the hash of its inputs and the versions that it was made with; `body` holds no number, only figure ids."""
 
-    id: Literal["issue", "needs", "options", "design", "verdict"]
+    id: Literal["issue", "needs", "options", "design", "funding", "verdict"]
     inputs: str
     engine: str
     pinned: dict[str, str]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 from kiban.base.errors import RecordError
-from kiban.records.rules import Record
+from kiban.records.rules import Record, check_id
 from kiban.records.source import Quantity, Source, Text
 from kiban.records.technology import check_sources
 
@@ -17,19 +17,60 @@ class DatedValue(Record, frozen=True, kw_only=True):
     quantity: Quantity
 
 
+class Entry(Record, frozen=True, kw_only=True):
+    """One row of a list that a rule holds: a threshold, a section of the budget, a kind of area, a sector of social capital, a month of the calendar.
+
+    id        what code and other files call it
+    quantity  its number, if it has one
+    when      for whom it holds, as named values: {"body": "town"}; empty: for everybody
+    tags      what falls under it (tags of cost scopes, kinds of place, use cases), as the rule's own name says
+    """
+
+    id: str
+    name: Text
+    quantity: Quantity | None = None
+    when: dict[str, str] = {}
+    tags: tuple[str, ...] = ()
+    text: Text | None = None
+    clause: str | None = None
+    source: str | None = None
+
+    def __post_init__(self) -> None:
+        check_id("entry", self.id)
+
+
+class DatedList(Record, frozen=True, kw_only=True):
+    """A list that holds from a day on, as one edition of a law, a table or a form."""
+
+    since: date
+    until: date | None = None  # the last day on which it is known to hold
+    entries: tuple[Entry, ...]
+    title: Text | None = None
+    source: str
+
+    def __post_init__(self) -> None:
+        keys = [(entry.id, tuple(sorted(entry.when.items()))) for entry in self.entries]
+        if not keys or len(set(keys)) < len(keys):
+            raise RecordError(f"list since {self.since}", f"{len(keys)} entries, {len(set(keys))} different", "each id once for whom it holds", "rename one")
+
+
 class Rule(Record, frozen=True, kw_only=True):
-    """One file of `data/rules/`: a named value over time. The newest entry on or before the day of use holds."""
+    """One file of `data/rules/`: a named value, or a named list, over time. The newest entry on or before the day of use holds."""
 
     name: Text
-    values: tuple[DatedValue, ...]
+    values: tuple[DatedValue, ...] = ()
+    lists: tuple[DatedList, ...] = ()
     sources: dict[str, Source]
     checked_on: date
     note: Text | None = None
 
     def __post_init__(self) -> None:
-        days = [value.since for value in self.values]
-        if not days or days != sorted(set(days)):
-            raise RecordError("rule", f"dates {[str(day) for day in days]}", "at least one value, in rising order of since", "sort them")
+        if bool(self.values) == bool(self.lists):
+            raise RecordError("rule", f"{len(self.values)} values, {len(self.lists)} lists", "values or lists, one of the two", "keep one kind")
+        dated: tuple[DatedValue | DatedList, ...] = self.values or self.lists
+        days = [value.since for value in dated]
+        if days != sorted(set(days)):
+            raise RecordError("rule", f"dates {[str(day) for day in days]}", "rising order of since", "sort them")
         check_sources("rule", self.sources, self)
 
 

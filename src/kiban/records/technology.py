@@ -139,6 +139,7 @@ class Technology(Record, frozen=True, kw_only=True):
 
     lifetime_years is the life of what `initial` costs buy, unless a cost names its own.
     kwh_per_year is the energy of one `energy_per` unit. checked_on is the day a person last compared the file with its sources.
+    bought: somebody else runs the network and the town buys its use as a service, whoever owns the terminal; patterns direct and none only.
     """
 
     name: Text
@@ -148,6 +149,7 @@ class Technology(Record, frozen=True, kw_only=True):
     wiring: Wiring
     sources: dict[str, Source]
     checked_on: date
+    bought: bool = False
     capability: Capability = Capability()
     costs: tuple[Cost, ...] = ()
     lifetime_years: Quantity | None = None
@@ -160,6 +162,10 @@ class Technology(Record, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         check_unique("costs", (cost.id for cost in self.costs))
+        if self.bought and self.wiring.pattern not in ("direct", "none"):
+            raise RecordError(
+                "bought", f"true with pattern {self.wiring.pattern}", "true with pattern direct or none only", "what the town builds is not bought"
+            )
         for cost in self.costs:
             fitting = UNITS[self.wiring.pattern]
             if cost.per not in fitting:

@@ -28,7 +28,7 @@ from kiban.catalogue import Catalogue, words
 from kiban.catalogue.words import Words
 from kiban.documents.map_svg import design_svg
 from kiban.documents.view import View
-from kiban.loop.files import FILES, Folder, read_folder
+from kiban.loop.files import FILES, KINDS, Folder, paper_names, read_folder
 from kiban.web.pages import figure_page, index_row, plan_page
 
 HERE = Path(__file__).parent
@@ -150,10 +150,12 @@ def create_app(plans: Path, catalogue: Catalogue, lang: str, hosts: list[str]) -
     async def file(request: Request) -> Response:
         name, _ = folder(request)
         wanted = request.path_params["file"]
-        if wanted not in FILES or not (plans / name / wanted).is_file():
+        papers = {paper: KINDS[Path(paper).suffix] for paper in paper_names(plans / name)}
+        kind = (FILES | papers).get(wanted)
+        if kind is None or not (plans / name / wanted).is_file():
             raise HTTPException(404, said(request)("error.no_file", name=wanted))
         inline = wanted == "design.geojson"
-        return FileResponse(plans / name / wanted, media_type=FILES[wanted], filename=None if inline else wanted)
+        return FileResponse(plans / name / wanted, media_type=kind, filename=None if inline else Path(wanted).name)
 
     async def health(_: Request) -> Response:
         return JSONResponse({"ok": True, "plans": len(folders())})
@@ -183,7 +185,7 @@ def create_app(plans: Path, catalogue: Catalogue, lang: str, hosts: list[str]) -
             Route("/plans/{plan}", plan),
             Route("/plans/{plan}/figures", figure),
             Route("/plans/{plan}/map.svg", still),
-            Route("/plans/{plan}/files/{file}", file),
+            Route("/plans/{plan}/files/{file:path}", file),
             Mount("/static", StaticFiles(directory=HERE / "static")),
         ],
         middleware=[Middleware(Headers), Middleware(TrustedHostMiddleware, allowed_hosts=hosts)],

@@ -29,12 +29,12 @@ from kiban.documents.reasons import (
 )
 from kiban.documents.references import phrase
 from kiban.documents.view import View
-from kiban.loop.files import FILES, Folder
+from kiban.loop.files import FILES, Folder, paper_names
 from kiban.records.case import Case
 from kiban.records.plan import Figure
 
 INPUTS_SHOWN = 200
-HIDDEN = ("region.json",)
+HIDDEN = ("region.json", "inputs.json", "papers.json")
 SPAN = re.compile(r"^(\d{4}(?:-\d{2}){0,2})-(\d{4})(?=\D|$)")  # "2018-2019", "2024-01-2026-01": a period, not a day
 
 
@@ -71,13 +71,26 @@ def plan_page(view: View, folder: Folder, path: Path) -> dict[str, Any]:
         "assumed_name": lambda row: assumed_name(view, row),
         "missing_costs": lambda row: missing_costs(view, row),
         "break_even": lambda row: break_even(view, row),
+        "known_case": lambda id: view.catalogue.cases.get(id),
+        "case_cost": lambda case: case_cost(view, case),
         "record_name": lambda record: plants.get(record.partition("/")[2], "") if record.startswith("plants/") else view.name(record),
+        "papers": _papers(path),
         "files": [
             {"name": name, "key": name.replace(".", "_"), "size": _size((path / name).stat().st_size)}
             for name in FILES
             if (path / name).is_file() and name not in HIDDEN
         ],
     }
+
+
+def _papers(path: Path) -> list[dict[str, Any]]:
+    """The papers by folder, each with its formats: what a person opens first stands first."""
+    folders: dict[str, dict[str, list[dict[str, str]]]] = {}
+    for name in paper_names(path):
+        folder, _, file = name.partition("/")
+        stem, _, format = file.rpartition(".")
+        folders.setdefault(folder, {}).setdefault(stem, []).append({"name": name, "format": format, "size": _size((path / name).stat().st_size)})
+    return [{"folder": folder, "papers": [{"title": stem, "files": files} for stem, files in found.items()]} for folder, found in folders.items()]
 
 
 def figure_page(view: View, key: str) -> dict[str, Any]:

@@ -295,7 +295,7 @@ BAD: list[tuple[type[Record], dict[str, Any], str]] = [
     (Region, {"plants": (PLANT, PLANT)}, "'p' twice"),
     (Region, {"junctions": ()}, "junctions j, j"),
     (Region, {"sources": {}}, "source 'page'"),
-    (Rule, {"values": ()}, "at least one value"),
+    (Rule, {"values": ()}, "values or lists"),
     (Rule, {"values": (dated(2), dated(1))}, "rising order"),
     (Rule, {"values": (dated(1), dated(1))}, "rising order"),
     (Rule, {"sources": {}}, "source key(s) page"),

@@ -1,0 +1,134 @@
+"""All papers of a plan, in two folders: what stays in the office, and what may leave it.
+
+In: a dossier. Out: bytes by relative path. The papers that leave are made from a PublicDossier, which holds no amount and no way of a line.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import msgspec
+
+from kiban.documents.budget_xlsx import budget_xlsx
+from kiban.documents.docx import docx
+from kiban.documents.dossier import Dossier, PublicDossier
+from kiban.documents.estimate_xlsx import estimate_xlsx
+from kiban.documents.office.budget_request import budget_request
+from kiban.documents.office.desk import Counter, Desk, data_day, ja, sentences
+from kiban.documents.office.drafting import assembly, drafting
+from kiban.documents.office.outside import inquiry, quote_request, rfi, specification
+from kiban.documents.office.project_plan import needs, project_plan
+from kiban.documents.office.questions import questions
+from kiban.documents.paper import Paper
+from kiban.documents.paper_pdf import paper_pdf
+from kiban.documents.public_geojson import public_geojson
+from kiban.documents.quote_form import asked_lines, quote_form
+from kiban.documents.reasons import assumed_name
+from kiban.documents.requirements_xlsx import requirements_xlsx
+
+INSIDE, OUTSIDE = "庁内限り", "公表・提供用"
+OUT = "out."  # keys of passages that stand in papers which leave the office
+LIMIT = "publish_household_limit"
+LIMIT_DEFAULT = 10  # a house rule where neither the town nor a file says: smaller hamlets are not named outside
+WORKBOOKS = ("積算内訳書", "予算表", "見積様式", "要件一覧")  # titles of the workbooks that go with the draft
+
+
+@dataclass(frozen=True)
+class Printed:
+    """A paper with its place."""
+
+    path: str
+    paper: Paper
+
+
+def public(dossier: Dossier) -> PublicDossier:
+    """What may leave the office. No amount goes in: lines lose their prices, assumed values their values, the officer's words stay unless public."""
+    view, region, funding = dossier.view, dossier.region, dossier.funding
+    model_id = view.step("options")["model"]
+    wanted = {row["site"] for row in view.step("needs")["wanted"]}
+    assumed = [(assumed_name(view, row), view.local(row["confirm"])) for row in view.step("design").get("assumed", ())]
+    assumed += [(view.local(str(row.get("name", row.get("id", "")))), view.local(str(row.get("confirm", "")))) for row in funding.assumed]
+    letters = view.step("verdict").get("inquiries", ())
+    return PublicDossier(
+        town=view.local(region.name),
+        lg_code=region.lg_code,
+        label=view.plan.label,
+        sentence=view.plan.sentence,
+        plan=view.plan.id,
+        made_on=view.plan.made_on.date(),
+        data_day=data_day(region, view),
+        model_id=model_id,
+        model=view.catalogue.get("models", model_id),
+        usecases=tuple(view.name("usecases/" + id) for id in view.step("needs")["usecases"]),
+        needs=tuple(needs(view)),
+        sites=tuple(site for site in region.sites if site.id in wanted),
+        lines=asked_lines(funding, view.catalogue.technologies),
+        assumed=tuple(assumed),
+        inquiries=tuple({key: ja(letter[key]) for key in ("id", "desk", "subject", "body")} for letter in letters),
+        quotes_required=funding.quotes_required,
+        words={key: text for key, text in dossier.inputs.words.items() if key.startswith(OUT)},
+        today=dossier.today,
+        household_limit=household_limit(dossier),
+    )
+
+
+def household_limit(dossier: Dossier) -> int:
+    """Below how many households a hamlet is not shown outside: what the town says, else the default of the fact, else the rule of this house."""
+    values = {fact.id: fact.value for fact in dossier.region.facts} | dossier.inputs.facts
+    known = dossier.view.catalogue.facts.get(LIMIT)
+    for value in (values.get(LIMIT), known.default if known else None):
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return int(value)
+    return LIMIT_DEFAULT
+
+
+def office_papers(dossier: Dossier, outside: PublicDossier) -> list[Printed]:
+    """Every paper with its path without the ending, those that stay first."""
+    catalogue = dossier.view.catalogue
+
+    def counter(paper: str) -> Counter:
+        return Counter(outside, catalogue, paper)
+
+    budget = budget_request(Desk(dossier, "budget-request"))
+    plan = project_plan(Desk(dossier, "project-plan"))
+    specified = specification(counter("specification"))
+    asked = questions(Desk(dossier, "questions"), budget, plan, specified)
+    told = assembly(Desk(dossier, "assembly"))
+    out = [specified, rfi(counter("rfi")), quote_request(counter("quote-request")), inquiry(counter("inquiry"))]
+    titles = [paper.title for paper in (budget, plan, told, asked, *out)]
+    draft = drafting(Desk(dossier, "drafting"), (*titles, *WORKBOOKS))
+    made = [draft, budget, plan, told, asked, *out]
+    return [Printed(f"{INSIDE if paper.inside else OUTSIDE}/{sentences(catalogue, paper.id)('file')}", paper) for paper in made]
+
+
+def papers(dossier: Dossier) -> dict[str, bytes]:
+    """All papers and workbooks by relative path.
+
+    Raises
+    ------
+    KibanError  a sentence or the font is missing
+    """
+    outside = public(dossier)
+    made: dict[str, bytes] = {}
+    for printed in office_papers(dossier, outside):
+        made[f"{printed.path}.docx"] = docx(printed.paper)
+        made[f"{printed.path}.pdf"] = paper_pdf(printed.paper)
+    return made | workbooks(dossier, outside)
+
+
+def generated(dossier: Dossier) -> dict[str, str]:
+    """What every passage says today without the officer's own words, by key."""
+    bare = replace(dossier, inputs=msgspec.structs.replace(dossier.inputs, words={}, made={}))
+    return {key: passage.text for printed in office_papers(bare, public(bare)) for key, passage in printed.paper.passages().items()}
+
+
+def workbooks(dossier: Dossier, outside: PublicDossier) -> dict[str, bytes]:
+    """The workbooks and the map, by relative path."""
+    catalogue = dossier.view.catalogue
+    return {
+        f"{INSIDE}/積算内訳書.xlsx": estimate_xlsx(dossier),
+        f"{INSIDE}/予算表.xlsx": budget_xlsx(dossier),
+        f"{OUTSIDE}/見積様式.xlsx": quote_form(outside, catalogue),
+        f"{OUTSIDE}/要件一覧.xlsx": requirements_xlsx(outside, catalogue),
+        f"{OUTSIDE}/公表版.geojson": public_geojson(outside),
+    }
