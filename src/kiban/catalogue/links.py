@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import re
 import string
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from kiban.base.errors import DataFileError
 from kiban.catalogue.catalogue import Catalogue, Link
 from kiban.catalogue.convert import near
+from kiban.records.support import Condition, Edition
 
 
 def dangling(catalogue: Catalogue) -> tuple[Link, ...]:
@@ -31,6 +33,16 @@ def dangling(catalogue: Catalogue) -> tuple[Link, ...]:
             mention(file, f"components › {component.id} › technologies", "technologies", component.technologies)
     for key, offer in catalogue.offers.items():
         mention(f"offers/{key}.yaml", "usecases", "usecases", offer.usecases)
+    for key, support in catalogue.supports.items():
+        file = f"supports/{key}.yaml"
+        mention(file, "stacking", "supports", support.stacking.local_share_of + support.stacking.not_with)
+        for edition in support.editions:
+            mention(file, f"editions › {edition.fiscal_year} › less", "facts", edition.less)
+            for condition in conditions(edition):
+                where = f"editions › {edition.fiscal_year} › conditions"
+                mention(file, where, "facts", tuple(id for id in facts_of(condition) if not id.startswith("project.")))
+                if condition.fact in ("project.usecases", "project.technologies"):
+                    mention(file, where, condition.fact.removeprefix("project."), condition.values)
     known = set(catalogue.models) | {key.rpartition("/")[0] for key in catalogue.models}  # a case may name a model without its version
     for key, case in catalogue.cases.items():
         mention(f"cases/{key}.yaml", "usecases", "usecases", case.usecases)
@@ -42,6 +54,18 @@ def dangling(catalogue: Catalogue) -> tuple[Link, ...]:
             for choice in question.choices:
                 mention(f"forms/{key}.yaml", f"questions › {question.id} › {choice.id} › without", "usecases", choice.without)
     return tuple(links)
+
+
+def conditions(edition: Edition) -> Iterator[Condition]:
+    """Every condition of an edition, those of its rates and of other conditions too."""
+    for condition in (*edition.conditions, *(condition for rate in edition.rates for condition in rate.when)):
+        yield condition
+        yield from condition.only_if
+
+
+def facts_of(condition: Condition) -> tuple[str, ...]:
+    """The facts that a condition reads: its own, or those of a list of which one must be true."""
+    return condition.values if condition.test == "any_true" else (condition.fact,)
 
 
 def check_words(words: dict[str, dict[str, str]], labels: dict[str, str], problems: list[DataFileError]) -> None:

@@ -115,7 +115,7 @@ class _Viewer:
             return self.word(f"value.{choice_word(name, wanted)}.{value}") if choices(wanted) else self.address(str(value))
         if isinstance(value, int | float):
             # A year or a count of six digits reads differently: 2026, but 120,000.
-            return str(value) if "year" in name and isinstance(value, int) and abs(value) < 10_000 else number(value)
+            return str(value) if ("year" in name or name == "valid_to") and isinstance(value, int) and abs(value) < 10_000 else number(value)
         return value.isoformat() if isinstance(value, date) else None
 
     def quantity(self, quantity: Quantity, yes_no: bool) -> str:
