@@ -17,7 +17,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from kiban.catalogue import Catalogue, load
-from kiban.loop.files import write_folder
+from kiban.loop.files import read_inputs, refresh_folder, write_folder
 from kiban.loop.given import Given
 from kiban.loop.plan import Made, make_plan
 from kiban.records.region import Region
@@ -27,7 +27,7 @@ from kiban.region import Given as Input
 EXAMPLE = Path(__file__).parent.parent / "examples" / "okunoto"
 SENTENCE = "地震で孤立した集落と避難所の通信を確保したい"
 NOW = datetime(2026, 11, 23, 3, tzinfo=UTC)
-COMPILE, COLD, WARM, TOWN = 60, 30, 8, 30  # seconds that must not be passed
+COMPILE, COLD, WARM, TOWN, PAPERS = 60, 30, 8, 30, 15  # seconds that must not be passed
 NOTO = (
     "municipality/localgovjp.csv",
     "municipality/ssdse2018.csv",
@@ -88,6 +88,14 @@ def example(work: int, catalogue: Catalogue, detour: Detour, scratch: Path, comp
     given = Given(sentence=SENTENCE, region=read(EXAMPLE, detour=detour), catalogue=catalogue, now=NOW, work=work)
     timed(given, catalogue, scratch / "first")
     line("example, second plan of one process (warm)", timed(given, catalogue, scratch / "second")[0], WARM)
+    papers("example", catalogue, scratch / "second")
+
+
+def papers(name: str, catalogue: Catalogue, folder: Path) -> None:
+    """Money, verdict and all papers of a plan that stands."""
+    begin = time.monotonic()
+    made = refresh_folder(folder, catalogue, "ja", read_inputs(folder), NOW)
+    line(f"{name}: money, verdict and all papers again", time.monotonic() - begin, PAPERS, f"{len(made)} files")
 
 
 def town(region: Region, work: int, catalogue: Catalogue, scratch: Path, built: float) -> None:
@@ -100,6 +108,7 @@ def town(region: Region, work: int, catalogue: Catalogue, scratch: Path, built: 
     line(f"{region.name}: {size}", seconds, TOWN, f"{design.status}, gap {design.gap:.2%}, check {'holds' if made.designed.report.holds else 'FAILS'}")
     print(f"    built from files in {built:.1f} s; cost {design.cost:,}, bound {design.bound:,} yen, work {work}")
     print("    " + "; ".join(f"{name} {each:.1f}" for name, each in phases if each >= 0.05), flush=True)
+    papers(region.name, catalogue, scratch / f"plan-{region.id}")
 
 
 def main() -> None:

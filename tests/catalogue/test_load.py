@@ -54,6 +54,20 @@ def test_every_sample_is_read_under_its_file_name(data: Path) -> None:
     assert catalogue.dangling == ()
 
 
+def test_a_whole_number_where_text_would_do_too_stays_a_number(data: Path) -> None:
+    assert repr(read(data).facts["test-fact"].default) == "1200.0"
+    assert repr(read(data).supports["test-support"].editions[0].conditions[1].value) == "2000.0"
+
+
+def test_a_support_that_reads_an_unknown_fact_or_support_is_told(data: Path) -> None:
+    (data / "facts" / "test-fact.yaml").unlink()
+    change(data, "supports/test-support.yaml", "stacking: {order: 1}", "stacking: {order: 1, not_with: [moon-grant]}")
+    assert [str(link) for link in read(data).dangling] == [
+        "supports/test-support.yaml stacking: supports/moon-grant",
+        "supports/test-support.yaml editions › 2026 › conditions: facts/test-fact",
+    ]
+
+
 def test_a_need_that_grows_with_people_is_read_as_one(data: Path) -> None:
     need = read(data).usecases["test-watch"].needs.down_mbps
     assert type(need).__name__ == "Scaled"

@@ -19,7 +19,7 @@ PLAN_KEYS = {
 }  # fmt: skip
 DESIGN_KEYS = {"cost_npv_yen", "lower_bound_yen", "gap", "status", "relaxed", "seconds", "check", "sites_by_technology"}
 FILES = {"plan.json", "plan.pdf", "sites.xlsx", "design.geojson", "problem.json", "design.json", "region.json", "funding.json", "inputs.json", "papers.json"}
-INSIDE = {"起案文", "予算要求説明書", "事業計画書", "議会説明資料", "想定問答"}
+INSIDE = {"起案文", "予算要求説明書", "事業計画書", "議会説明資料", "想定問答", "庁内照会文"}
 OUTSIDE = {"仕様書案", "情報提供依頼書", "参考見積依頼書", "照会文"}
 PAPERS = {f"庁内限り/{name}.{kind}" for name in INSIDE for kind in ("docx", "pdf")} | {"庁内限り/積算内訳書.xlsx", "庁内限り/予算表.xlsx"}
 PAPERS |= {f"公表・提供用/{name}.{kind}" for name in OUTSIDE for kind in ("docx", "pdf")}

@@ -24,9 +24,7 @@ def add(parsers: Any) -> None:
     """Arguments of `kiban quote`."""
     parser = parsers.add_parser("quote", help="参考見積の回答を取り込む・見る / import and show suppliers' quotations")
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    taken = actions.add_parser(
-        "import", help="見積様式・要件一覧の回答を取り込み、書類を作り直す / import answers and make the papers again"
-    )
+    taken = actions.add_parser("import", help="見積様式・要件一覧の回答を取り込み、書類を作り直す / import answers and make the papers again")
     taken.add_argument("folder", metavar="DIR", type=Path, help="計画のフォルダ / a plan folder")
     taken.add_argument("files", metavar="FILE", nargs="+", type=Path, help="記入された見積様式.xlsx・要件一覧.xlsx / workbooks that suppliers filled in")
     taken.add_argument("--today", metavar="YYYY-MM-DD", help="受領日（既定は今日） / the day of receipt (today by default)")

@@ -5,6 +5,7 @@ In: a dossier. Out: bytes by relative path. The papers that leave are made from 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -48,7 +49,6 @@ def public(dossier: Dossier) -> PublicDossier:
     wanted = {row["site"] for row in view.step("needs")["wanted"]}
     assumed = [(assumed_name(view, row), view.local(row["confirm"])) for row in view.step("design").get("assumed", ())]
     assumed += [(view.local(str(row.get("name", row.get("id", "")))), view.local(str(row.get("confirm", "")))) for row in funding.assumed]
-    letters = view.step("verdict").get("inquiries", ())
     return PublicDossier(
         town=view.local(region.name),
         lg_code=region.lg_code,
@@ -64,12 +64,21 @@ def public(dossier: Dossier) -> PublicDossier:
         sites=tuple(site for site in region.sites if site.id in wanted),
         lines=asked_lines(funding, view.catalogue.technologies),
         assumed=tuple(assumed),
-        inquiries=tuple({key: ja(letter[key]) for key in ("id", "desk", "subject", "body")} for letter in letters),
+        inquiries=letters(dossier, own=False),
         quotes_required=funding.quotes_required,
         words={key: text for key, text in dossier.inputs.words.items() if key.startswith(OUT)},
         today=dossier.today,
         household_limit=household_limit(dossier),
     )
+
+
+def letters(dossier: Dossier, *, own: bool) -> tuple[dict[str, str], ...]:
+    """The letters of inquiry in Japanese: those to sections of the town itself, or those that leave the office."""
+    view = dossier.view
+    town = re.split(r"[(（ ]", view.local(dossier.region.name))[0]
+    marks = (town, *view.catalogue.words["ja"]["inquiry.own"].split("|"))
+    made = [{key: ja(letter[key]) for key in ("id", "desk", "subject", "body")} for letter in view.step("verdict").get("inquiries", ())]
+    return tuple(letter for letter in made if any(mark in letter["desk"] for mark in marks) == own)
 
 
 def household_limit(dossier: Dossier) -> int:
@@ -95,9 +104,10 @@ def office_papers(dossier: Dossier, outside: PublicDossier) -> list[Printed]:
     asked = questions(Desk(dossier, "questions"), budget, plan, specified)
     told = assembly(Desk(dossier, "assembly"))
     out = [specified, rfi(counter("rfi")), quote_request(counter("quote-request")), inquiry(counter("inquiry"))]
-    titles = [paper.title for paper in (budget, plan, told, asked, *out)]
+    own = inquiry(Counter(replace(outside, inquiries=letters(dossier, own=True), words=dossier.inputs.words), catalogue, "inquiry-own"))
+    titles = [paper.title for paper in (budget, plan, told, asked, own, *out)]
     draft = drafting(Desk(dossier, "drafting"), (*titles, *WORKBOOKS))
-    made = [draft, budget, plan, told, asked, *out]
+    made = [draft, budget, plan, told, asked, own, *out]
     return [Printed(f"{INSIDE if paper.inside else OUTSIDE}/{sentences(catalogue, paper.id)('file')}", paper) for paper in made]
 
 

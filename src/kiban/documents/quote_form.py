@@ -141,5 +141,3 @@ def quote_form(dossier: PublicDossier, catalogue: Catalogue) -> bytes:
 def protect(page: Page) -> None:
     """Protect what is not an answer, without a password; columns and rows may still be made wider, sorted and filtered."""
     page.sheet.protect("", {"format_columns": True, "format_rows": True, "sort": True, "autofilter": True, "select_locked_cells": True})
-
-

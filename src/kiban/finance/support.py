@@ -13,6 +13,7 @@ from fractions import Fraction
 from typing import Literal
 
 from kiban.base.errors import FinanceError
+from kiban.base.jdate import era_year
 from kiban.records.region import Fact
 from kiban.records.source import Text
 from kiban.records.support import Answer, Category, Condition, Edition, Finding, Rate, Support, SupportAnswer
@@ -110,13 +111,13 @@ def answer(id: str, support: Support, facts: Mapping[str, Fact], project: Projec
     """
     earlier = [edition for edition in support.editions if edition.fiscal_year <= year]
     edition = earlier[-1] if earlier else support.editions[0]
-    current = bool(earlier) and year <= edition.valid_to
-    read = _read(edition, support, facts, project)
+    past = bool(earlier) and year > edition.valid_to and not edition.ended
     if not earlier:
-        read = _closed(edition, Text(ja=f"{edition.fiscal_year}年度より前にはない", en=f"does not exist before fiscal year {edition.fiscal_year}"))
-    elif not current and edition.ended:
-        read = _closed(edition, Text(ja=f"{edition.valid_to}年度で終わった", en=f"ended with fiscal year {edition.valid_to}"))
-    past = bool(earlier) and not current and not edition.ended
+        read = _closed(edition, Text(ja=f"{era_year(edition.fiscal_year)}度より前にはない", en=f"does not exist before fiscal year {edition.fiscal_year}"))
+    elif year > edition.valid_to and edition.ended:
+        read = _closed(edition, Text(ja=f"{era_year(edition.valid_to)}度で終わった", en=f"ended with fiscal year {edition.valid_to}"))
+    else:
+        read = _read(edition, support, facts, project)
     return SupportAnswer(
         support=id,
         answer="unpublished" if past else read.answer,

@@ -6,7 +6,7 @@ from datetime import date
 from typing import Literal
 
 from kiban.base.errors import RecordError
-from kiban.records.rules import Record, check_unique
+from kiban.records.rules import Record
 from kiban.records.source import Source, Text
 from kiban.records.technology import check_sources
 
@@ -39,7 +39,8 @@ class NamedFact(Record, frozen=True, kw_only=True):
     checked_on: date
 
     def __post_init__(self) -> None:
-        check_unique("choices", self.choices)
+        if self.low is not None and self.high is not None and self.low > self.high:
+            raise RecordError("fact", f"low {self.low:g} above high {self.high:g}", "low ≤ high", "exchange them")
         if (self.kind == "choice") != bool(self.choices):
             raise RecordError("fact", f"kind {self.kind} with {len(self.choices)} choices", "choices exactly when kind is choice", "correct it")
         if (self.kind == "number") != (self.unit is not None):

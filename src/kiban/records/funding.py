@@ -14,6 +14,8 @@ from kiban.records.rules import Record, check_range, check_unique
 from kiban.records.source import Confidence, Tax, Text
 from kiban.records.support import Category, Column, SupportAnswer
 
+COLUMNS: tuple[Column, ...] = ("national", "prefecture", "bond", "other")  # of a budget, beside the general fund
+
 Basis = Literal["published", "quotes", "town", "awaiting"]  # published result of another body · n quotes · the town's own unit price · no price yet
 
 
@@ -125,24 +127,31 @@ class Budget(Record, frozen=True, kw_only=True):
     end_year: int | None = None
 
     def __post_init__(self) -> None:
-        count = len(self.years)
-        for where, rows, total in (("yen", (self.sections, self.sources), self.total), ("thousand yen", (self.thousand_sections, self.thousand_sources), self.thousand_total)):
-            for part in rows:
-                check_unique(f"budget {self.case}, {where}", (row.id for row in part))
+        where, count = f"budget {self.case}", len(self.years)
+        rows = (*self.sections, *self.sources, *self.thousand_sections, *self.thousand_sources)
+        lengths = [len(row.years) for row in rows] + [len(part) for part in (self.total, self.thousand_total, self.low, self.high, self.cash)]
+        if any(length != count for length in lengths):
+            raise RecordError(where, f"rows of {sorted(set(lengths))} years", f"{count} years each", "report this")
+        for unit, parts, total in (
+            ("yen", (self.sections, self.sources), self.total),
+            ("thousand yen", (self.thousand_sections, self.thousand_sources), self.thousand_total),
+        ):
+            for part in parts:
+                check_unique(f"{where}, {unit}", (row.id for row in part))
                 for year in range(count):
                     found = sum(row.years[year] for row in part)
                     if found != total[year]:
-                        raise RecordError(f"budget {self.case}, FY{self.years[year]}, {where}", f"parts add up to {found}", f"the total {total[year]}", "report this")
-        if any(row.id not in ("national", "prefecture", "bond", "other", "general") for row in self.sources):
-            raise RecordError(f"budget {self.case}", f"sources {[row.id for row in self.sources]}", "columns of a budget only", "a memo is no source")
-        if any(amount < 0 for row in (*self.sections, *self.sources) for amount in row.years):
-            raise RecordError(f"budget {self.case}", "an amount below 0", "amounts from 0 on", "report this")
+                        raise RecordError(f"{where}, FY{self.years[year]}, {unit}", f"parts add up to {found}", f"the total {total[year]}", "report this")
+        if any(row.id not in (*COLUMNS, "general") for row in (*self.sources, *self.thousand_sources)):
+            raise RecordError(where, f"sources {[row.id for row in self.sources]}", "columns of a budget only", "a memo is no source")
+        if any(amount < 0 for row in rows for amount in row.years):
+            raise RecordError(where, "an amount below 0", "amounts from 0 on", "report this")
         if len(self.months) != 12 or sum(self.months) != self.total[0]:
-            raise RecordError(f"budget {self.case}", f"{len(self.months)} months, {sum(self.months)}", f"12 months that add up to {self.total[0]}", "report this")
+            raise RecordError(where, f"{len(self.months)} months, {sum(self.months)}", f"12 months that add up to {self.total[0]}", "report this")
 
 
 class Way(Record, frozen=True, kw_only=True):
-    """One way to get the same thing: buy it, lease it, or take it as a service. years: yen by year, tax included; None: 見積待ち, `needs` says what is asked."""
+    """One way to get the same thing: buy it, lease it, or take it as a service. years: yen by year, tax included; None: awaiting, `needs` tells for what."""
 
     id: Literal["purchase", "lease", "service"]
     years: tuple[int, ...] | None
@@ -293,11 +302,11 @@ class Funding(Record, frozen=True, kw_only=True):
     quotes_by: date | None = None
 
     def __post_init__(self) -> None:
+        check_range("funding, tax_rate", self.tax_rate, 0, 0.5)
+        if (self.adopted.case, self.refused.case) != ("adopted", "refused"):
+            raise RecordError("funding", f"tables {self.adopted.case}, {self.refused.case}", "adopted and refused, in this order", "report this")
         check_unique("lines", (line.id for line in self.lines))
         check_unique("answers", (answer.support for answer in self.answers))
-
-
-COLUMNS: tuple[Column, ...] = ("national", "prefecture", "bond", "other")
 
 
 class Answered(Record, frozen=True, kw_only=True):

@@ -34,7 +34,7 @@ def check_pattern(where: str, pattern: str) -> None:
 
     Raises RecordError that quotes the pattern.
 
-    >>> check_pattern("patterns", "[0-9]{1,3}(件|者)以上")
+    >>> check_pattern("patterns", "[0-9]{1,3}(Mbps|Gbps)")
     >>> check_pattern("patterns", "([a-z]{1,9}){1,9}")
     Traceback (most recent call last):
     kiban.base.errors.RecordError: patterns: found '([a-z]{1,9}){1,9}'; expected no repeat or choice inside a repeat. Next: write the inner part out

@@ -49,6 +49,8 @@ class DatedList(Record, frozen=True, kw_only=True):
     source: str
 
     def __post_init__(self) -> None:
+        if self.until is not None and self.until < self.since:
+            raise RecordError(f"list since {self.since}", f"until {self.until}", f"{self.since} or later", "exchange them")
         keys = [(entry.id, tuple(sorted(entry.when.items()))) for entry in self.entries]
         if not keys or len(set(keys)) < len(keys):
             raise RecordError(f"list since {self.since}", f"{len(keys)} entries, {len(set(keys))} different", "each id once for whom it holds", "rename one")

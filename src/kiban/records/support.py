@@ -219,6 +219,8 @@ class SupportAnswer(Record, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         check_id("support answer", self.support)
+        check_range(f"answer of {self.support}, share", self.share, 0, 1)
+        check_range(f"answer of {self.support}, amount_yen", self.amount_yen, 0)
         if (self.answer == "unpublished") != (self.example is not None):
             raise RecordError(f"answer of {self.support}", f"{self.answer} with example {self.example}", "an example exactly when unpublished", "correct it")
         check_unique(f"answer of {self.support}, missing", self.missing)

@@ -18,16 +18,22 @@ import kiban.records
 from kiban.base.errors import RecordError
 from kiban.records.case import Case, CaseCost
 from kiban.records.design import Arc, Certificate, Demand, Design, Node, Price, Problem, Step
+from kiban.records.fact import NamedFact
+from kiban.records.funding import Answered, Budget, Funding, Inputs, Line, Quote, Row, Viability
 from kiban.records.issue import Concept, FormChoice, FormQuestion, Issue, IssueForm, IssueLimits, Match, Question
+from kiban.records.lock import MAX_CLAUSE, MAX_PATTERN, Lock, Measure, SpecClause
 from kiban.records.model import Clause, Component, Kpi, StandardModel
 from kiban.records.offer import Offer
+from kiban.records.paper import PaperForm, StandingClause
 from kiban.records.plan import Figure, Plan, PlanStep
 from kiban.records.region import Elevation, Evidence, Junction, Place, Plant, Region, Site, Street
-from kiban.records.rule import DatedValue, Growth, Rule, TrafficScenario
+from kiban.records.rule import DatedList, DatedValue, Entry, Growth, Rule, TrafficScenario
 from kiban.records.rules import Record
 from kiban.records.source import Quantity, Source, Text
+from kiban.records.support import Condition, Edition, Rate, Redemption, Stacking, Support, SupportAnswer
 from kiban.records.technology import Capability, Cost, Technology, Wiring
 from kiban.records.usecase import Needs, Priority, Scaled, UseCase
+from kiban.records.verdict import Conclusion, Decisive, Inquiry, Option, Verdict
 
 for module in pkgutil.iter_modules(kiban.records.__path__):
     importlib.import_module(f"kiban.records.{module.name}")
@@ -53,6 +59,49 @@ SITE = Site(id="s", name="school", kind="school", lat=37.3, lon=137.2, evidence=
 JUNCTION = Junction(id="j", lat=37.3, lon=137.2)
 STREET = Street(id="st", a="j", b="j", length_m=1)
 PLANT = Plant(id="p", name="cable", technology="fibre", evidence=ROW)
+ENTRY = Entry(id="works", name=TEXT)
+MEASURE = Measure(id="speed", needs=("down_mbps",), beside=("速度",), better="more", unit="Mbps")
+YEN = Quantity(unit="JPY", value=1000.0, source="page", confidence="A")
+SHARE = Quantity(unit="1", value=0.5, source="page", confidence="A")
+YEARS = Quantity(unit="years", value=10.0, source="page", confidence="A")
+REDEMPTION = Redemption(years=YEARS, grace=YEARS, interest=SHARE)
+EDITION: dict[str, Any] = {"fiscal_year": 2026, "valid_to": 2026, "stage": ("build",), "counts_text": TEXT, "source": "page", "confidence": "A"}
+ANSWER = {"support": "grant", "answer": "possible", "year": 2027, "edition": 2027, "source": "page", "read_on": DAY}
+LINE = {
+    "id": "fibre.cable",
+    "technology": "fibre",
+    "cost": "cable",
+    "name": TEXT,
+    "phase": "initial",
+    "per": "km",
+    "section": "works",
+    "category": "works",
+    "quantity": 3.0,
+    "unit_yen": 1000.0,
+    "tax": "excluded",
+    "basis": "published",
+}
+BUDGET = {
+    "case": "adopted",
+    "years": (2027, 2028),
+    "sections": (Row(id="works", years=(2000, 0)), Row(id="upkeep", years=(1000, 1000))),
+    "total": (3000, 1000),
+    "sources": (Row(id="national", years=(2000, 0)), Row(id="general", years=(1000, 1000))),
+    "thousand_sections": (Row(id="works", years=(2, 0)), Row(id="upkeep", years=(1, 1))),
+    "thousand_total": (3, 1),
+    "thousand_sources": (Row(id="national", years=(2, 0)), Row(id="general", years=(1, 1))),
+    "low": (3000, 1000),
+    "high": (3000, 1000),
+    "months": (*(100,) * 11, 1900),
+    "running_months": 12,
+    "cash": (1000, 1000),
+    "payer_after": "general",
+}
+SUPPLIED = Answered(line="fibre.cable", unit_yen=1000.0)
+QUOTE = Quote(supplier="a supplier", received=DAY, file="answer.csv")
+DECISIVE = Decisive(point="points/0", text=TEXT, inquiry="letter")
+SHARED = Option(kind="share", state="recommended", cost=None, cost_text=TEXT)
+LETTER = Inquiry(id="letter", desk=TEXT, subject=TEXT, body=TEXT, facts=("area",))
 
 
 def dated(day: int) -> DatedValue:
@@ -108,11 +157,54 @@ GOOD: dict[type[Record], dict[str, Any]] = {
         "certificate": Certificate(),
         "sites": (),
     },
+    NamedFact: {
+        "name": TEXT,
+        "question": TEXT,
+        "why": TEXT,
+        "desk": TEXT,
+        "kind": "number",
+        "group": "service",
+        "unit": "JPY/year",
+        "default": 0.0,
+        "default_why": TEXT,
+        "sources": {"page": PAGE},
+        "source_keys": ("page",),
+        "checked_on": DAY,
+    },
+    Line: LINE,
+    Budget: BUDGET,
+    Funding: {
+        "plan": "p",
+        "inputs": "hash",
+        "start": 2027,
+        "horizon": 2,
+        "tax_rate": 0.1,
+        "lines": (Line(**LINE),),
+        "answers": (SupportAnswer(**ANSWER),),
+        "adopted": Budget(**BUDGET),
+        "refused": Budget(**{**BUDGET, "case": "refused"}),
+        "viability": Viability(track="unknown", track_text=TEXT),
+    },
+    Answered: {"line": "fibre.cable", "unit_yen": 1000.0, "lease_yen_month": 20.0, "renewal_yen": 900.0, "removal_yen": 0.0},
+    Quote: {"supplier": "a supplier", "received": DAY, "file": "answer.csv", "answers": (SUPPLIED,)},
+    Inputs: {"quantities": {"fibre.cable": 3.0}, "prices": {"fibre.cable": 1000.0}, "tax_rate": 0.1, "quotes": (QUOTE,)},
     Issue: {"sentence": "橋が落ちた", "status": "no_model"},
     Concept: {"role": "place", "words": ("橋",)},
     IssueLimits: {name: getattr(LIMITS, name) for name in LIMITS.__struct_fields__},
     FormQuestion: {"id": "q", "text": TEXT, "changes": TEXT, "choices": (FormChoice(id="yes", text=TEXT),), "models": ("m",)},
     IssueForm: {**plain(IssueForm), "limits": LIMITS, "questions": (FORM_QUESTION,)},
+    Lock: {
+        "name": TEXT,
+        "why": TEXT,
+        "advice": TEXT,
+        "looks_at": "clause",
+        "patterns": ("同等品.{0,9}不可",),
+        "product_names": ("Kiban",),
+        "measures": (MEASURE,),
+        "sources": {"page": PAGE},
+        "checked_on": DAY,
+    },
+    SpecClause: {"id": "1", "text": "下り50Mbps以上", "answers": 3, "needs": {"down_mbps": 50.0}},
     Component: {"id": "line", **COMPONENT},
     Clause: {"id": "c1", "component": "line", "text": TEXT, "verify": TEXT},
     Kpi: {"id": "k1", **KPI},
@@ -138,6 +230,16 @@ GOOD: dict[type[Record], dict[str, Any]] = {
         "ask": TEXT,
         "sources": {"page": PAGE},
         "source_keys": ("page",),
+        "checked_on": DAY,
+    },
+    StandingClause: {"name": TEXT, "order": 1, "text": TEXT, "verify": TEXT, "source_keys": ("page",), "sources": {"page": PAGE}, "checked_on": DAY},
+    PaperForm: {
+        "name": TEXT,
+        "summary": TEXT,
+        "folder": "inside",
+        "texts": {"h.sum": "総額"},
+        "source_keys": ("page",),
+        "sources": {"page": PAGE},
         "checked_on": DAY,
     },
     Figure: {"value": 1.0, "unit": "JPY", "kind": "source", "ref": "file:3"},
@@ -169,6 +271,8 @@ GOOD: dict[type[Record], dict[str, Any]] = {
         "streets": (STREET,),
         "plants": (PLANT,),
     },
+    Entry: {"id": "works", "name": TEXT},
+    DatedList: {"since": DAY, "entries": (ENTRY, Entry(id="works", name=TEXT, when={"body": "town"})), "source": "page"},
     Rule: {"name": TEXT, "values": (dated(1), dated(2)), "sources": {"page": PAGE}, "checked_on": DAY},
     TrafficScenario: {
         "name": TEXT,
@@ -178,6 +282,22 @@ GOOD: dict[type[Record], dict[str, Any]] = {
         "sources": {"page": PAGE},
         "checked_on": DAY,
     },
+    Condition: {"fact": "area", "test": "is", "value": True, "text": TEXT, "source": "page"},
+    Rate: {"text": TEXT, "share": SHARE, "ceiling": YEN},
+    Edition: {**EDITION, "floor": YEN, "ceiling": YEN},
+    Support: {
+        "name": TEXT,
+        "summary": TEXT,
+        "kind": "subsidy",
+        "column": "national",
+        "body": TEXT,
+        "desk": TEXT,
+        "editions": (Edition(**EDITION),),
+        "stacking": Stacking(order=1),
+        "sources": {"page": PAGE},
+        "checked_on": DAY,
+    },
+    SupportAnswer: ANSWER,
     Wiring: {"pattern": "direct"},
     Cost: {"id": "cable", **COST},
     Technology: {
@@ -200,6 +320,14 @@ GOOD: dict[type[Record], dict[str, Any]] = {
         "needs": Needs(),
         "sources": {"page": PAGE},
         "checked_on": DAY,
+    },
+    Conclusion: {"status": "share", "text": TEXT},
+    Verdict: {
+        "options": (Option(kind="leave", state="possible", cost=None, cost_text=TEXT), SHARED),
+        "conclusion": Conclusion(status="share", text=TEXT),
+        "inquiries": (LETTER,),
+        "fast_lane": False,
+        "fast_lane_text": TEXT,
     },
 }
 
@@ -249,6 +377,47 @@ BAD: list[tuple[type[Record], dict[str, Any], str]] = [
     (Design, {"cost": -1, "bound": -1}, "cost: found -1"),
     (Design, {"gap": 1.5}, "gap: found 1.5"),
     (Design, {"bound": 11}, "bound 11 above cost 10"),
+    (NamedFact, {"kind": "choice", "unit": None}, "kind choice with 0 choices"),
+    (NamedFact, {"choices": {"yes": TEXT}}, "kind number with 1 choices"),
+    (NamedFact, {"unit": None}, "kind number, unit None"),
+    (NamedFact, {"kind": "flag"}, "kind flag, unit JPY/year"),
+    (NamedFact, {"default_why": None}, "default without default_why"),
+    (NamedFact, {"default": None}, "default without default_why, or the reverse"),
+    (NamedFact, {"sources": {}}, "source key(s) page"),
+    (Line, {"quantity": -1.0}, "quantity: found -1.0"),
+    (Line, {"quantity": NAN}, "quantity: found nan"),
+    (Line, {"unit_yen": -1.0}, "unit_yen: found -1.0"),
+    (Line, {"unit_yen": INFINITE}, "unit_yen: found inf"),
+    (Line, {"basis": "awaiting"}, "basis awaiting, unit price 1000.0"),
+    (Line, {"unit_yen": None}, "basis published, unit price None"),
+    (Line, {"low": -0.1}, "low -0.1, high 1.0"),
+    (Line, {"low": 1.1, "high": 1.2}, "low 1.1, high 1.2"),
+    (Line, {"low": 0.8, "high": 0.9}, "low 0.8, high 0.9"),
+    (Line, {"low": NAN}, "low nan"),
+    (Budget, {"total": (3000, 1001)}, "FY2028, yen: found parts add up to 1000"),
+    (Budget, {"sections": (Row(id="works", years=(3000, 999)),)}, "FY2028, yen: found parts add up to 999"),
+    (Budget, {"sources": (Row(id="general", years=(2999, 1000)),)}, "FY2027, yen: found parts add up to 2999"),
+    (Budget, {"sources": ()}, "FY2027, yen: found parts add up to 0"),
+    (Budget, {"thousand_total": (4, 1)}, "FY2027, thousand yen: found parts add up to 3"),
+    (Budget, {"thousand_sections": (Row(id="works", years=(3, 2)),)}, "FY2028, thousand yen: found parts add up to 2"),
+    (Budget, {"thousand_sources": (Row(id="general", years=(2, 1)),)}, "FY2027, thousand yen: found parts add up to 2"),
+    *((Budget, {part: (Row(id="general", years=(0, 0)),) * 2}, "'general' twice") for part in ("sections", "sources", "thousand_sections", "thousand_sources")),
+    (Budget, {"sources": (Row(id="memo", years=(2000, 0)), Row(id="general", years=(1000, 1000)))}, "sources ['memo', 'general']"),
+    (Budget, {"sections": (Row(id="works", years=(3001, 1000)), Row(id="upkeep", years=(-1, 0)))}, "an amount below 0"),
+    (Budget, {"sources": (Row(id="national", years=(3001, 1000)), Row(id="general", years=(-1, 0)))}, "an amount below 0"),
+    (Budget, {"months": (250,) * 11}, "11 months, 2750"),
+    (Budget, {"months": (*(250,) * 12, 0)}, "13 months, 3000"),
+    (Budget, {"months": (250,) * 11 + (251,)}, "12 months, 3001"),
+    (Funding, {"lines": (Line(**LINE),) * 2}, "lines: found 'fibre.cable' twice"),
+    (Funding, {"answers": (SupportAnswer(**ANSWER),) * 2}, "answers: found 'grant' twice"),
+    *((Answered, {name: -1.0}, f"{name}: found -1.0") for name in ("unit_yen", "lease_yen_month", "renewal_yen", "removal_yen")),
+    (Answered, {"unit_yen": NAN}, "unit_yen: found nan"),
+    (Quote, {"answers": (SUPPLIED, SUPPLIED)}, "quote of a supplier: found 'fibre.cable' twice"),
+    (Inputs, {"quotes": (QUOTE, QUOTE)}, "quotes: found 'a supplier' twice"),
+    (Inputs, {"quantities": {"fibre.cable": -1.0}}, "quantities, fibre.cable: found -1.0"),
+    (Inputs, {"prices": {"fibre.cable": INFINITE}}, "prices, fibre.cable: found inf"),
+    (Inputs, {"tax_rate": 10.0}, "tax_rate: found 10.0"),
+    (Inputs, {"tax_rate": -0.1}, "tax_rate: found -0.1"),
     (Issue, {"sentence": "  "}, "1 to 2,000 characters"),
     (Issue, {"sentence": "橋" * 2001}, "a sentence of 2001 characters"),
     (Issue, {"usecases": (Match(id="u", kind="usecase", words=(), score=-1.0),)}, "match u: found -1.0"),
@@ -260,6 +429,23 @@ BAD: list[tuple[type[Record], dict[str, Any], str]] = [
     (FormQuestion, {"choices": (FormChoice(id="yes", text=TEXT),) * 2}, "'yes' twice"),
     (FormQuestion, {"default": "no"}, "default 'no'"),
     (IssueForm, {"questions": (FORM_QUESTION, FORM_QUESTION)}, "'q' twice"),
+    *((Lock, {field: ("同等品(",)}, f"{field}: found '同等品('") for field in ("patterns", "exceptions", "harmless", "everywhere")),
+    (Lock, {"patterns": (" ",)}, "1 to 2,000 characters"),
+    (Lock, {"patterns": ("橋" * (MAX_PATTERN + 1),)}, "1 to 2,000 characters"),
+    (Lock, {"patterns": ("橋?",)}, "does not match an empty text"),
+    (Lock, {"patterns": ("橋.*不可",)}, "every repeat with an upper limit"),
+    (Lock, {"patterns": ("([a-z]{1,9}){1,9}",)}, "no repeat or choice inside a repeat"),
+    (Lock, {"patterns": ("(?i)kiban",)}, "groups ( ) (?: )"),
+    (Lock, {"patterns": ("(橋)\\1",)}, "no reference to an earlier group"),
+    (Lock, {"patterns": ("橋.{0,200}道.{0,200}不可",)}, "at most 20,000 ways"),
+    *((Lock, {"looks_at": what, "patterns": (), "product_names": ()}, f"patterns for what looks at a {what}") for what in ("clause", "document")),
+    (Lock, {"looks_at": "number", "measures": ()}, "measures for what looks at numbers"),
+    (Lock, {"product_names": ("Kiban", " ")}, "a blank name"),
+    (Lock, {"product_names": ("Kiban", "Kiban")}, "product_names: found 'Kiban' twice"),
+    (Lock, {"measures": (MEASURE, MEASURE)}, "measures: found 'speed' twice"),
+    (SpecClause, {"text": "橋" * (MAX_CLAUSE + 1)}, "4,001 characters"),
+    (SpecClause, {"answers": -1}, "answers: found -1"),
+    (SpecClause, {"needs": {"down_mbps": NAN}}, "down_mbps: found nan"),
     (Component, {"id": "The Line"}, "id 'The Line'"),
     (Clause, {"id": "c 1"}, "id 'c 1'"),
     (Kpi, {"id": "k1\n"}, "id 'k1\\n'"),
@@ -270,6 +456,10 @@ BAD: list[tuple[type[Record], dict[str, Any], str]] = [
     (StandardModel, {"review_by": DAY}, "review_by"),
     (StandardModel, {"kpis": (Kpi(id="k1", source="nowhere", **KPI),)}, "source key(s) nowhere"),
     (Offer, {"source_keys": ("nowhere",)}, "source key(s) nowhere"),
+    (StandingClause, {"source_keys": ("nowhere",)}, "source key(s) nowhere"),
+    (PaperForm, {"texts": {"H Sum": "総額"}}, "id 'H Sum'"),
+    (PaperForm, {"texts": {"h.sum": " "}}, "texts h.sum: found an empty sentence"),
+    (PaperForm, {"source_keys": ("nowhere",)}, "source key(s) nowhere"),
     (Figure, {"kind": "formula"}, "kind formula, formula None"),
     (Figure, {"formula": "finance.npv"}, "kind source, formula finance.npv"),
     (Figure, {"ref": None}, "kind source without ref"),
@@ -295,13 +485,40 @@ BAD: list[tuple[type[Record], dict[str, Any], str]] = [
     (Region, {"plants": (PLANT, PLANT)}, "'p' twice"),
     (Region, {"junctions": ()}, "junctions j, j"),
     (Region, {"sources": {}}, "source 'page'"),
-    (Rule, {"values": ()}, "values or lists"),
+    (Entry, {"id": "The Works"}, "id 'The Works'"),
+    (DatedList, {"entries": ()}, "0 entries"),
+    (DatedList, {"entries": (ENTRY, ENTRY)}, "2 entries, 1 different"),
+    (Rule, {"values": ()}, "0 values, 0 lists"),
+    (Rule, {"lists": (DatedList(since=DAY, entries=(ENTRY,), source="page"),)}, "2 values, 1 lists"),
+    (Rule, {"values": (), "lists": (DatedList(since=DAY, entries=(ENTRY,), source="page"),) * 2}, "rising order"),
     (Rule, {"values": (dated(2), dated(1))}, "rising order"),
     (Rule, {"values": (dated(1), dated(1))}, "rising order"),
     (Rule, {"sources": {}}, "source key(s) page"),
     (TrafficScenario, {"points": ()}, "neither points nor yearly_growth"),
     (TrafficScenario, {"points": (Growth(year=2030, factor=FIGURE),) * 2}, "rising years"),
     (TrafficScenario, {"sources": {}}, "source key(s) page"),
+    *((Condition, {"test": test, "value": None}, f"test {test}, value None, 0 values") for test in ("any_of", "none_of", "any_true")),
+    (Condition, {"test": "any_of", "values": ("town",)}, "test any_of, value True, 1 values"),
+    (Condition, {"values": ("town",)}, "test is, value True, 1 values"),
+    (Condition, {"value": None}, "test is, value None, 0 values"),
+    *((Condition, {"test": test, "value": "many"}, f"test {test} against 'many'") for test in ("at_least", "at_most", "below", "above")),
+    (Condition, {"test": "at_least"}, "test at_least against True"),
+    (Rate, {"share": YEN}, "unit 'JPY'"),
+    (Rate, {"share": msgspec.structs.replace(SHARE, value=1.5)}, "rate: found 1.5"),
+    (Rate, {"ceiling": YEARS}, "rate, ceiling: found unit 'years'"),
+    (Edition, {"valid_to": 2025}, "edition 2026: found valid_to 2025"),
+    (Edition, {"floor": YEARS}, "floor: found unit 'years'"),
+    (Edition, {"ceiling": YEARS}, "ceiling: found unit 'years'"),
+    (Support, {"editions": ()}, "editions of []"),
+    (Support, {"editions": (Edition(**EDITION),) * 2}, "editions of [2026, 2026]"),
+    (Support, {"editions": (Edition(**EDITION), Edition(**{**EDITION, "fiscal_year": 2025}))}, "editions of [2026, 2025]"),
+    (Support, {"column": "bond"}, "column bond, redemption False"),
+    (Support, {"editions": (Edition(**EDITION, redemption=REDEMPTION),)}, "column national, redemption True"),
+    (Support, {"stacking": Stacking(order=1, source="nowhere")}, "source key(s) nowhere"),
+    (SupportAnswer, {"support": "The Grant"}, "id 'The Grant'"),
+    (SupportAnswer, {"answer": "unpublished"}, "unpublished with example None"),
+    (SupportAnswer, {"example": "possible"}, "possible with example possible"),
+    (SupportAnswer, {"missing": ("area", "area")}, "missing: found 'area' twice"),
     *((Wiring, {"pattern": pattern}, f"pattern {pattern} without network") for pattern in ("line", "drop", "plant")),
     (Wiring, {"pattern": "cell"}, "pattern cell without feeds"),
     (Cost, {"id": "Cable"}, "id 'Cable'"),
@@ -323,6 +540,14 @@ BAD: list[tuple[type[Record], dict[str, Any], str]] = [
     (UseCase, {"sites": ()}, "no sites"),
     (UseCase, {"needs": Needs(down_mbps=UNSOURCED)}, "source key(s) nowhere"),
     (UseCase, {"priority": (Priority(test="effect", answer="yes", reason=TEXT, source="nowhere"),)}, "source key(s) nowhere"),
+    (Conclusion, {"status": "hold"}, "status hold, decisive None"),
+    (Conclusion, {"decisive": DECISIVE}, "status share, decisive Decisive"),
+    (Verdict, {"options": (SHARED, SHARED)}, "options: found 'share' twice"),
+    (Verdict, {"inquiries": (LETTER, LETTER)}, "inquiries: found 'letter' twice"),
+    (Verdict, {"conclusion": Conclusion(status="hold", text=TEXT, decisive=DECISIVE)}, "hold, recommended ['share']"),
+    (Verdict, {"conclusion": Conclusion(status="none", text=TEXT)}, "none, recommended ['share']"),
+    (Verdict, {"conclusion": Conclusion(status="build", text=TEXT)}, "build, recommended ['share']"),
+    (Verdict, {"options": ()}, "share, recommended []"),
 ]
 
 

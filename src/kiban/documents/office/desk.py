@@ -301,11 +301,11 @@ class Counter:
     def made(self, blocks: Sequence[Block], subtitle: str = "") -> Paper:
         """The paper of these blocks, with its header."""
         dossier, say = self.dossier, self.say
-        header = _header(say, dossier.town, dossier.today, dossier.data_day, say("header.outside"), dossier.label)
         form = self.catalogue.get("papers", self.paper)
+        header = _header(say, dossier.town, dossier.today, dossier.data_day, say(f"header.{form.folder}"), dossier.label)
         done, tables = numbered(tuple(blocks))
-        footer = say("footer", plan=dossier.plan)
-        return Paper(self.paper, form.name.ja, dossier.town, header, footer, dossier.today, False, done, subtitle, dossier.label or "", tables)
+        footer, inside = say("footer", plan=dossier.plan), form.folder == "inside"
+        return Paper(self.paper, form.name.ja, dossier.town, header, footer, dossier.today, inside, done, subtitle, dossier.label or "", tables)
 
 
 def own_passage(say: Say, key: str, label: str, made: str, own: Mapping[str, str], before: Mapping[str, str]) -> Passage:

@@ -209,7 +209,8 @@ def quote_request(counter: Counter) -> Paper:
 
 
 def inquiry(counter: Counter) -> Paper:
-    """The letters of inquiry, one a page, each with room for the answer."""
+    """The letters of inquiry, one a page, each with room for the answer; those that leave the office have keys of their own."""
+    kept = "out." if counter.catalogue.get("papers", counter.paper).folder == "outside" else ""
     say, dossier = counter.say, counter.dossier
     letters = dossier.inquiries
     blocks: list[Block] = [counter.assumed_note(), Paragraph(say("lead", count=len(letters)) if letters else say("none"))]
@@ -225,7 +226,7 @@ def inquiry(counter: Counter) -> Paper:
             Paragraph(day_text(say, dossier.today), "right"),
             Paragraph(say("from", town=dossier.town), "right"),
             Paragraph(say("subject", subject=letter["subject"]), "strong"),
-            counter.passage(f"out.inquiry.{letter['id']}", say("label", number=number), letter["body"]),
+            counter.passage(f"{kept}inquiry.{letter['id']}", say("label", number=number), letter["body"]),
             Table(f"answer-{letter['id']}", say("t.answer"), (say("c.item"), say("c.answer")), rows, "ll", (2.6, 7.4)),
         ]
     return counter.made(blocks, say("subtitle", sentence=dossier.sentence))
