@@ -26,7 +26,7 @@ SCHEMA = Path(__file__).parents[2] / "docs" / "explanation" / "plans-export-1.sc
 COLUMNS = [
     "schema", "folder", "plan", "made_on", "lg_code", "town", "label", "issue", "model", "status", "verdict", "decisive", "first_year",
     "cost_first_year_yen", "cost_horizon_yen", "estimate", "awaiting_lines", "general_peak_yen", "general_peak_year", "general_peak_refused_yen",
-    "support_ends", "payer_after_support", "payer_named", "unserved", "missing_facts", "voices",
+    "supports_counted", "of_past_years", "support_ends", "payer_after_support", "payer_named", "unserved", "missing_facts", "voices",
 ]  # fmt: skip
 NAME = Text(ja="試験", en="test")
 SEEN = date(2026, 11, 23)

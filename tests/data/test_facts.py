@@ -33,7 +33,7 @@ def test_a_question_can_be_sent_as_it_stands(catalogue):
 
 def test_only_choices_of_this_program_are_taken_without_an_answer(catalogue):
     taken = {id: fact.default for id, fact in catalogue.facts.items() if fact.default is not None}
-    assert taken == {"applicant": "municipality", "publish_household_limit": 10, "quotes_required": 3, "service_start_month": 15}
+    assert taken == {"applicant": "municipality", "publish_household_limit": 10, "quotes_required": 3, "service_start_month": 15, "contract_years": 5}
     assert all("優先" in catalogue.facts[id].default_why.ja for id in ("quotes_required", "publish_household_limit"))
 
 

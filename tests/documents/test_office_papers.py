@@ -781,10 +781,14 @@ def test_a_letter_to_a_section_of_the_town_stays_in_the_office(dossier: Dossier)
     def letter(id: str, desk: str) -> dict[str, object]:
         return {"id": id, "desk": {"ja": desk, "en": "d"}, "subject": {"ja": "件名", "en": "s"}, "body": {"ja": f"{id}の本文", "en": "b"}}
 
-    sent = [letter("a", "県DX推進課"), letter("b", "自団体の財政担当課"), letter("c", "能登町の防災担当課"), letter("d", "この業務の担当課"), letter("e", "通信事業者")]
-    steps = tuple(
-        msgspec.structs.replace(step, body={**step.body, "inquiries": sent}) if step.id == "verdict" else step for step in dossier.view.plan.steps
-    )
+    sent = [
+        letter("a", "県DX推進課"),
+        letter("b", "自団体の財政担当課"),
+        letter("c", "能登町の防災担当課"),
+        letter("d", "この業務の担当課"),
+        letter("e", "通信事業者"),
+    ]
+    steps = tuple(msgspec.structs.replace(step, body={**step.body, "inquiries": sent}) if step.id == "verdict" else step for step in dossier.view.plan.steps)
     changed = replace(dossier, view=replace(dossier.view, plan=msgspec.structs.replace(dossier.view.plan, steps=steps)))
     made = {one.path: one.paper for one in office_papers(changed, public(changed))}
     assert list(made[f"{OUTSIDE}/照会文"].passages()) == ["out.inquiry.a", "out.inquiry.e"]

@@ -22,7 +22,7 @@ TERMS = rows(("longterm", None, {}, ("service", "energy")), ("ordinance", None, 
 
 
 def made(*lines, **more) -> dict[str, Contract]:
-    given = {"start": START, "tax_rate": 0.1, "small": SMALL, "assembly": ASSEMBLY, "terms": TERMS} | more
+    given = {"start": START, "tax_rate": 0.1, "years": 5, "small": SMALL, "assembly": ASSEMBLY, "terms": TERMS} | more
     known = given.pop("facts", facts(body_kind="town"))
     return {one.id: one for one in contracts(lines, known, **given)}
 
@@ -97,10 +97,10 @@ def test_upkeep_is_long_term_only_where_the_town_has_an_ordinance():
 
 
 def test_a_commitment_says_what_for_how_long_and_up_to_how_much():
-    one = made(line("a.repair", "yearly", "upkeep", 1_000_000), years=5, running_months=6)["upkeep.upkeep.running"]
+    one = made(line("a.repair", "yearly", "upkeep", 1_000_000), years=5)["upkeep.upkeep.running"]
     # 1,100,000 a year, half of it in the first year: 4,950,000
     assert one.term == "commitment"
-    assert "期間: 令和9年度から令和13年度まで、限度額: 4,950千円" in one.term_text.ja
+    assert "期間: 令和10年度から令和13年度まで、限度額: 4,400千円" in one.term_text.ja
     assert "要確認" in one.term_text.ja  # nobody has said whether there is an ordinance
 
 
@@ -115,3 +115,9 @@ def test_what_is_bought_in_a_later_year_is_a_contract_of_that_year():
 
 def test_a_table_with_a_row_without_a_number_is_no_limit():
     assert limit(rows(("works", None, {}, ())), "works", "small_contract_works", {}).least is None
+
+
+def test_rent_paid_to_an_owner_is_no_competition_and_its_ground_is_asked_for():
+    one = made(line("pole.rent", "yearly", "rent", 5_000_000))["rent.rent.running"]
+    assert one.method == "ask"
+    assert "所有者に限られる" in one.method_text.ja

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
 from tests.finance.money_town import HORIZON, START, facts, line, support
 
 from kiban.finance.budget import Costs, costs
@@ -140,3 +141,12 @@ def test_the_redemption_ends_with_the_mean_life_of_what_was_bought():
     assert whole is not None
     assert goods is not None
     assert (len(whole.principal), len(goods.principal)) == (12, 5)
+
+
+def test_income_is_taken_off_the_months_that_are_run_before_the_share():
+    kept = support("national", 0.5, counts=("upkeep",), stage=("run",), valid_to=START + 2)
+    kept = replace(kept, editions=(replace(kept.editions[0], less=("iru_income",)),))
+    side, known = side_of(10), facts(iru_income=400_000.0)  # six months of 1,200,000 in the first year
+    project = Project(initial=side.initial, yearly={"upkeep": 1_200_000})
+    (part,) = money(answers({"upkeep": kept}, known, project, START), {"upkeep": kept}, side, LINES, facts=known)
+    assert part.years == (200_000, 400_000, 400_000, 0, 0, 0)

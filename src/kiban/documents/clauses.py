@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import lzma
 import re
 import zipfile
 import zlib
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from kiban.base.errors import KibanError
+from kiban.documents.areas import check_areas
 from kiban.records.lock import MAX_CLAUSE, SpecClause
 
 MAX_BYTES = 20_000_000  # of the file
@@ -77,10 +79,17 @@ def _check_packed(path: Path, content: bytes) -> None:
                 raise KibanError(path.name, "a file that unpacks to too much", f"at most {MAX_UNPACKED:,} bytes unpacked", "take the pictures out")
             for info in package.infolist():
                 # What the headers promise is not yet true: the reading itself stops at the promised size.
-                if info.filename.endswith((".xml", ".rels")) and b"<!DOCTYPE" in package.read(info):
+                if not info.filename.lower().endswith((".xml", ".rels")):
+                    continue
+                text = package.read(info)
+                if b"<!DOCTYPE" in text or b"<!ENTITY" in text:
                     found = f"a document type definition in {info.filename}"
                     raise KibanError(path.name, found, "a file as Word or Excel writes it", "save it again in Word or Excel")
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError, ValueError, zlib.error) as error:
+                if b"\x00" in text:  # UTF-16 or UTF-32: the search above would not see a definition there
+                    raise KibanError(path.name, f"{info.filename} that is not UTF-8", "a file as Word or Excel writes it", "save it again in Word or Excel")
+        if path.suffix.lower() == ".xlsx":
+            check_areas(content, path.name)
+    except (lzma.LZMAError, zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError, ValueError, zlib.error) as error:
         raise KibanError(path.name, f"a damaged file ({error})", f"a {path.suffix} file", "open it in its program and save it again") from error
 
 

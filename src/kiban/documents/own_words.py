@@ -6,8 +6,10 @@ In: the bytes of a file that Word or LibreOffice may have written since. Out: ke
 from __future__ import annotations
 
 import io
+import lzma
 import re
 import zipfile
+import zlib
 from typing import Any
 from xml.etree import ElementTree
 
@@ -17,6 +19,7 @@ W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 KEY = re.compile(r"〔\s*鍵[\s:：]*([a-z0-9]+(?:[-_.][a-z0-9]+)*)\s*〕")
 GONE = (f"{W}del", f"{W}moveFrom", f"{W}txbxContent")
 MARKS = {f"{W}br": "\n", f"{W}cr": "\n", f"{W}tab": "\t"}
+DAMAGED = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, lzma.LZMAError, NotImplementedError, RuntimeError, EOFError, OSError, ValueError)
 LARGEST = 50_000_000  # bytes of the text part, unpacked
 
 
@@ -49,8 +52,18 @@ def _body(content: bytes, name: str) -> ElementTree.Element:
             if part.file_size > LARGEST:
                 raise KibanError(name, f"a text of {part.file_size:,} bytes", f"at most {LARGEST:,}", "is this the right file?")
             text = packed.read(part)
-    except (zipfile.BadZipFile, KeyError) as error:
+    except KeyError as error:
         raise KibanError(name, "no .docx file", "a paper written by kiban, saved as .docx", "save it as Word (.docx)") from error
+    except DAMAGED as error:
+        step = "open it in Word and save it again as .docx, or put a good copy in its place"
+        raise KibanError(name, f"a damaged .docx file ({error})", "a paper written by kiban, saved as .docx", step) from error
+    try:  # the search for entities below reads bytes: in another encoding they would pass it
+        text.decode("utf-8")
+        other = b"\x00" in text or re.search(rb"""^[^>]{0,200}encoding\s*=\s*["'](?!utf-?8["'])""", text, re.IGNORECASE) is not None
+    except UnicodeDecodeError:
+        other = True
+    if other:
+        raise KibanError(name, "a text that is not UTF-8", "a paper written by kiban, saved as .docx", "save it again as Word (.docx)")
     if b"<!DOCTYPE" in text or b"<!ENTITY" in text:
         raise KibanError(name, "a text that defines entities", "a paper written by kiban, saved as .docx", "save it as Word (.docx)")
     try:

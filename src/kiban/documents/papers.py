@@ -22,14 +22,17 @@ from kiban.documents.office.project_plan import needs, project_plan
 from kiban.documents.office.questions import questions
 from kiban.documents.paper import Paper
 from kiban.documents.paper_pdf import paper_pdf
-from kiban.documents.public_geojson import public_geojson
+from kiban.documents.public_geojson import LIVED_IN, public_geojson
 from kiban.documents.quote_form import asked_lines, quote_form
 from kiban.documents.reasons import assumed_name
 from kiban.documents.requirements_xlsx import requirements_xlsx
+from kiban.records.region import Site
+from kiban.records.source import Text
 
 INSIDE, OUTSIDE = "庁内限り", "公表・提供用"
 OUT = "out."  # keys of passages that stand in papers which leave the office
 LIMIT = "publish_household_limit"
+SMALL_PLACE = "集落(名称は別途)"  # what stands outside for the names of small hamlets
 LIMIT_DEFAULT = 10  # a house rule where neither the town nor a file says: smaller hamlets are not named outside
 WORKBOOKS = ("積算内訳書", "予算表", "見積様式", "要件一覧")  # titles of the workbooks that go with the draft
 
@@ -61,9 +64,9 @@ def public(dossier: Dossier) -> PublicDossier:
         model=view.catalogue.get("models", model_id),
         usecases=tuple(view.name("usecases/" + id) for id in view.step("needs")["usecases"]),
         needs=tuple(needs(view)),
-        sites=tuple(site for site in region.sites if site.id in wanted),
-        lines=asked_lines(funding, view.catalogue.technologies),
-        assumed=tuple(assumed),
+        sites=tuple(_nameless(dossier, site) for site in region.sites if site.id in wanted),
+        lines=asked_lines(funding, view.catalogue.technologies, Text(**{lang: texts["component.of_model"] for lang, texts in view.catalogue.words.items()})),
+        assumed=tuple((_unnamed(dossier, name), _unnamed(dossier, confirm)) for name, confirm in assumed),
         inquiries=letters(dossier, own=False),
         quotes_required=funding.quotes_required,
         words={key: text for key, text in dossier.inputs.words.items() if key.startswith(OUT)},
@@ -78,7 +81,40 @@ def letters(dossier: Dossier, *, own: bool) -> tuple[dict[str, str], ...]:
     town = re.split(r"[(（ ]", view.local(dossier.region.name))[0]
     marks = (town, *view.catalogue.words["ja"]["inquiry.own"].split("|"))
     made = [{key: ja(letter[key]) for key in ("id", "desk", "subject", "body")} for letter in view.step("verdict").get("inquiries", ())]
-    return tuple(letter for letter in made if any(mark in letter["desk"] for mark in marks) == own)
+    kept = (letter for letter in made if any(mark in letter["desk"] for mark in marks) == own)
+    if own:
+        return tuple(kept)
+    return tuple({**letter, "subject": _unnamed(dossier, letter["subject"]), "body": _unnamed(dossier, letter["body"])} for letter in kept)
+
+
+def _small(dossier: Dossier, site: Site) -> bool:
+    """Whether the name of a place might tell of single households; one of unknown size counts as small."""
+    return site.kind in LIVED_IN and (site.households is None or site.households < household_limit(dossier))
+
+
+def _nameless(dossier: Dossier, site: Site) -> Site:
+    """A place without its name where that is one small household: papers list households by name, hamlets they count themselves."""
+    return msgspec.structs.replace(site, name=SMALL_PLACE) if site.kind != "hamlet" and _small(dossier, site) else site
+
+
+def _unnamed(dossier: Dossier, text: str) -> str:
+    """A text in which small hamlets have no name: once for each list, whatever else the list names."""
+    names: dict[str, bool] = {}
+    places = (*dossier.region.sites, *dossier.region.places, *dossier.region.plants)
+    for place in places:
+        for name in {place.name, ja(place.name), *place.name.split(" / ")}:
+            if name.strip():  # of two places of one name the small one decides
+                names[name.strip()] = names.get(name.strip(), False) or (isinstance(place, Site) and _small(dossier, place))
+    if not any(names.values()):
+        return text
+    # The longest name first: a hall may be named after its hamlet. A name of one letter counts only where it stands alone.
+    whole = [re.escape(name) if len(name) > 1 else rf"(?<!\w){re.escape(name)}(?!\w)" for name in sorted(names, key=lambda name: (-len(name), name))]
+    text = re.sub("|".join(whole), lambda found: SMALL_PLACE if names[found[0]] else found[0], text)
+    mark = re.escape(SMALL_PLACE)
+    again = re.compile(rf"({mark}(?:、[^、。\n]+?)*?)、{mark}")
+    while (shorter := again.sub(r"\1", text)) != text:
+        text = shorter
+    return text
 
 
 def household_limit(dossier: Dossier) -> int:

@@ -12,7 +12,8 @@ from kiban.catalogue import Catalogue
 from kiban.documents.dossier import Asked, PublicDossier
 from kiban.documents.office.desk import Counter, day_text
 from kiban.documents.workbook import MARK, Book, Cell, Formula, Page
-from kiban.records.funding import Funding
+from kiban.records.funding import COMPONENT, Funding
+from kiban.records.source import Text
 from kiban.records.technology import Technology
 
 PAPER = "quote-form-xlsx"
@@ -28,16 +29,19 @@ KINDS = ("upkeep", "service", "lease", "rent", "energy")
 LEGENDS = ("kind", "lease", "renewal", "removal", "tax", "valid", "id")
 
 
-def asked_lines(funding: Funding, technologies: Mapping[str, Technology]) -> tuple[Asked, ...]:
+def asked_lines(funding: Funding, technologies: Mapping[str, Technology], of_model: Text | None = None) -> tuple[Asked, ...]:
     """The lines of the estimate as suppliers see them, in its order.
 
     Lines of existing plant are one line per technology and cost, "<technology>.<cost>", with the sum of their quantities: where the town's plant lies is
-    not told, and the price of a unit is the same. `answered_lines` gives the answer back to each of them.
+    not told, and the price of a unit is the same. `answered_lines` gives the answer back to each of them. of_model: what a part of the standard model is
+    called that no technology of the design stands for.
     """
     rows: dict[str, Asked] = {}
     for line in funding.lines:
         technology = technologies.get(line.technology)
         if technology is None:
+            if line.technology == COMPONENT:
+                rows[line.id] = Asked(line.id, line.name, line.per, line.phase, line.quantity, of_model or line.name, line.category)
             continue
         id = f"{line.technology}.{line.cost}"
         name = next((cost.name for cost in technology.costs if cost.id == line.cost), line.name)

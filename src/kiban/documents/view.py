@@ -13,6 +13,7 @@ from typing import Any
 from kiban.base.jdate import era_year
 from kiban.catalogue import Catalogue
 from kiban.documents.amounts import DIGITS, amount, in_thousands, is_weak, plain, range_of, spoken
+from kiban.records.funding import COMPONENT
 from kiban.records.plan import Figure, Plan, PlanStep
 from kiban.records.source import Confidence, Source
 
@@ -59,6 +60,8 @@ class View:
     def name(self, entry: str) -> str:
         """The name of a catalogue entry "kind/id"; the id itself when the file is gone."""
         kind, _, id = entry.partition("/")
+        if entry == f"technologies/{COMPONENT}":
+            return self.word("component.of_model")
         return self.catalogue.headline(kind, id, self.lang) if id in self.catalogue.of(kind) else id
 
     def figure(self, id: str | None) -> Figure | None:

@@ -28,6 +28,12 @@ def place(year: int, month: int) -> int:
     return year * YEAR + (month - APRIL) % YEAR
 
 
+PROVISIONAL = Text(
+    ja="議決を要する契約は、議決まで仮契約とする。提出する議会の月と、納品までの期間を確かめる",
+    en="a contract that the assembly decides is provisional until then: see in which session, and whether delivery still fits",
+)
+
+
 def calendar(
     rule: DatedList | None,
     *,
@@ -37,6 +43,7 @@ def calendar(
     answers: Sequence[SupportAnswer] = (),
     supports: Mapping[str, Support] | None = None,
     counted: Sequence[str] = (),
+    assembly: bool = False,
     current_contract_end: date | None = None,
     sources: Mapping[str, str] | None = None,
 ) -> tuple[Milestone, ...]:
@@ -47,6 +54,7 @@ def calendar(
     rule         entries with quantity.value = calendar month, when.year = before · first (the fiscal year before the first one, or that one),
                  tags: request, supplementary, support, decision, contract, delivery
     start_month  4…15: month in which the service starts, 15 the March of the first fiscal year
+    assembly     a contract may need a decision of the assembly: until then it is provisional
     counted      supports that the adopted table counts on; their windows become steps, and the warnings are theirs
     sources      source key of the rule → title
 
@@ -68,7 +76,7 @@ def calendar(
                 year=at // YEAR,
                 month=(at + APRIL - 1) % YEAR + 1,
                 name=entry.name,
-                warning=_warning(entry, at, today, granted, decided, bought),
+                warning=_warning(entry, at, today, granted, decided, bought) or (PROVISIONAL if assembly and CONTRACT in entry.tags else None),
                 source=(sources or {}).get(entry.source or "", entry.source),
             )
         )

@@ -105,8 +105,7 @@ def contracts(
     assembly: DatedList | None = None,
     terms: DatedList | None = None,
     sections: Mapping[str, Text] | None = None,
-    years: int = 5,
-    running_months: int = 12,
+    years: int,
 ) -> tuple[Contract, ...]:
     """One contract per section, category and phase, and of purchases per fiscal year; ordered by id.
 
@@ -116,15 +115,15 @@ def contracts(
     assembly   rules/assembly-decision: entries works, purchase, JPY: from this amount on the assembly decides
     terms      rules/contract-term: entries longterm (needs no ordinance), ordinance (only where the town has one), commitment, carried-over; tags = categories
     sections   names of the sections by id
-    years      fiscal years of a contract over several years; running_months: months of running cost in the first of them
+    years      fiscal years of a contract over several years, the first one included
 
-    >>> contracts((), {}, start=2027, tax_rate=0.1)
+    >>> contracts((), {}, start=2027, tax_rate=0.1, years=5)
     ()
     """
     groups: dict[str, list[Line]] = {}
     for line in lines:
         groups.setdefault(_group(line, start), []).append(line)
-    given = _Given(facts, start, tax_rate, small, assembly, terms, sections or {}, years, running_months)
+    given = _Given(facts, start, tax_rate, small, assembly, terms, sections or {}, years)
     return tuple(_contract(id, part, given) for id, part in sorted(groups.items()))
 
 
@@ -140,7 +139,6 @@ class _Given:
     terms: DatedList | None
     sections: Mapping[str, Text]
     years: int
-    running_months: int
 
 
 def _group(line: Line, start: int) -> str:
@@ -163,6 +161,14 @@ def _contract(id: str, lines: Sequence[Line], given: _Given) -> Contract:
     amount = known if None not in prices else None
     threshold = limit(given.small, kind, f"small_contract_{kind}", given.facts)
     method, method_text = _method(known, amount, threshold)
+    if category == "rent" and method == "tender":
+        method, method_text = (
+            "ask",
+            Text(
+                ja="相手方が設備・土地の所有者に限られる。随意契約によれるか、根拠を契約担当課に確認",
+                en="only the owner can be the other party: ask the contracts section whether it may be negotiated, and under which clause",
+            ),
+        )
     decision = limit(given.assembly, DECIDED[kind], f"assembly_{DECIDED[kind]}", given.facts) if kind in DECIDED else None
     decided, decided_text = _assembly(known, amount, decision)
     about = given.sections.get(section, Text(ja=section, en=section))
@@ -263,7 +269,7 @@ def _term(lines: Sequence[Line], category: Category, about: Text, given: _Given)
             en=f"{held.name.en}: within each year's budget, with a clause to end it where the budget is cut",
         )
         return "longterm", said, clauses(held)
-    year, last = given.start, given.start + given.years - 1
+    year, last = given.start + 1, given.start + given.years - 1  # the first year stands in the budget itself; the commitment is for what follows
     yen = _over(lines, given)
     total = "調整中" if yen is None else f"{-(-yen // 1000):,}千円"
     total_en = "to be settled" if yen is None else f"{-(-yen // 1000):,} thousand yen"
@@ -281,11 +287,10 @@ def _term(lines: Sequence[Line], category: Category, about: Text, given: _Given)
 
 
 def _over(lines: Sequence[Line], given: _Given) -> Yen | None:
-    """What running costs come to over the years of a contract, tax included; None while a price is awaited."""
+    """What running costs come to in the years of a contract after the first, tax included; None while a price is awaited."""
     if any(not line.yearly for line in lines):
         return None
-    months = [given.running_months if year == 0 else 12 for year in range(given.years)]
-    return to_yen(sum(line.yearly[year] * count / 12 for line in lines for year, count in enumerate(months[: len(line.yearly)])) * (1 + given.tax_rate))
+    return to_yen(sum(sum(line.yearly[1 : given.years]) for line in lines) * (1 + given.tax_rate))
 
 
 def _names(lines: Iterable[Line], lang: str) -> str:

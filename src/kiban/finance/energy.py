@@ -27,7 +27,7 @@ def energy(lines: Sequence[Line], technologies: Mapping[str, Technology], price:
     ()
     """
     rows = []
-    for id in sorted({line.technology for line in lines}):
+    for id in sorted({line.technology for line in lines} & set(technologies)):
         technology = technologies[id]
         counted = [line.quantity for line in lines if line.technology == id and line.per == technology.energy_per and line.quantity is not None]
         units = max(counted, default=0.0)

@@ -17,7 +17,8 @@ from kiban.base.errors import FinanceError
 from kiban.finance.quotes import unit_price
 from kiban.finance.spending import spending
 from kiban.records.design import Price, Problem
-from kiban.records.funding import Basis, Inputs, Line
+from kiban.records.funding import COMPONENT, Basis, Inputs, Line
+from kiban.records.model import Component
 from kiban.records.plan import Figure
 from kiban.records.region import Plant
 from kiban.records.rule import DatedList
@@ -76,6 +77,7 @@ def estimate(
     *,
     excludes: Iterable[tuple[str, str]] = (),
     plants: Iterable[Plant] = (),
+    parts: Iterable[Component] = (),
     inputs: Inputs | None = None,
 ) -> tuple[Line, ...]:
     """All lines, ordered by id: those that the design pays for, and the awaiting ones.
@@ -88,6 +90,8 @@ def estimate(
     excludes      (technology, cost) of a design that have no price: their lines await one; the quantity is that of another cost of the
                   same technology with the same unit, None where there is none
     plants        existing plant, for the name of its lines
+    parts         components of the standard model: what the specification asks for and no line pays for gets an awaiting line of one unit,
+                  "component.<id>", so that the estimate does not look complete where it is not
     inputs        own quantities and unit prices by line id (basis "town"), quotes (basis "quotes": the median of the n answers)
 
     Raises
@@ -122,6 +126,8 @@ def estimate(
         row = _awaiting(technology, cost, problem, figures, technologies, sections)
         if row.line.id not in known:
             rows.append(row)
+    paid = {row.line.technology for row in rows}
+    rows += [_part(part, problem, sections) for part in parts if not paid & set(part.technologies)]
     return tuple(_by_hand(row, problem, given) for row in sorted(rows, key=lambda row: row.line.id))
 
 
@@ -222,6 +228,40 @@ def _awaiting(
         per=cost.per,
         unit_yen=(0.0,) if cost.phase == "initial" else (0.0,) * problem.horizon,
         life=(life or float(problem.horizon)) if cost.phase == "initial" else None,  # of unknown life: bought once
+        npv=0,
+        low=0,
+        high=0,
+        confidence=Confidence.D,
+    )
+    return _Draft(line, schedule)
+
+
+def _part(part: Component, problem: Problem, sections: DatedList) -> _Draft:
+    """The line of a component of the model that no technology of the design stands for: one unit, price awaited."""
+    wanted = "software" if part.layer in ("core", "middleware", "app") else "equipment"
+    entry = next((one for one in sections.entries if one.when.get("category") == wanted), sections.entries[0])
+    line = Line(
+        id=f"{COMPONENT}.{part.id}",
+        technology=COMPONENT,
+        cost=part.id,
+        name=part.name,
+        phase="initial",
+        per="system",
+        section=entry.id,
+        category=entry.when["category"],  # type: ignore[arg-type]  # the list holds categories of records.support
+        quantity=1.0,
+        unit_yen=None,
+        tax=Tax.unknown,
+        basis="awaiting",
+    )
+    schedule = Price(
+        id=f"{COMPONENT}#{part.id}",
+        technology=COMPONENT,
+        cost=part.id,
+        phase="initial",
+        per="system",
+        unit_yen=(0.0,),
+        life=float(problem.horizon),
         npv=0,
         low=0,
         high=0,

@@ -19,6 +19,7 @@ from kiban.base.money import Yen
 from kiban.finance.bond import Terms, exact, raised, redeem
 from kiban.finance.budget import YEAR, Costs, Money
 from kiban.records.funding import COLUMNS, Line
+from kiban.records.region import Fact
 from kiban.records.source import Quantity
 from kiban.records.support import Edition, Support, SupportAnswer
 
@@ -59,6 +60,7 @@ def money(
     interest: float | None = None,
     unit: int | None = None,
     no_tax_grant: bool = False,
+    facts: Mapping[str, Fact] | None = None,
 ) -> tuple[Money, ...]:
     """The money that the table "adopted" counts on.
 
@@ -69,6 +71,7 @@ def money(
     interest      1/year, the town's own rate: wins over the text's
     unit          JPY, rounding unit of bonds where a text names none; None: no rule gives it
     no_tax_grant  True: nothing of a bond is counted by the tax grant
+    facts         for income that a text takes off what counts; income that nobody has said leaves the support out
 
     Returns
     -------
@@ -77,7 +80,7 @@ def money(
     >>> money((), {}, Costs(years=(2027,), sections=(), total=(0,), low=(0,), high=(0,), months=(0,) * 12, running_months=12, renewals=()))
     ()
     """
-    claims = [claim for answer in answers if (claim := _claim(answer, supports[answer.support], side)) is not None]
+    claims = [claim for answer in answers if (claim := _claim(answer, supports[answer.support], side, facts or {})) is not None]
     grants = _together([claim for claim in claims if claim.support.column != "bond" and claim.first + sum(claim.run)])
     left = list(side.total)
     paid: list[tuple[_Claim, Yen]] = []  # what each grant pays of purchases
@@ -108,7 +111,7 @@ def money(
     return tuple(parts)
 
 
-def _claim(answer: SupportAnswer, support: Support, side: Costs) -> _Claim | None:
+def _claim(answer: SupportAnswer, support: Support, side: Costs, facts: Mapping[str, Fact]) -> _Claim | None:
     """What a support offers; None where the table may not count on it."""
     if "possible" not in (answer.answer, answer.example) or support.column not in COLUMNS or answer.share is None or answer.amount_yen is None:
         return None
@@ -119,8 +122,11 @@ def _claim(answer: SupportAnswer, support: Support, side: Costs) -> _Claim | Non
         bought = math.floor(sum(side.initial.get(category, 0) for category in edition.counts) * share)
     run = [0] * len(side.years)
     if "run" in edition.stage and support.column != "bond":
+        income = sum(float(fact.value) for id in edition.less if (fact := facts.get(id)) is not None and isinstance(fact.value, int | float))
         for year, covered in enumerate(_covered(edition, side)):
-            run[year] = math.floor(sum(side.running[category][year] for category in edition.counts if category in side.running) * share * exact(covered))
+            paid = sum(side.running[category][year] for category in edition.counts if category in side.running)
+            earned = income * (side.running_months / YEAR if year == 0 else 1)
+            run[year] = math.floor(max(0.0, paid - earned) * share * exact(covered))
     first = min(bought + run[0], answer.amount_yen, ceiling)
     bought = int(min(bought, first))
     run = [int(min(yen, first - bought if year == 0 else ceiling)) for year, yen in enumerate(run)]

@@ -29,7 +29,8 @@ from kiban.finance.ways import ways
 from kiban.loop.given import Given, digest, pins, step
 from kiban.records.design import Problem
 from kiban.records.fact import NamedFact
-from kiban.records.funding import Funding, Inputs, Line
+from kiban.records.funding import COMPONENT, Funding, Inputs, Line
+from kiban.records.model import Component
 from kiban.records.plan import Plan, PlanStep
 from kiban.records.region import Evidence, Fact, Region
 from kiban.records.rule import DatedList
@@ -96,6 +97,8 @@ def _fitting(fact: Fact, named: NamedFact | None, where: str) -> Fact:
     elif named.kind == "number":
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise bad
+        if named.whole and value != int(value):
+            raise KibanError(where, f"{value:g}", f"a whole number in {named.unit}", "correct it")
         if not (named.low is None or named.low <= value) or not (named.high is None or value <= named.high):
             ends = ["" if end is None else f"{end:g}" for end in (named.low, named.high)]
             raise KibanError(where, f"{value:g}", f"{'…'.join(ends)} {named.unit}", "correct it")
@@ -119,6 +122,13 @@ def _step(plan: Plan, id: str) -> Mapping[str, Any]:
     return next((one.body for one in plan.steps if one.id == id), {})
 
 
+def _parts(plan: Plan, catalogue: Catalogue) -> tuple[Component, ...]:
+    """The components of the plan's standard model that its specification asks for."""
+    model = catalogue.models.get(str(_step(plan, "options").get("model")))
+    named = {clause.component for clause in model.clauses} if model else set()
+    return tuple(part for part in model.components if part.id in named) if model else ()
+
+
 def _project(plan: Plan, lines: Iterable[Line], side: Costs, facts: Mapping[str, Fact], catalogue: Catalogue, tax_rate: float) -> Project:
     """What the supports are asked about."""
     usecases = tuple(_step(plan, "needs").get("usecases", ()))
@@ -131,7 +141,7 @@ def _project(plan: Plan, lines: Iterable[Line], side: Costs, facts: Mapping[str,
     return Project(
         usecases=usecases,
         fields=tuple(dict.fromkeys(catalogue.usecases[id].field.ja for id in usecases if id in catalogue.usecases)),
-        technologies=tuple(sorted({line.technology for line in lines})),
+        technologies=tuple(sorted({line.technology for line in lines} - {COMPONENT})),
         categories=tuple(sorted({line.category for line in lines})),
         stage="build",
         applicant=applicant if isinstance(applicant, str) else "municipality",
@@ -184,6 +194,7 @@ def fund(plan: Plan, region: Region, problem: Problem, catalogue: Catalogue, inp
         form,
         excludes=[(row["technology"], row["cost"]) for row in body.get("excludes", ())],
         plants=region.plants,
+        parts=_parts(plan, catalogue),
         inputs=inputs,
     )
     tax_rate = inputs.tax_rate
@@ -194,7 +205,9 @@ def fund(plan: Plan, region: Region, problem: Problem, catalogue: Catalogue, inp
     side = costs(lines, start=start, horizon=horizon, tax_rate=tax_rate, start_month=start_month)
     said = answers(catalogue.supports, facts, _project(plan, lines, side, facts, catalogue, tax_rate), start)
     no_tax_grant = bool(flag(facts, "no_tax_grant"))
-    aid = money(said, catalogue.supports, side, lines, interest=number(facts, "bond_interest"), unit=_unit(catalogue, today), no_tax_grant=no_tax_grant)
+    aid = money(
+        said, catalogue.supports, side, lines, interest=number(facts, "bond_interest"), unit=_unit(catalogue, today), no_tax_grant=no_tax_grant, facts=facts
+    )
     revenue = revenue_years(yearly_revenue(facts)[0], horizon, side.running_months)
     nobody = {word.strip() for texts in catalogue.words.values() for word in texts.get("verdict.nobody", "").split("|")}
     payer = "payer_after_support" in facts and str(facts["payer_after_support"].value or "").strip() not in nobody | {""}
@@ -210,7 +223,7 @@ def fund(plan: Plan, region: Region, problem: Problem, catalogue: Catalogue, inp
         assembly=_list(catalogue, "assembly-decision", today),
         terms=_list(catalogue, "contract-term", today),
         sections=sections,
-        running_months=side.running_months,
+        years=int(number(facts, "contract_years") or horizon),
     )
     months = calendar(
         _list(catalogue, "budget-calendar", today),
@@ -220,6 +233,7 @@ def fund(plan: Plan, region: Region, problem: Problem, catalogue: Catalogue, inp
         answers=said,
         supports=catalogue.supports,
         counted=adopted.supports,
+        assembly=any(one.assembly != "no" for one in made),
         current_contract_end=_day(facts, "current_contract_end"),
         sources={key: source.title for key, source in catalogue.rules["budget-calendar"].sources.items()} if "budget-calendar" in catalogue.rules else {},
     )
@@ -249,8 +263,14 @@ def fund(plan: Plan, region: Region, problem: Problem, catalogue: Catalogue, inp
     asked += ["payer_after_support"] * (not payer) + ["bond_interest"] * any(debt.interest is None for debt in adopted.debt)
     electricity = number(facts, "electricity_price")
     if electricity is None:
-        asked.append("electricity_price")
-        electricity = catalogue.rule_at("electricity-price", today).quantity.value if "electricity-price" in catalogue.rules else None
+        if "electricity-price" not in catalogue.rules:
+            asked.append("electricity_price")
+        else:
+            guide, named = catalogue.rule_at("electricity-price", today).quantity, catalogue.facts.get("electricity_price")
+            electricity = guide.value
+            if electricity is not None and named is not None:
+                value, reason = f"{electricity:g} {guide.unit}", f"{catalogue.rules['electricity-price'].name.ja}（確度{guide.confidence}）"
+                taken = (*taken, {"id": "electricity_price", "name": named.name.ja, "value": value, "reason": reason, "confirm": named.desk.ja})
     return Funding(
         plan=plan.id,
         inputs=digest([plan.id, {key: figure.value for key, figure in plan.figures.items()}, inputs, region.facts, region.plants, catalogue.hashes, today]),

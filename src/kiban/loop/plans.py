@@ -55,6 +55,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     general_peak_yen: Annotated[int | None, Meta(description="greatest 一般財源 of a year, supports adopted as far as their texts go")]
     general_peak_year: Annotated[int | None, Meta(description="the 年度 of that peak")]
     general_peak_refused_yen: Annotated[int | None, Meta(description="the same where the supports are refused (不採択の場合)")]
+    supports_counted: Annotated[tuple[str, ...], Meta(description="supports that the amounts above count on")]
+    of_past_years: Annotated[tuple[str, ...], Meta(description="those of them whose text is of a past year: an example, never current")]
     support_ends: Annotated[int | None, Meta(description="first 年度 without support")]
     payer_after_support: Annotated[str | None, Meta(description="general, other or unknown, by arithmetic")]
     payer_named: Annotated[str | None, Meta(description="who is named to pay then (fact payer_after_support)")]
@@ -186,6 +188,8 @@ def export_row(kept: Kept) -> Row:
         general_peak_yen=peak,
         general_peak_year=year,
         general_peak_refused_yen=_peak(funding.refused)[0] if funding else None,
+        supports_counted=funding.adopted.supports if funding else (),
+        of_past_years=funding.adopted.past if funding else (),
         support_ends=funding.adopted.end_year if funding else None,
         payer_after_support=funding.adopted.payer_after if funding else None,
         payer_named=_fact(kept, "payer_after_support"),

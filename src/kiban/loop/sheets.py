@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import html
 import io
+import lzma
 import math
 import re
 import unicodedata
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -21,10 +23,12 @@ from typing import Any
 from python_calamine import CalamineError, CalamineWorkbook
 
 from kiban.base.errors import KibanError, ManyErrors
+from kiban.documents.areas import check_areas
 
 MAX_BYTES = 20_000_000  # of the file
 MAX_UNPACKED = 200_000_000  # of everything in it
 MAX_ROWS = 20_000
+DAMAGED = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, lzma.LZMAError, NotImplementedError, RuntimeError, EOFError, OSError)
 NOTHING = {"", "-", "－", "—", "―", "ー", "なし", "無し", "未定", "不明", "見積待ち", "n/a", "対象外"}
 ERROR_CELL = re.compile(rb'<c\b(?=[^>]*\bt="e")[^>]*\br="([A-Z]{1,3}[0-9]{1,7})"')
 SHEET = re.compile(rb"<sheet\b[^>]*>")
@@ -221,9 +225,10 @@ def open_workbook(path: Path) -> Workbook:
             if unpacked > MAX_UNPACKED:
                 raise KibanError(str(path), f"{unpacked:,} bytes unpacked", f"at most {MAX_UNPACKED:,} bytes", "take pictures and other sheets out")
             errors = _error_cells({name: archive.read(name) for name in archive.namelist() if name.startswith("xl/") and name.endswith((".xml", ".rels"))})
+        check_areas(content, path.name)
         book = CalamineWorkbook.from_filelike(io.BytesIO(content))
         sheets = {name: book.get_sheet_by_name(name).to_python(skip_empty_area=False) for name in book.sheet_names}
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, KeyError, CalamineError) as error:
+    except (*DAMAGED, KeyError, CalamineError) as error:
         raise KibanError(str(path), f"a file that cannot be read ({error})", fits, step) from error
     for name, rows in sheets.items():
         if len(rows) > MAX_ROWS:

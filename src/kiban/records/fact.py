@@ -19,7 +19,7 @@ class NamedFact(Record, frozen=True, kw_only=True):
              plan: how this project is to be run · plant: existing plant · revenue: money that comes in, one fact per source of money
     desk     who knows it; question: what to ask that desk, ready to send; why: what the answer decides
     default  what is taken while nobody has said (a choice of this program, shown as assumed with `default_why`); None: nothing is taken
-    low, high  what is plausible; outside it is refused
+    low, high  what is plausible; outside it is refused; whole: only whole numbers
     """
 
     name: Text
@@ -34,6 +34,7 @@ class NamedFact(Record, frozen=True, kw_only=True):
     default_why: Text | None = None
     low: float | None = None
     high: float | None = None
+    whole: bool = False
     sources: dict[str, Source] = {}
     source_keys: tuple[str, ...] = ()
     checked_on: date

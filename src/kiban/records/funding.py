@@ -16,6 +16,8 @@ from kiban.records.support import Category, Column, SupportAnswer
 
 COLUMNS: tuple[Column, ...] = ("national", "prefecture", "bond", "other")  # of a budget, beside the general fund
 
+COMPONENT = "component"  # stands in the place of a technology on a line for a part of the standard model
+
 Basis = Literal["published", "quotes", "town", "awaiting"]  # published result of another body · n quotes · the town's own unit price · no price yet
 
 
