@@ -110,11 +110,11 @@ HARMFUL = {
 
 @pytest.mark.parametrize("text", HARMFUL.values(), ids=HARMFUL)
 def test_a_paper_that_defines_entities_or_hides_them_in_another_encoding_is_refused(tmp_path: Path, text: bytes) -> None:
-    with pytest.raises(KibanError, match="paper.docx: found a text that"):
+    with pytest.raises(KibanError, match=r"paper\.docx: found a text that"):
         read_words(document(text), "paper.docx")
     path = tmp_path / "spec.docx"
     path.write_bytes(document(text))
-    with pytest.raises(KibanError, match="spec.docx"):
+    with pytest.raises(KibanError, match=r"spec\.docx"):
         read_clauses(path)
 
 

@@ -15,6 +15,7 @@ from xml.etree import ElementTree
 
 import docx
 import msgspec
+import openpyxl
 import pypdfium2
 import pytest
 from docx.oxml.ns import qn
@@ -23,8 +24,10 @@ from hypothesis import strategies as st
 
 from kiban.base.errors import DataFileError, KibanError
 from kiban.catalogue import Catalogue, words
+from kiban.documents.budget_xlsx import budget_xlsx
 from kiban.documents.docx import docx as as_docx
 from kiban.documents.dossier import Dossier
+from kiban.documents.money_words import basis_text
 from kiban.documents.office.budget_request import budget_request
 from kiban.documents.office.desk import Desk, sentences
 from kiban.documents.office.outside import standing
@@ -348,8 +351,37 @@ def test_every_paper_says_its_town_its_days_and_its_label_on_every_page(files: d
 def test_assumed_values_stand_on_the_first_page_of_every_paper(made: dict[str, Paper]) -> None:
     for path, paper in made.items():
         first = next(block for block in flat(paper.blocks) if isinstance(block, Note))
-        assert first.text.startswith("仮定した値が"), path
-        assert "供用開始の月(担当課)" in first.text
+        if path.startswith(INSIDE):
+            assert first.text.startswith("仮定した値が"), path
+            assert "供用開始の月(担当課)" in first.text
+        else:
+            assert re.search("庁内の前提[0-9]+件を置いています", first.text), path
+
+
+def test_no_exchange_tower_or_plant_and_no_own_section_is_named_outside(dossier: Dossier) -> None:
+    plan = dossier.view.plan
+    steps = tuple(msgspec.structs.replace(step, body={**step.body, "inquiries": []}) if step.id == "verdict" else step for step in plan.steps)
+    changed = replace(dossier, view=replace(dossier.view, plan=msgspec.structs.replace(plan, steps=steps)))
+    region = dossier.region
+    names = {row.name for row in (*region.places, *region.plants)} - {site.name for site in region.sites}
+    desks = {row.evidence.confirm for row in (*region.sites, *region.places, *region.plants, *region.facts) if row.evidence.confirm}
+    own = {desk for desk in desks if any(mark in desk for mark in ("能登町", "庁内", "自団体", "この業務"))}
+    assert names
+    for path, content in papers(changed).items():
+        if path.startswith(OUTSIDE):
+            text = text_of(path, content)
+            assert sorted(name for name in names | own if name in text) == [], path
+
+
+def test_assumed_places_of_need_are_named_outside_and_other_premises_counted(dossier: Dossier) -> None:
+    plan = dossier.view.plan
+    site = next(site for site in dossier.region.sites if site.kind == "shelter" and site.id in {row["site"] for row in dossier.view.step("needs")["wanted"]})
+    place, tower = {"id": site.id, "name": site.name, "confirm": "能登町の防災担当課"}, {"id": "tower-x", "name": "鉄塔X", "confirm": "県"}
+    rows = [{**row, "reason": "r"} for row in (place, tower)]
+    steps = tuple(msgspec.structs.replace(step, body={**step.body, "assumed": rows}) if step.id == "design" else step for step in plan.steps)
+    seen = public(replace(dossier, view=replace(dossier.view, plan=msgspec.structs.replace(plan, steps=steps))))
+    assert [confirm for _, confirm in seen.assumed] == [""]
+    assert seen.withheld == 2  # the tower, and the month of service
 
 
 def test_a_sentence_that_a_file_lacks_is_named(shipped_catalogue: Catalogue) -> None:
@@ -493,6 +525,77 @@ def test_the_year_after_support_says_who_pays_and_what_cash_it_takes(made: dict[
     column = "支援終了の翌年度(R10)"
     assert (paper.cell("after", "一般財源", column), paper.cell("after", "公債費", column)) == ("6,544", "3,300")
     assert paper.cell("after", "現金負担(一般財源+公債費)", column) == "9,844"
+
+
+def open_rate(dossier: Dossier) -> Dossier:
+    """The same with a bond whose rate nobody knows."""
+    adopted = dossier.funding.adopted
+    bond = msgspec.structs.replace(adopted.debt[0], interest=None)
+    return replace(dossier, funding=msgspec.structs.replace(dossier.funding, adopted=msgspec.structs.replace(adopted, debt=(bond,))))
+
+
+def test_where_no_rate_is_known_the_principal_stands_with_the_remark(dossier: Dossier) -> None:
+    changed = open_rate(dossier)
+    found = {one.path: one.paper for one in office_papers(changed, public(changed))}
+    paper, column = found[f"{INSIDE}/予算要求説明書"], "支援終了の翌年度(R10)"
+    assert paper.cell("after", "公債費", column) == "3,000＋利子未定"
+    assert paper.cell("after", "現金負担(一般財源+公債費)", column) == "9,544以上(利子を除く)"
+    assert (paper.cell("debt", "公債費 計", "R10"), paper.cell("debt", "利子", "R10")) == ("3,000\n＋利子", "利子未定")
+    assert "3,000＋利子未定" in printed(found[f"{INSIDE}/議会説明資料"])
+    answers = found[f"{INSIDE}/想定問答"].passages()
+    assert "9,544千円以上(利子を除く)" in answers["qa.after"].text
+    assert "3,000千円＋利子" in answers["qa.renewal"].text
+    page = openpyxl.load_workbook(io.BytesIO(budget_xlsx(changed)))["公債費"]
+    (row,) = [row for row in page.iter_rows() if "利子(利率" in str(row[0].value)]
+    assert [cell.value for cell in row[1:4]] == [0, "未計算", "未計算"]
+
+
+def test_supports_show_rate_and_trial_and_those_out_of_scope_are_counted(dossier: Dossier) -> None:
+    finding = Finding(fact="project.technologies", state="fails", text=both("方式"))
+    answers = tuple(
+        msgspec.structs.replace(one, findings=(finding,)) if one.support == "island-grant" else msgspec.structs.replace(one, counted_yen=80_000_000)
+        for one in dossier.funding.answers
+    )
+    changed = replace(dossier, funding=msgspec.structs.replace(dossier.funding, answers=answers))
+    found = {one.path: one.paper for one in office_papers(changed, public(changed))}
+    table = found[f"{INSIDE}/予算要求説明書"].tables["supports"]
+    assert table.rows[0][2:5] == ("1/2\n(令和8年度の例)", "80,000", "40,000")
+    assert any("対象外となる支援1件は省きました" in text for text in table.remarks)
+    plan = found[f"{INSIDE}/事業計画書"]
+    assert len(plan.tables["supports"].rows) == len(table.rows) + 1
+    assert "voice.supports.island-grant" not in plan.passages()
+    assert "voice.supports.mirai-grant" in plan.passages()
+
+
+def test_while_the_verdict_holds_the_draft_asks_to_inquire(dossier: Dossier) -> None:
+    for status, wanted in (("hold", "に係る照会及び参考見積の実施について(伺い)"), ("build", "当初予算要求について(伺い)")):
+        plan = dossier.view.plan
+        steps = tuple(msgspec.structs.replace(step, body={**step.body, "status": status}) if step.id == "verdict" else step for step in plan.steps)
+        changed = replace(dossier, view=replace(dossier.view, plan=msgspec.structs.replace(plan, steps=steps)))
+        draft = office_papers(changed, public(changed))[0].paper
+        assert draft.subtitle.endswith(wanted)
+
+
+def test_the_number_of_quotations_is_a_rule_only_where_the_town_says_so(dossier: Dossier) -> None:
+    taken = ({"id": "quotes_required", "name": "見積の数", "value": "3", "reason": "r", "confirm": "c"},)
+    for assumed, wanted in (((), "団体の規則により3者以上"), (taken, "3者以上を目安に")):
+        changed = replace(dossier, funding=msgspec.structs.replace(dossier.funding, assumed=assumed))
+        paper = next(one.paper for one in office_papers(changed, public(changed)) if one.path == f"{OUTSIDE}/参考見積依頼書")
+        assert wanted in paper.passages()["out.quote.ask"].text
+
+
+def test_the_ground_of_a_line_tells_results_from_what_a_quotation_must_confirm(dossier: Dossier, made: dict[str, Paper]) -> None:
+    assert "公表実績0行、確度C・Dの公表資料2行" in made[f"{INSIDE}/想定問答"].passages()["qa.estimate"].text
+    line = dossier.funding.lines[0]
+    assert basis_text(line) == "公表資料(令和7年度・確度C、要見積)"
+    assert basis_text(msgspec.structs.replace(line, confidence=Confidence.B)) == "公表実績(令和7年度)"
+    text = text_of("x.xlsx", budget_xlsx(dossier) + b"")
+    assert "衛星端末" in text
+    assert not [line.id for line in dossier.funding.lines if line.id in text]
+
+
+def test_another_way_is_asked_for_critical_places_only(made: dict[str, Paper]) -> None:
+    assert any(re.search("重要地点[1-9][0-9]*か所", row[2]) for row in made[f"{INSIDE}/事業計画書"].tables["needs"].rows if row[1] == "別経路の確保")
 
 
 def test_the_tax_grant_is_a_memo_and_no_source(made: dict[str, Paper]) -> None:

@@ -24,7 +24,7 @@ from kiban.documents import quote_form as form
 from kiban.documents.budget_xlsx import budget_xlsx
 from kiban.documents.dossier import Dossier, PublicDossier
 from kiban.documents.estimate_xlsx import GIVEN, LINES, PRICES, SOURCE, YEARS, estimate_xlsx
-from kiban.documents.papers import INSIDE, OUTSIDE, public, workbooks
+from kiban.documents.papers import INSIDE, OUTSIDE, papers, public, workbooks
 from kiban.documents.public_geojson import LIVED_IN, PUBLIC, public_geojson
 from kiban.documents.quote_form import quote_form
 from kiban.documents.requirements_xlsx import SHEET, requirements, requirements_xlsx
@@ -607,3 +607,28 @@ def test_the_public_map_has_no_plant_no_link_and_no_private_place(desk: Desk) ->
     assert {one["properties"]["part"] for one in body["features"]} <= {"facility", "cell"}
     assert all(one["properties"]["kind"] in PUBLIC for one in body["features"] if one["properties"]["part"] == "facility")
     assert all(set(one["properties"]) <= {"part", "name", "kind", "cell", "households"} for one in body["features"])
+
+
+def test_no_small_hamlet_and_no_household_is_named_in_any_file_for_outside(desk: Desk) -> None:
+    raised = desk.dossier
+    view = View(raised.view.plan, desk.catalogue, words(desk.catalogue, "ja"), "ja", raised.region.name, raised.region.sources)
+    inputs = Inputs(facts={"publish_household_limit": 100_000.0})
+    dossier = Dossier(view, raised.region, raised.problem, raised.design, raised.funding, inputs, raised.today)
+    small = {part for site in raised.region.sites if site.kind in LIVED_IN for part in site.name.split(" / ")}
+    others = [site.name for site in (*raised.region.sites, *raised.region.places) if site.kind not in LIVED_IN]
+    unmistakable = {name for name in small if not any(name in other for other in (*others, raised.region.name))}
+    assert len(unmistakable) > 10
+    letters_before = " ".join(letter["body"] for letter in desk.outside.inquiries)
+    assert any(name in letters_before for name in unmistakable), "the letters of the example name hamlets"
+    made = {name: content for name, content in papers(dossier).items() if name.startswith(OUTSIDE)}
+    for name, content in made.items():
+        if name.endswith(".geojson"):
+            text = content.decode()
+        elif name.endswith(".pdf"):
+            continue  # printed from the same paper as its .docx
+        else:
+            with zipfile.ZipFile(io.BytesIO(content)) as package:
+                text = "".join(re.sub(r"<[^>]*>", "", package.read(part).decode()) for part in package.namelist() if part.endswith(".xml"))
+        assert [small for small in unmistakable if small in text] == [], name
+    for letter in public(dossier).inquiries:
+        assert all(line.count("集落(名称は別途)") <= 1 for line in re.split("[。\n]", letter["body"]))

@@ -163,3 +163,10 @@ def test_a_list_without_categories_is_refused():
 def test_a_cost_that_the_data_files_lost_is_named():
     with pytest.raises(FinanceError, match="no cost 'moon'"):
         lines(excludes=(("radio", "moon"),))
+
+
+def test_an_own_quantity_that_was_typed_for_another_design_is_told():
+    own = Inputs(quantities={"radio.gear": 9.0}, replaced={"radio.gear": 4.0})
+    for sites, stale in ((4.0, False), (5.0, True)):
+        gear = lines(own, sites=sites)["radio.gear"]
+        assert (gear.quantity, gear.designed, gear.stale) == (9.0, sites, stale)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     Parsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
+BESIDE = ("plan.json", "region.json", "funding.json", "papers.json")
 R = TypeVar("R", Problem, Design, Plan, Region, Funding)
 
 
@@ -36,6 +37,10 @@ def add(parsers: Parsers) -> None:
 
 def run(args: argparse.Namespace, settings: Settings) -> int:
     """Print one line per constraint; 0 when all hold, 1 when one fails."""
+    if (args.folder / ".ready").is_dir():  # a writer was ended while it moved the files
+        from kiban.loop.files import complete
+
+        complete(args.folder)
     problem = _read(args.folder / "problem.json", Problem)
     design = _read(args.folder / "design.json", Design)
     report = check_design(problem, design)
@@ -56,9 +61,13 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
 
 
 def _beside(folder: Path, settings: Settings, problem: Problem, design: Design) -> list[Finding]:
-    """What the rest of a plan folder adds: the problem against region.json and the catalogue, and every number of plan.json from its leaves."""
-    if not (folder / "plan.json").is_file() or not (folder / "region.json").is_file():
-        return []
+    """What the rest of a plan folder adds: the problem against region.json and the catalogue, every number of plan.json from its leaves, money, verdict
+    and papers."""
+    missing = [name for name in BESIDE if not (folder / name).is_file()]
+    if missing == list(BESIDE):
+        return []  # a design alone
+    if "plan.json" in missing or "region.json" in missing:
+        return [Finding(constraint="files", holds=False, found=f"missing: {', '.join(missing)}")]
     from kiban.catalogue import load
     from kiban.loop.recompute import recompute_plan
 
@@ -77,24 +86,71 @@ def _beside(folder: Path, settings: Settings, problem: Problem, design: Design) 
     findings.append(Finding(constraint="prices_as_in_plan", holds=not priced, found=", ".join(priced[:5]) or f"{len(npv)} present values agree"))
     strange = [] if moved else _strange_leaves(plan, catalogue)
     findings.append(Finding(constraint="sources", holds=not strange, found=", ".join(strange[:5]) or "prices stand as in the data files"))
-    if (folder / "funding.json").is_file():
-        findings.append(_money(folder, plan, region, problem, catalogue))
+    if any(step.id in ("funding", "verdict") for step in plan.steps) or "funding.json" not in missing:
+        findings += _money(folder, plan, region, problem, design, catalogue)
+        findings.append(_papers(folder))
     totals = {"total/priced": design.cost, "total/bound": design.bound}
     other = sorted(key for key, value in totals.items() if key not in plan.figures or plan.figures[key].value != value)
     findings.append(Finding(constraint="totals", holds=not other, found=", ".join(other) or "plan.json and design.json agree"))
     return findings
 
 
-def _money(folder: Path, plan: Plan, region: Region, problem: Problem, catalogue: Catalogue) -> Finding:
-    """Whether funding.json is what its inputs come to on its day: every budget balances by its record, and all of it comes out again."""
-    from kiban.loop.funding import fund
+def _money(folder: Path, plan: Plan, region: Region, problem: Problem, design: Design, catalogue: Catalogue) -> list[Finding]:
+    """Whether funding.json and the last steps of plan.json are what the inputs come to on their day."""
+    from kiban.loop.files import read_manifest
+    from kiban.loop.given import TOKYO
     from kiban.loop.inputs import read_inputs
+    from kiban.loop.plan import fund_again
 
-    kept = _read(folder / "funding.json", Funding)
-    again = fund(plan, region, problem, catalogue, read_inputs(folder), kept.made_on or plan.made_on.date())
+    if not (folder / "funding.json").is_file():
+        return [Finding(constraint="money", holds=False, found="funding.json is missing")]
+    kept, inputs = _read(folder / "funding.json", Funding), read_inputs(folder)
+    first = plan.made_on.astimezone(TOKYO).date()
+    day = kept.made_on or first
+    try:
+        written = read_manifest(folder).made_on
+    except KibanError:
+        written = None  # told with the papers
+    days = f"plan {first}, money {kept.made_on}, papers {written}"
+    findings = [Finding(constraint="made_on", holds=kept.made_on is not None and first <= day == written, found=days)]
+    try:
+        again, funding = fund_again(plan, region, problem, design, catalogue, inputs, day)
+    except (KibanError, LookupError, TypeError, AttributeError, ValueError, StopIteration) as error:  # steps that were changed may lack anything
+        return [*findings, Finding(constraint="money", holds=False, found=f"cannot be computed again: {type(error).__name__} {error}")]
     names = [name for name in Funding.__struct_fields__ if name != "inputs"]
-    other = [name for name in names if getattr(kept, name) != getattr(again, name)]
-    return Finding(constraint="money", holds=not other, found=", ".join(other) or f"{len(kept.lines)} lines and {len(kept.answers)} supports computed again")
+    other = [name for name in names if getattr(kept, name) != getattr(funding, name)]
+    said = ", ".join(other) or f"{len(kept.lines)} lines and {len(kept.answers)} supports computed again"
+    findings.append(Finding(constraint="money", holds=not other, found=said))
+    for id in ("funding", "verdict"):
+        before, after = ([_plain(step.body) for step in one.steps if step.id == id] for one in (plan, again))
+        changed = ["the step is missing or stands there twice"] if len(before) != 1 else _differing(before[0], after[0])
+        findings.append(Finding(constraint=f"step_{id}", holds=not changed, found=", ".join(changed) or "computed again"))
+    return findings
+
+
+def _plain(body: dict[str, Any]) -> Any:
+    return msgspec.json.decode(msgspec.json.encode(body))
+
+
+def _differing(before: Any, after: Any) -> list[str]:
+    return sorted(key for key in before.keys() | after.keys() if key not in before or key not in after or before[key] != after[key])
+
+
+def _papers(folder: Path) -> Finding:
+    """Whether every paper is there as it was written; what an officer has changed in Word or Excel is told, and holds while it can be read."""
+    from kiban.loop.files import paper_state, read_manifest
+
+    try:
+        sums = read_manifest(folder).sums
+    except KibanError as error:
+        return Finding(constraint="papers", holds=False, found=str(error))
+    if not sums:
+        return Finding(constraint="papers", holds=False, found="papers.json is missing or names no paper")
+    states: dict[str, list[str]] = {}
+    for name, known in sums.items():
+        states.setdefault(paper_state(folder, name, known), []).append(name)
+    told = [f"{state}: {', '.join(names)}" for state, names in sorted(states.items()) if state != "as written"]
+    return Finding(constraint="papers", holds=not {"missing", "damaged"} & states.keys(), found="; ".join(told) or f"{len(sums)} papers as written")
 
 
 def _strange_leaves(plan: Plan, catalogue: Catalogue) -> list[str]:

@@ -35,20 +35,23 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     """Read what people changed, compute again, write everything."""
     from kiban.catalogue import load
     from kiban.cli.plan import moment
-    from kiban.loop.files import read_folder, read_inputs, refresh_folder
+    from kiban.loop.files import editing, read_folder, read_inputs, warnings
     from kiban.loop.inputs import merge_estimate, read_estimate, with_facts
 
     catalogue = load(settings.data, settings.state / "cache")
     now = moment(args.today)
-    before = read_folder(args.folder)
-    inputs = read_inputs(args.folder)
-    own = sorted(inputs.words)
+    estimate = None if args.estimate is None else read_estimate(args.estimate)
     notes: tuple[str, ...] = ()
-    if args.estimate is not None:
-        inputs, notes = merge_estimate(inputs, before.funding, read_estimate(args.estimate))
-    inputs = with_facts(inputs, args.fact, catalogue)
-    files = refresh_folder(args.folder, catalogue, settings.lang, inputs, now)
-    after = read_folder(args.folder)
+    with editing(args.folder) as edit:
+        before = read_folder(args.folder)
+        inputs = read_inputs(args.folder)
+        own = sorted(inputs.words)
+        if estimate is not None:
+            inputs, notes = merge_estimate(inputs, before.funding, estimate)
+        inputs = with_facts(inputs, args.fact, catalogue)
+        files = edit.refresh(catalogue, settings.lang, inputs, now)
+        after = read_folder(args.folder)
+        told = warnings(args.folder)
     awaiting = [line.id for line in after.funding.lines if line.unit_yen is None]
     then, now_paid = ([money.adopted.total[0], sum(money.adopted.total)] for money in (before.funding, after.funding))
     result = {
@@ -63,6 +66,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         "awaiting": awaiting,
         "missing": list(after.funding.missing),
         "notes": list(notes),
+        "warnings": told,
         "files": [str(path) for path in files],
     }
     if args.json:
@@ -70,6 +74,8 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         return 0
     for note in notes:
         print(f"注意 / note: {note}")
+    for warning in told:
+        print(f"警告 / warning: {warning}")
     span = f"初年度 / first year: {then[0]:,} → {now_paid[0]:,} 円  全期間 / horizon: {then[1]:,} → {now_paid[1]:,} 円"
     print(f"{span} (税込 / with tax{', 見積待ちを除く / without awaiting lines' if awaiting else ''})")
     print(f"自団体の数量 / own quantities: {len(inputs.quantities)}  単価 / prices: {len(inputs.prices)}  文章 / passages: {len(own)}")

@@ -122,7 +122,7 @@ def exit_code(design: Design, holds: bool, allow_unserved: bool) -> int:
 def run(args: argparse.Namespace, settings: Settings) -> int:
     """Make the plan, write it, say what came of it."""
     began = time.monotonic()
-    from kiban.loop.files import inputs_of, write_folder
+    from kiban.loop.files import inputs_of, warnings, write_folder
     from kiban.loop.given import Given
     from kiban.loop.inputs import with_facts
     from kiban.loop.plan import make_plan, plan_id
@@ -150,11 +150,14 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     files = write_folder(made, region, catalogue, settings.lang, args.output)
     if args.save:
         _save(args, settings, made, now)
-    result = summary(made, [str(path) for path in files], time.monotonic() - began)
+    told = warnings(args.output)
+    result = {**summary(made, [str(path) for path in files], time.monotonic() - began), "warnings": told}
     if args.json:
         print(json.dumps(result, ensure_ascii=False, indent=1))
     else:
         _print_summary(result, args.output)
+        for warning in told:
+            print(f"警告 / warning: {warning}")
     assert made.designed is not None
     return exit_code(made.designed.design, made.designed.report.holds, args.allow_unserved)
 
@@ -242,6 +245,7 @@ def _budget(made: Made) -> dict[str, Any] | None:
         "supports": list(adopted.supports),
         "of_past_years": list(adopted.past),
         "awaiting": sum(line.basis == "awaiting" for line in made.funding.lines),
+        "own_quantities_of_another_design": [line.id for line in made.funding.lines if line.stale],
         "payer_after": adopted.payer_after,
     }
 
@@ -262,6 +266,8 @@ def _print_summary(result: dict[str, Any], output: Path) -> None:
             f"予算ベース {money['first_year']}年度 / budget: {money['first_year_yen']:,} 円  一般財源 / general fund: {money['general_fund_yen']:,} 円"
             f"  (不採択の場合 / without support: {money['general_fund_refused_yen']:,} 円)"
         )
+    for id in (result["budget"] or {}).get("own_quantities_of_another_design", ()):
+        print(f"注意 / note: {id}: 自団体の数量は前の設計のときの値です。積算内訳書で確かめてください / the own quantity was typed for another design")
     print(f"判定 / verdict: {result['verdict']['status']}  確認事項 / open points: {result['verdict']['open_points']}")
     if result["verdict"]["ask_first"]:
         print(f"先に確かめる1点 / ask first: {result['verdict']['ask_first']['ja']} / {result['verdict']['ask_first']['en']}")

@@ -39,19 +39,23 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     """Import or list; nothing is written before every file was understood."""
     from kiban.catalogue import load
     from kiban.cli.plan import moment
-    from kiban.loop.files import read_folder, read_inputs, refresh_folder
+    from kiban.loop.files import editing, read_folder, read_inputs, warnings
 
     catalogue = load(settings.data, settings.state / "cache")
     now = moment(args.today)
     day = now.astimezone(TOKYO).date()
-    folder, inputs = read_folder(args.folder), read_inputs(args.folder)
     notes: list[str] = []
+    told: list[str] = []
     files: list[Path] = []
     if args.action == "import":
-        inputs, notes = _imported(args.files, folder, inputs, day)
-        files = refresh_folder(args.folder, catalogue, settings.lang, inputs, now)
-        folder = read_folder(args.folder)
-    result = {**summary(folder, inputs, catalogue, day), "notes": notes, "files": [str(path) for path in files]}
+        with editing(args.folder) as edit:
+            inputs, notes = _imported(args.files, read_folder(args.folder), read_inputs(args.folder), day)
+            files = edit.refresh(catalogue, settings.lang, inputs, now)
+            folder = read_folder(args.folder)
+            told = warnings(args.folder)
+    else:
+        folder, inputs = read_folder(args.folder), read_inputs(args.folder)
+    result = {**summary(folder, inputs, catalogue, day), "notes": notes, "warnings": told, "files": [str(path) for path in files]}
     if args.json:
         print(json.dumps(result, ensure_ascii=False, indent=1))
     else:
@@ -148,5 +152,7 @@ def _print(result: dict[str, Any]) -> None:
         print(f"見積待ち / awaiting: {line}")
     for note in result["notes"]:
         print(f"注意 / note: {note}")
+    for warning in result["warnings"]:
+        print(f"警告 / warning: {warning}")
     said = {True: "足りる / enough", False: "足りない / not enough", None: "必要な数が未定 / number required unknown"}[result["enough"]]
     print(f"見積の数 / quotations: {len(result['suppliers'])} 者、必要 / required {result['required']}: {said}")

@@ -24,7 +24,7 @@ def budget_xlsx(dossier: Dossier) -> bytes:
     """The workbook."""
     desk = Desk(dossier, PAPER)
     book = Book("予算表", desk.town, header(desk), dossier.today, desk.say("footer", plan=desk.view.plan.id))
-    told = [*notes(desk), desk.say("note.unit")]
+    told = [*notes(desk), desk.say("note.unit"), desk.say("n.rounding")]
     request = book.page(desk.say("s.request"), (NAME, *(YEAR + 3 for _ in range(REQUESTED))), notes=told, landscape=False, high=1)
     places: dict[str, dict[str, int]] = {budget.case: _whole(book, desk, budget) for budget in (desk.funding.adopted, desk.funding.refused)}
     _request(request, desk, places)
@@ -58,7 +58,8 @@ def _row(page: Page, name: str, cells: Sequence[Cell], total: bool = False, acro
 def _whole(book: Book, desk: Desk, budget: Budget) -> dict[str, int]:
     """The sheet of one case over the whole horizon. Returns the row of each part, from 1, by its id."""
     say, count = desk.say, len(budget.years)
-    page = book.page(say(f"s.{budget.case}"), (NAME, *(YEAR for _ in budget.years), SUM), notes=[*notes(desk), say("note.unit"), say(f"note.{budget.case}")])
+    told = [*notes(desk), say("note.unit"), say("n.rounding"), say(f"note.{budget.case}")]
+    page = book.page(say(f"s.{budget.case}"), (NAME, *(YEAR for _ in budget.years), SUM), notes=told)
     if budget.supports:
         page.line(say("supports", list=desk.supports_of(budget)))
     if budget.renewals:
@@ -131,7 +132,7 @@ def _debt(book: Book, desk: Desk) -> None:
     say, debts, start = desk.say, desk.funding.adopted.debt, desk.funding.start
     last = max([start + desk.funding.horizon, *(debt.first + len(debt.principal) for debt in debts)])
     years = list(range(start, last))
-    page = book.page(say("s.debt"), (NAME + 8, *(YEAR - 1 for _ in years), SUM), notes=[say("note.debt")])
+    page = book.page(say("s.debt"), (NAME + 8, *(YEAR - 1 for _ in years), SUM), notes=[say("note.debt"), say("n.rounding")])
     page.heads((say("c.debt"), *_years(desk, years), say("sum")), repeat=True, freeze=1)
     if not debts:
         page.row((Cell(say("debt.none")),))
@@ -148,13 +149,18 @@ def _debt(book: Book, desk: Desk) -> None:
     for debt in debts:
         name = desk.support(debt.support)
         page.line(say("debt.raised", name=name, year=desk.fiscal(debt.year)) + f": {_rounded(debt.amount):,}")
-        for key, amounts in (("debt.principal", debt.principal), ("debt.interest" if debt.interest is not None else "debt.interest.unknown", debt.interest)):
+        for key, amounts in (("debt.principal", debt.principal), ("debt.interest", debt.interest)):
+            if amounts is None:
+                repaid = range(debt.first, debt.first + len(debt.principal))
+                _row(page, say("debt.interest.unknown", name=name), [Cell(say("debt.open") if year in repaid else 0, "yen") for year in years])
+                continue
             row = spread(debt, amounts)
             paid = [before + amount for before, amount in zip(paid, row, strict=True)]
             _row(page, say(key, name=name), [Cell(amount, "yen") for amount in row])
     end = page.at
     cash = [Cell(Formula(f"=SUM({letter}{first}:{letter}{end})", paid[index]), "total") for index, letter in enumerate(letters)]
-    cash_row = _row(page, say("debt.cash"), cash, total=True)
+    without = say("debt.without") if any(debt.interest is None for debt in debts) else ""
+    cash_row = _row(page, say("debt.cash") + without, cash, total=True)
     memo = [0] * len(years)
     memo_first = page.at + 1
     for debt in debts:
@@ -166,18 +172,18 @@ def _debt(book: Book, desk: Desk) -> None:
         left = [before - amount for before, amount in zip(paid, memo, strict=True)]
         rest = [f"={letter}{cash_row}-SUM({letter}{memo_first}:{letter}{page.at})" for letter in letters]
         real = [Cell(Formula(text, amount), "yen") for text, amount in zip(rest, left, strict=True)]
-        _row(page, say("debt.real"), real)
+        _row(page, say("debt.real") + without, real)
     page.area(page.at - 1, len(years) + 1)
 
 
 def _needs(desk: Desk, needs: Sequence[str]) -> str:
-    return desk.say("comma").join(desk.fact(id) if id in desk.view.catalogue.facts else id for id in needs)
+    return desk.say("comma").join(desk.thing(id) for id in needs)
 
 
 def _ways(book: Book, desk: Desk) -> None:
     """Purchase, lease and service side by side: what is paid each year, and below it what comes with each."""
     say, years, ways = desk.say, desk.funding.adopted.years, desk.funding.ways
-    page = book.page(say("s.ways"), (NAME, *(YEAR for _ in years), SUM), notes=[*notes(desk), say("note.ways")])
+    page = book.page(say("s.ways"), (NAME, *(YEAR for _ in years), SUM), notes=[*notes(desk), say("note.ways"), say("n.rounding")])
     if not ways:
         page.row((Cell(say("none.ways")),))
     else:
@@ -200,7 +206,7 @@ def _ways(book: Book, desk: Desk) -> None:
 def _contracts(book: Book, desk: Desk) -> None:
     """How each part is to be contracted."""
     say = desk.say
-    page = book.page(say("s.contracts"), (12, 22, 12, 10, 30, 28, 34, 24), notes=[*notes(desk), say("note.contracts")])
+    page = book.page(say("s.contracts"), (12, 22, 12, 10, 30, 28, 34, 24), notes=[*notes(desk), say("note.contracts"), say("n.rounding")])
     heads = ("c.contract", "c.lines", "c.section", "c.amount", "c.method", "c.assembly", "c.term", "c.warning")
     page.heads([say(key) for key in heads], repeat=True, freeze=1)
     for contract in desk.funding.contracts:
@@ -213,7 +219,7 @@ def _contracts(book: Book, desk: Desk) -> None:
         amount = Cell(say("waiting"), "mark") if contract.amount is None else Cell(_rounded(contract.amount), "yen")
         kind, _, year = contract.id.rpartition(".") if contract.id.rpartition(".")[2].isdigit() else (contract.id, "", "")
         bought = say("contract.running" if kind.endswith(".running") else "contract.purchase") + (f" {desk.year(int(year))}" if year else "")
-        where = (Cell(bought), Cell(say("comma").join(contract.lines)), Cell(desk.section(contract.section)))
+        where = (Cell(bought), Cell(say("comma").join(dict.fromkeys(desk.thing(id) for id in contract.lines))), Cell(desk.section(contract.section)))
         page.row((*where, amount, *(Cell(text) for text in texts)))
     if not desk.funding.contracts:
         page.row((Cell(say("none.contracts")),))

@@ -64,9 +64,11 @@ class PublicDossier:
     needs: tuple[tuple[str, str, str], ...]
     sites: tuple[Site, ...]
     lines: tuple[Asked, ...]
-    assumed: tuple[tuple[str, str], ...]  # (name, who confirms) of assumed rows, without their values
+    assumed: tuple[tuple[str, str], ...]  # (name, who confirms, "" for a section of the town) of assumed places of need, without their values
     inquiries: tuple[dict[str, str], ...]  # id, desk, subject, body in Japanese
     quotes_required: int | None
     words: dict[str, str]  # the officer's own passages, by key
     today: date
     household_limit: int
+    withheld: int = 0  # how many assumed rows are not named outside: the town's plant, plans and other premises
+    quotes_rule: bool = False  # whether quotes_required is said by the town; else it is a guide

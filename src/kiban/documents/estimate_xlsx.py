@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from kiban.base.jdate import era_year
 from kiban.base.money import to_yen
 from kiban.documents.dossier import Dossier
-from kiban.documents.money_words import SHEETS, basis_text, by_source, header, notes, unit_name
+from kiban.documents.money_words import SHEETS, basis_note, basis_text, by_source, header, notes, unit_name
 from kiban.documents.office.desk import Desk
 from kiban.documents.workbook import MARK, Book, Cell, Formula, Look, Page, column
 from kiban.records.funding import Budget, Line
@@ -94,7 +94,7 @@ def _first(line: Line) -> int:
 def _lines(book: Book, desk: Desk) -> _Rows:
     """The sheet of lines: quantities and unit prices are inputs."""
     say, waits = desk.say, desk.say("waiting")
-    page = book.page(LINES, WIDTHS, notes=[*notes(desk), say("lines.note")])
+    page = book.page(LINES, WIDTHS, notes=[*notes(desk), basis_note(desk), say("lines.note")])
     head = page.heads(HEADS, repeat=True, freeze=2)
     first = page.at + 1
     for line in desk.funding.lines:
@@ -225,7 +225,7 @@ def _years(book: Book, desk: Desk, lines: _Rows, series: _Rows | None) -> int:
         cells = [Cell(Formula(formula, value), "total") for formula, value in zip(formulas, values, strict=True)]
         page.row((Cell("", "total_text"), Cell(name, "total_text"), Cell("", "total_text"), Cell("", "total_text"), *cells, summed(row, values, "total")))
     page.at += 1
-    if awaited := [line.id for line in dossier_lines if not line.yearly]:
+    if awaited := [_called(desk, line) for line in dossier_lines if not line.yearly]:
         page.line(say("years.waiting", list=say("comma").join(awaited)), strong=True)
     page.area(page.at - 1, BEFORE + horizon, top)
     return total_row
@@ -290,9 +290,10 @@ def _case(page: Page, desk: Desk, budget: Budget, total_row: int) -> None:
 def _legend(book: Book, desk: Desk) -> None:
     """The sheet that explains the others."""
     say, needed = desk.say, desk.funding.quotes_required
+    guide = say("l.quotes.guide") if desk.taken("quotes_required") else ""
     page = book.page(LEGEND, (26, 100))
     page.heads(("項目", "意味"))
     for key in LEGENDS:
-        blanks = {"needed": f"{needed} 者" if needed is not None else say("ask"), "mark": say("mark.rough")}
+        blanks = {"needed": f"{needed} 者{guide}" if needed is not None else say("ask"), "mark": say("mark.rough")}
         page.row((Cell(say(f"l.{key}")), Cell(say(f"l.{key}.text", **blanks))))
     page.area(page.at - 1, 1)

@@ -26,7 +26,7 @@ from kiban.documents.public_geojson import LIVED_IN, public_geojson
 from kiban.documents.quote_form import asked_lines, quote_form
 from kiban.documents.reasons import assumed_name
 from kiban.documents.requirements_xlsx import requirements_xlsx
-from kiban.records.region import Site
+from kiban.records.region import Place, Plant, Site
 from kiban.records.source import Text
 
 INSIDE, OUTSIDE = "庁内限り", "公表・提供用"
@@ -50,8 +50,14 @@ def public(dossier: Dossier) -> PublicDossier:
     view, region, funding = dossier.view, dossier.region, dossier.funding
     model_id = view.step("options")["model"]
     wanted = {row["site"] for row in view.step("needs")["wanted"]}
-    assumed = [(assumed_name(view, row), view.local(row["confirm"])) for row in view.step("design").get("assumed", ())]
-    assumed += [(view.local(str(row.get("name", row.get("id", "")))), view.local(str(row.get("confirm", "")))) for row in funding.assumed]
+    rows = view.step("design").get("assumed", ())
+    places = {site.id for site in region.sites if site.id in wanted and not _small(dossier, site)}
+    own = own_marks(dossier)
+    assumed = []
+    for row in rows:
+        if row["id"] in places:
+            confirm = view.local(row["confirm"])
+            assumed.append((assumed_name(view, row), "" if any(mark in confirm for mark in own) else confirm))
     return PublicDossier(
         town=view.local(region.name),
         lg_code=region.lg_code,
@@ -72,14 +78,14 @@ def public(dossier: Dossier) -> PublicDossier:
         words={key: text for key, text in dossier.inputs.words.items() if key.startswith(OUT)},
         today=dossier.today,
         household_limit=household_limit(dossier),
+        withheld=len(rows) + len(funding.assumed) - len(assumed),
+        quotes_rule=not Desk(dossier, "quote-request").taken("quotes_required"),
     )
 
 
 def letters(dossier: Dossier, *, own: bool) -> tuple[dict[str, str], ...]:
     """The letters of inquiry in Japanese: those to sections of the town itself, or those that leave the office."""
-    view = dossier.view
-    town = re.split(r"[(（ ]", view.local(dossier.region.name))[0]
-    marks = (town, *view.catalogue.words["ja"]["inquiry.own"].split("|"))
+    view, marks = dossier.view, own_marks(dossier)
     made = [{key: ja(letter[key]) for key in ("id", "desk", "subject", "body")} for letter in view.step("verdict").get("inquiries", ())]
     kept = (letter for letter in made if any(mark in letter["desk"] for mark in marks) == own)
     if own:
@@ -99,8 +105,8 @@ def _nameless(dossier: Dossier, site: Site) -> Site:
 
 def _unnamed(dossier: Dossier, text: str) -> str:
     """A text in which small hamlets have no name: once for each list, whatever else the list names."""
-    names: dict[str, bool] = {}
-    places = (*dossier.region.sites, *dossier.region.places, *dossier.region.plants)
+    names = {name: False for name in (dossier.region.name, ja(dossier.region.name), own_marks(dossier)[0]) if name}  # the town keeps its name
+    places: tuple[Site | Place | Plant, ...] = (*dossier.region.sites, *dossier.region.places, *dossier.region.plants)
     for place in places:
         for name in {place.name, ja(place.name), *place.name.split(" / ")}:
             if name.strip():  # of two places of one name the small one decides
@@ -111,10 +117,18 @@ def _unnamed(dossier: Dossier, text: str) -> str:
     whole = [re.escape(name) if len(name) > 1 else rf"(?<!\w){re.escape(name)}(?!\w)" for name in sorted(names, key=lambda name: (-len(name), name))]
     text = re.sub("|".join(whole), lambda found: SMALL_PLACE if names[found[0]] else found[0], text)
     mark = re.escape(SMALL_PLACE)
+    text = re.sub(rf"{mark}(?:(?:、|, ?|・|と|及び){mark})+", SMALL_PLACE, text)
     again = re.compile(rf"({mark}(?:、[^、。\n]+?)*?)、{mark}")
     while (shorter := again.sub(r"\1", text)) != text:
         text = shorter
     return text
+
+
+def own_marks(dossier: Dossier) -> tuple[str, ...]:
+    """What tells that a desk is a section of the town itself: its name, and the words for it."""
+    view = dossier.view
+    town = re.split(r"[(（ ]", view.local(dossier.region.name))[0]
+    return (town, *view.catalogue.words["ja"]["inquiry.own"].split("|"))
 
 
 def household_limit(dossier: Dossier) -> int:
@@ -140,7 +154,9 @@ def office_papers(dossier: Dossier, outside: PublicDossier) -> list[Printed]:
     asked = questions(Desk(dossier, "questions"), budget, plan, specified)
     told = assembly(Desk(dossier, "assembly"))
     out = [specified, rfi(counter("rfi")), quote_request(counter("quote-request")), inquiry(counter("inquiry"))]
-    own = inquiry(Counter(replace(outside, inquiries=letters(dossier, own=True), words=dossier.inputs.words), catalogue, "inquiry-own"))
+    premises = tuple((name, confirm) for name, _, _, confirm in Desk(dossier, "inquiry-own").assumed())
+    within = replace(outside, inquiries=letters(dossier, own=True), words=dossier.inputs.words, assumed=premises, withheld=0)
+    own = inquiry(Counter(within, catalogue, "inquiry-own"))
     titles = [paper.title for paper in (budget, plan, told, asked, own, *out)]
     draft = drafting(Desk(dossier, "drafting"), (*titles, *WORKBOOKS))
     made = [draft, budget, plan, told, asked, own, *out]

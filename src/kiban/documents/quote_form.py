@@ -89,7 +89,8 @@ def quote_form(dossier: PublicDossier, catalogue: Catalogue) -> bytes:
     counter = Counter(dossier, catalogue, PAPER)
     say = counter.say
     book = Book(SHEET, dossier.town, public_header(counter), dossier.today, say("footer", plan=dossier.plan))
-    required = [say("note.required", count=dossier.quotes_required)] if dossier.quotes_required else []
+    key = "note.required" if dossier.quotes_rule else "note.required.guide"
+    required = [say(key, count=dossier.quotes_required)] if dossier.quotes_required else []
     page = book.page(SHEET, WIDTHS, notes=[say("note.colour"), say("note.price"), say("note.promise"), *required])
     places = supplier_block(page, counter, ((SUPPLIER, "", True), (PLAN, dossier.plan, False), (VALID, "", True), (RATE, "", True)))
     valid, rate = places[VALID], places[RATE]

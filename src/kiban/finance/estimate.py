@@ -274,7 +274,8 @@ def _by_hand(draft: _Draft, problem: Problem, inputs: Inputs) -> Line:
     """The line with the town's own quantity and price, or the median of the quotes, and its amounts by year."""
     line, price = draft.line, draft.schedule
     if line.id in inputs.quantities:
-        line = replace(line, quantity=inputs.quantities[line.id])
+        stale = line.id in inputs.replaced and inputs.replaced[line.id] != line.quantity
+        line = replace(line, quantity=inputs.quantities[line.id], designed=line.quantity, stale=stale)
     quoted = unit_price(inputs.quotes, line.id)
     if line.id in inputs.prices:
         line, price = _another(line, price, inputs.prices[line.id], "town", 0, 1.0, 1.0)

@@ -30,6 +30,7 @@ from kiban.base.errors import KibanError
 from kiban.catalogue import Catalogue, words
 from kiban.documents.dossier import Dossier
 from kiban.documents.geojson import design_geojson
+from kiban.documents.leaks import leaks
 from kiban.documents.own_words import read_words
 from kiban.documents.papers import INSIDE, OUTSIDE, papers
 from kiban.documents.plan_pdf import plan_pdf
@@ -38,6 +39,7 @@ from kiban.documents.view import View
 from kiban.loop.given import TOKYO
 from kiban.loop.inputs import read_inputs as inputs_alone
 from kiban.loop.plan import Made, fund_again
+from kiban.loop.sheets import open_workbook
 from kiban.records.design import Design, Problem
 from kiban.records.funding import Funding, Inputs
 from kiban.records.plan import Plan
@@ -63,7 +65,7 @@ KINDS = {
     ".geojson": "application/geo+json",
 }
 DRAFT, READY, OLD = ".plan-", ".ready", "旧版"
-PATIENCE = 30  # seconds that a writer waits for another one
+PATIENCE = 120  # seconds that a writer waits for others: each of them computes its papers while it holds the folder
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -101,7 +103,9 @@ def write_folder(made: Made, region: Region, catalogue: Catalogue, lang: str, ta
     assert made.funding is not None
     day = made.plan.made_on.astimezone(TOKYO).date()
     folder = Folder(made.plan, region, made.designed.problem, made.designed.design, made.funding, made.inputs)
-    return _write(folder, catalogue, lang, target, day)
+    target.mkdir(parents=True, exist_ok=True)
+    with _alone(target):
+        return _write(folder, catalogue, lang, target, day)
 
 
 def refresh_folder(path: Path, catalogue: Catalogue, lang: str, inputs: Inputs, now: datetime | None = None) -> list[Path]:
@@ -111,11 +115,44 @@ def refresh_folder(path: Path, catalogue: Catalogue, lang: str, inputs: Inputs, 
     ------
     KibanError  the folder is no plan folder; OSError: it cannot be written, and what stood there stays
     """
-    folder = read_folder(path)
-    moment = now or datetime.now(UTC)
-    day = moment.astimezone(TOKYO).date()
-    plan, funding = fund_again(folder.plan, folder.region, folder.problem, folder.design, catalogue, inputs, day)
-    return _write(Folder(plan, folder.region, folder.problem, folder.design, funding, inputs), catalogue, lang, path, day)
+    with editing(path) as edit:
+        return edit.refresh(catalogue, lang, inputs, now)
+
+
+@dataclass(frozen=True)
+class Editing:
+    """A plan folder that is held: what is read of it stays true until it is written."""
+
+    path: Path
+
+    def refresh(self, catalogue: Catalogue, lang: str, inputs: Inputs, now: datetime | None = None) -> list[Path]:
+        """Like `refresh_folder`, in a folder that is held already."""
+        folder = read_folder(self.path)
+        day = (now or datetime.now(UTC)).astimezone(TOKYO).date()
+        plan, funding = fund_again(folder.plan, folder.region, folder.problem, folder.design, catalogue, inputs, day)
+        return _write(Folder(plan, folder.region, folder.problem, folder.design, funding, inputs), catalogue, lang, self.path, day)
+
+
+@contextmanager
+def editing(path: Path) -> Iterator[Editing]:
+    """Hold a plan folder from reading what people have put in to writing it: two commands at once come one after the other, and both are kept.
+
+    Raises
+    ------
+    KibanError  there is no such folder, or another process has held it for too long
+    """
+    if not path.is_dir():
+        raise KibanError(str(path), "no such folder", "a plan folder", "name a folder that kiban plan wrote")
+    with _alone(path):
+        complete(path)
+        yield Editing(path)
+
+
+def warnings(target: Path) -> list[str]:
+    """What must be taken out of the papers for outside before they are sent: amounts of the estimate, and prices that stay secret."""
+    funding = _decode(target, "funding.json", Funding)
+    outside = [target / name for name in paper_names(target) if name.startswith(OUTSIDE)]
+    return leaks(funding, {f"{OUTSIDE}/{path.name}": path.read_bytes() for path in outside})
 
 
 def read_inputs(target: Path) -> Inputs:
@@ -125,9 +162,9 @@ def read_inputs(target: Path) -> Inputs:
     ------
     KibanError  inputs.json or a paper cannot be read; nothing is lost, for nothing is written
     """
-    _move_out(target)
+    complete(target)
     inputs = inputs_alone(target)
-    manifest = _manifest(target)
+    manifest = read_manifest(target)
     own, made = dict(inputs.words), dict(inputs.made)
     for name, printed in manifest.printed.items():
         path = target / name
@@ -150,6 +187,7 @@ def inputs_of(target: Path, plan: str) -> Inputs:
 
 
 def _write(folder: Folder, catalogue: Catalogue, lang: str, target: Path, day: date) -> list[Path]:
+    """Write all files into a folder that exists and that the caller holds."""
     plan, region, problem, design = folder.plan, folder.region, folder.problem, folder.design
     view = View(plan, catalogue, words(catalogue, lang), lang, region.name, region.sources)
     names = {id: catalogue.headline("technologies", id, lang) for id in catalogue.technologies}
@@ -169,7 +207,6 @@ def _write(folder: Folder, catalogue: Catalogue, lang: str, target: Path, day: d
         "papers.json": msgspec.json.format(msgspec.json.encode(manifest), indent=1),
         "plan.json": msgspec.json.format(msgspec.json.encode(plan), indent=1),
     }
-    target.mkdir(parents=True, exist_ok=True)
     _sweep(target)
     draft = Path(tempfile.mkdtemp(prefix=DRAFT, dir=target))
     try:
@@ -179,11 +216,10 @@ def _write(folder: Folder, catalogue: Catalogue, lang: str, target: Path, day: d
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-        with _alone(target):
-            _move_out(target)
-            _keep_edited(target, plan.id)
-            draft.rename(target / READY)
-            _move_out(target)
+        complete(target)
+        _keep_edited(target, plan.id)
+        draft.rename(target / READY)
+        complete(target)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return [target / name for name in (*made, *FILES)]
@@ -217,18 +253,44 @@ def paper_names(target: Path) -> list[str]:
     return [f"{folder}/{path.name}" for folder in (INSIDE, OUTSIDE) for path in sorted((target / folder).glob("*.*")) if path.suffix in KINDS]
 
 
+def paper_state(target: Path, name: str, known: str) -> str:
+    """What has become of a paper since it was written: "as written", "edited" (and still to be read), "missing" or "damaged"."""
+    path = target / name
+    if Path(name).parent.as_posix() not in (INSIDE, OUTSIDE) or not path.is_file():
+        return "missing"
+    content = path.read_bytes()
+    if _sum(content) == known:
+        return "as written"
+    try:
+        if path.suffix == ".docx":
+            read_words(content, name)
+        elif path.suffix == ".xlsx":
+            open_workbook(path)
+        else:
+            return "damaged"  # nobody writes on in a PDF or a map
+    except KibanError:
+        return "damaged"
+    return "edited"
+
+
 def _sum(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _manifest(target: Path) -> Manifest:
+def read_manifest(target: Path) -> Manifest:
+    """What the papers of a plan folder were when they were written; empty where there is no papers.json.
+
+    Raises
+    ------
+    KibanError  the file is damaged
+    """
     return _decode(target, "papers.json", Manifest) if (target / "papers.json").is_file() else Manifest()
 
 
 def _keep_edited(target: Path, plan: str) -> None:
     """Copy every paper that somebody has changed since it was written, so that what stands outside the passages is not lost either; and what was
     put by hand into another plan that stood here."""
-    sums: Mapping[str, str] = _manifest(target).sums
+    sums: Mapping[str, str] = read_manifest(target).sums
     stamp = datetime.now(TOKYO).strftime("%Y%m%d-%H%M%S")
     with suppress(FileNotFoundError, KibanError):
         before = _decode(target, "plan.json", Plan)
@@ -243,7 +305,7 @@ def _keep_edited(target: Path, plan: str) -> None:
                 shutil.copy2(path, path.parent / OLD / f"{path.stem}-{stamp}{path.suffix}")
 
 
-def _move_out(target: Path) -> None:
+def complete(target: Path) -> None:
     """Move the files of a finished plan to their places, the records last; another process may be doing the same."""
     ready = target / READY
     if not ready.is_dir():
@@ -287,6 +349,6 @@ def read_folder(path: Path) -> Folder:
     ------
     KibanError  a file is missing or is not what this version writes; the message names it
     """
-    _move_out(path)
+    complete(path)
     kinds = {"plan": Plan, "region": Region, "problem": Problem, "design": Design, "funding": Funding, "inputs": Inputs}
     return Folder(**{name: _decode(path, f"{name}.json", kind) for name, kind in kinds.items()})

@@ -106,15 +106,20 @@ def merge_estimate(inputs: Inputs, funding: Funding, estimate: Estimate) -> tupl
         known = ", ".join(list(lines)[:5])
         raise KibanError("estimate", f"line(s) {', '.join(strange)}", f"lines of this plan such as {known}", "take the estimate of this plan folder")
     quantities, prices, notes = dict(inputs.quantities), dict(inputs.prices), []
+    replaced = dict(inputs.replaced)
     for id in estimate.rows:
         line, quantity, price = lines[id], estimate.quantities[id], estimate.prices[id]
         for own, value, before, name in ((quantities, quantity, line.quantity, "数量"), (prices, price, line.unit_yen, "単価")):
             if _same(value, before):
                 continue
             if value is not None:
+                if own is quantities:
+                    replaced[id] = line.designed if id in own else line.quantity
                 own[id] = value
             elif id in own:
                 del own[id]
+                if own is quantities:
+                    replaced.pop(id, None)
                 notes.append(f"{id}: {name}の自団体の値を取り消した / the town's own value was taken back")
             else:
                 notes.append(f"{id}: 空欄の{name}は取り込まない（計画の値のまま） / an empty cell is not taken over")
@@ -126,7 +131,7 @@ def merge_estimate(inputs: Inputs, funding: Funding, estimate: Estimate) -> tupl
     if estimate.months is not None and estimate.months != funding.adopted.running_months:
         facts["service_start_month"] = float(16 - estimate.months)
     rate = inputs.tax_rate if _same(estimate.tax_rate, funding.tax_rate) or estimate.tax_rate is None else estimate.tax_rate
-    return replace(inputs, quantities=quantities, prices=prices, tax_rate=rate, facts=facts), tuple(notes)
+    return replace(inputs, quantities=quantities, replaced=replaced, prices=prices, tax_rate=rate, facts=facts), tuple(notes)
 
 
 def read_answers(path: Path, received: date) -> tuple[Quote, str | None]:

@@ -19,6 +19,7 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from kiban.base.errors import KibanError, RecordError
+from kiban.loop.files import READY, complete, editing
 from kiban.loop.inputs import read_inputs, write_inputs
 from kiban.records.funding import Funding, Inputs
 from kiban.records.plan import Plan
@@ -107,7 +108,7 @@ def find(folders: Iterable[Path]) -> Found:
     broken: dict[Path, KibanError] = {}
     for given in folders:
         try:
-            if (given / "plan.json").is_file():
+            if (given / "plan.json").is_file() or (given / READY).is_dir():
                 inside = [given]
             else:
                 inside = sorted(child for child in given.iterdir() if _looks_like_a_plan(child)) if given.is_dir() else []
@@ -129,11 +130,15 @@ def find(folders: Iterable[Path]) -> Found:
 
 
 def _looks_like_a_plan(path: Path) -> bool:
-    return path.is_dir() and any((path / name).is_file() for name in ("plan.json", "region.json", "problem.json", FUNDING))
+    return path.is_dir() and ((path / READY).is_dir() or any((path / name).is_file() for name in ("plan.json", "region.json", "problem.json", FUNDING)))
 
 
 def read_kept(path: Path) -> Kept:
     """Read what these views need of a plan folder; funding.json and inputs.json may be absent. Raises KibanError that names the file."""
+    try:
+        complete(path)
+    except OSError as error:
+        raise KibanError(str(path), error.strerror or "not writable", "a folder whose plan can be moved to its place", "ask for the right to write") from error
     return Kept(
         path=path,
         plan=_decode(path / "plan.json", Plan),
@@ -261,14 +266,15 @@ def keep_voice(folder: Path, about: str, text: str) -> Inputs:
     ------
     KibanError  the folder holds no plan, inputs.json cannot be read, or the text is too long
     """
-    if not (folder / "plan.json").is_file():
+    if not ((folder / "plan.json").is_file() or (folder / READY).is_dir()):
         raise KibanError(str(folder), "no plan.json", "a plan folder", "name a folder that kiban plan wrote")
     if len(text) > LONGEST:
         raise KibanError("--text", f"{len(text):,} characters", f"at most {LONGEST:,}", "say it shorter")
-    before = read_inputs(folder)
-    voices = {key: value for key, value in before.voices.items() if key != about} | ({about: text.strip()} if text.strip() else {})
-    after: Inputs = replace(before, voices=dict(sorted(voices.items())))
-    write_inputs(folder, after)
+    with editing(folder):
+        before = read_inputs(folder)
+        voices = {key: value for key, value in before.voices.items() if key != about} | ({about: text.strip()} if text.strip() else {})
+        after: Inputs = replace(before, voices=dict(sorted(voices.items())))
+        write_inputs(folder, after)
     return after
 
 

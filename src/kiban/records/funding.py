@@ -55,6 +55,8 @@ class Line(Record, frozen=True, kw_only=True):
     basis: Basis
     basis_year: int | None = None
     quotes: int = 0
+    designed: float | None = None  # the design's quantity, where the town's own stands in its place
+    stale: bool = False  # and that one was typed for another design
     confidence: Confidence | None = None
     ref: str | None = None
     source: str | None = None  # title of the source, for the column 根拠
@@ -353,6 +355,7 @@ class Inputs(Record, frozen=True, kw_only=True):
 
     facts: dict[str, float | bool | str] = {}
     quantities: dict[str, float] = {}
+    replaced: dict[str, float | None] = {}  # line id → the design's quantity when the town typed its own
     prices: dict[str, float] = {}
     tax_rate: float | None = None
     quotes: tuple[Quote, ...] = ()

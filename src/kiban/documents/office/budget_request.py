@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from collections import Counter as Count
 from collections.abc import Sequence
+from fractions import Fraction
 
-from kiban.documents.office.desk import SOURCES, Desk, day_text, ja, plain_thousand, thousand
+from kiban.documents.office.desk import SOURCES, Desk, Open, day_text, ja, owed, plain_thousand, thousand
 from kiban.documents.paper import Block, Heading, Note, Paper, Paragraph, Table, Wide
 from kiban.records.funding import Budget, Contract, Row
+from kiban.records.support import SupportAnswer
 
 PAPER = "budget-request"
 FIRST_YEARS = 6  # the first year and five of running
+SCOPE = ("project.technologies", "project.usecases", "project.fields", "project.categories", "project.stage")  # what a support is not about
+PARTS = 20  # greatest denominator of a share that is said as a fraction
 MONTHS = (4, 5, 6, 7, 8, 9, 10, 11, 12, 1, 2, 3)
 
 
@@ -128,18 +132,23 @@ def years_table(desk: Desk, id: str, caption: str, budget: Budget, count: int, r
     rows = (*sections, line(say("total"), budget.thousand_total), *sources)
     heads = (say("c.row"), *(desk.year(year) for year in budget.years[:count]), say("sum"))
     widths = (3.4, *(1.2 for _ in range(count)), 1.4) if count <= FIRST_YEARS else (3.0, *(1.14 for _ in range(count)), 1.35)
-    return Table(id, caption, heads, rows, "l" + "r" * (count + 1), widths, (len(sections),), tuple(remark for remark in remarks if remark))
+    return Table(id, caption, heads, rows, "l" + "r" * (count + 1), widths, (len(sections),), (*(remark for remark in remarks if remark), say("n.rounding")))
 
 
-def debt_by_year(budget: Budget) -> list[int | None]:
-    """Principal and interest of every bond by year of the horizon; None where an interest is unknown."""
-    found: list[int | None] = [0] * len(budget.years)
-    for place, year in enumerate(budget.years):
+def debt_by_year(budget: Budget) -> list[tuple[int, Open]]:
+    """Principal and known interest of every bond by year of the horizon, yen, with what of it nobody knows."""
+    found: list[tuple[int, Open]] = []
+    for year in budget.years:
+        yen: int = 0
+        state: Open = ""
         for bond in budget.debt:
             step = year - bond.first
+            if not bond.principal and step >= 0:
+                state = "all"
             if 0 <= step < len(bond.principal):
-                before = found[place]
-                found[place] = None if bond.interest is None or before is None else before + bond.principal[step] + bond.interest[step]
+                yen += bond.principal[step] + (bond.interest[step] if bond.interest is not None else 0)
+                state = state or ("interest" if bond.interest is None else "")
+        found.append((yen, state))
     return found
 
 
@@ -173,17 +182,23 @@ def _after(desk: Desk) -> Table:
     sources = {row.id: row.years for row in budget.thousand_sources}
     debt = debt_by_year(budget)
 
-    def line(name: str, a: int | None, b: int | None) -> tuple[str, ...]:
-        return (name, plain_thousand(a), plain_thousand(b), plain_thousand(None if a is None or b is None else b - a))
+    def line(name: str, a: int, b: int) -> tuple[str, ...]:
+        return (name, plain_thousand(a), plain_thousand(b), plain_thousand(b - a))
 
     rows = [line(say("r.cost"), budget.thousand_total[last], budget.thousand_total[following])]
     rows += [line(desk.source(id), sources[id][last], sources[id][following]) for id in SOURCES if id in sources]
-    paid = [None if debt[place] is None else round((debt[place] or 0) / 1000) for place in (last, following)]
+    paid = [(int((debt[place][0] + 500) // 1000), debt[place][1]) for place in (last, following)]
     own = [sources["general"][place] if "general" in sources else 0 for place in (last, following)]
-    rows.append(line(say("r.debt"), *paid))
-    rows.append(line(say("r.cash"), *(None if a is None else a + b for a, b in zip(paid, own, strict=True))))
+    states = [state for _, state in paid]
+    both: Open = "all" if "all" in states else "interest" if "interest" in states else ""
+    rows.append((say("r.debt"), *(owed(say, *one) for one in paid), owed(say, paid[1][0] - paid[0][0], both)))
+    cash = [amount + general for (amount, _), general in zip(paid, own, strict=True)]
+    told = [say("cash.least", amount=plain_thousand(one)) if state else plain_thousand(one) for one, state in zip(cash, states, strict=True)]
+    change = plain_thousand(cash[1] - cash[0])
+    rows.append((say("r.cash"), *told, say("cash.less", amount=change) if both else change))
+    remarks = (say("n.cash"), *((say("n.cash.open"),) if both else ()), say("n.rounding"))
     heads = (say("c.row"), *after_heads(desk), say("c.difference"))
-    return Table("after", say("t.after", unit=desk.units), heads, tuple(rows), "lrrr", (3, 2.4, 2.4, 1.6), (0, len(rows) - 1), (say("n.cash"),))
+    return Table("after", say("t.after", unit=desk.units), heads, tuple(rows), "lrrr", (3, 2.4, 2.4, 2.2), (0, len(rows) - 1), remarks)
 
 
 def by_month(total: int, months: Sequence[int]) -> list[int]:
@@ -231,33 +246,40 @@ def _debt(desk: Desk) -> list[Block]:
         return [Paragraph(say("n.debt.none"))]
     years = budget.years
 
-    def spread(amounts: Sequence[int] | None, first: int) -> list[int | None]:
-        if amounts is None:
-            return [None] * (len(years) + 1)
+    def spread(amounts: Sequence[int], first: int) -> list[int]:
         by_year = dict(enumerate(amounts, start=first))
         return [*(by_year.get(year, 0) for year in years), sum(amount for year, amount in by_year.items() if year > years[-1])]
 
-    def line(name: str, amounts: Sequence[int | None]) -> tuple[str, ...]:
+    def line(name: str, amounts: Sequence[int]) -> tuple[str, ...]:
         return (name, *(thousand(amount) for amount in amounts))
 
-    def added(a: Sequence[int | None], b: Sequence[int | None]) -> list[int | None]:
-        return [None if x is None or y is None else x + y for x, y in zip(a, b, strict=True)]
+    def added(a: Sequence[int], b: Sequence[int]) -> list[int]:
+        return [x + y for x, y in zip(a, b, strict=True)]
 
-    zero: list[int | None] = [0] * (len(years) + 1)
+    zero = [0] * (len(years) + 1)
     principal, interest, memo = zero, zero, zero
+    without = [False] * (len(years) + 1)  # years in which a bond is paid back whose rate nobody knows
     rows = []
     for bond in budget.debt:
-        parts = spread(bond.principal, bond.first), spread(bond.interest, bond.first), spread(bond.memo, bond.first)
-        principal, interest = added(principal, parts[0]), added(interest, parts[1])
+        repaid = spread(bond.principal, bond.first)
+        principal = added(principal, repaid)
+        if bond.interest is None:
+            without = [before or bool(amount) for before, amount in zip(without, repaid, strict=True)]
+        else:
+            interest = added(interest, spread(bond.interest, bond.first))
         if bond.memo is not None:
-            memo = added(memo, parts[2])
-        rows.append(line(f"{desk.support(bond.support)} {say('r.principal')}", parts[0]))
-    rows += [line(say("r.interest"), interest), line(say("r.debt-total"), added(principal, interest))]
+            memo = added(memo, spread(bond.memo, bond.first))
+        name = f"{desk.support(bond.support)} {say('r.principal')}"
+        rows.append(line(name, repaid) if bond.principal else (name, *(say("debt.unknown") for _ in repaid)))
+    states: list[Open] = ["interest" if one else "" for one in without]
+    rows.append((say("r.interest"), *(owed(say, int((yen + 500) // 1000), state, wide=True) for yen, state in zip(interest, states, strict=True))))
+    totals = [owed(say, int((yen + 500) // 1000), state, wide=True) for yen, state in zip(added(principal, interest), states, strict=True)]
+    rows.append((say("r.debt-total"), *totals))
     strong = len(rows) - 1
     if any(bond.memo is not None for bond in budget.debt):
         rows.append(line(say("r.memo"), memo))
     heads = (say("c.row"), *(desk.year(year) for year in years), say("c.later"))
-    remarks = [say("n.debt")]
+    remarks = [say("n.debt"), say("n.rounding")]
     if any(bond.interest is None for bond in budget.debt):
         remarks.append(say("n.interest", desk=desk.desk_of_fact("bond_interest") or say("ask")))
     widths = (3.0, *(1.14 for _ in years), 1.35)
@@ -282,7 +304,7 @@ def _ways(desk: Desk) -> list[Block]:
     )
     widths = (1.8, *(2.6 for _ in ways))
     return [
-        Table("ways", say("t.ways", unit=desk.units), heads, tuple(amounts), "l" + "r" * columns, widths, (count,), (say("n.ways"),)),
+        Table("ways", say("t.ways", unit=desk.units), heads, tuple(amounts), "l" + "r" * columns, widths, (count,), (say("n.ways"), say("n.rounding"))),
         Table("ways-terms", say("t.ways-terms"), heads, terms, "l" * (columns + 1), widths),
     ]
 
@@ -303,7 +325,7 @@ def _contracts(desk: Desk) -> list[Block]:
     say, contracts = desk.say, desk.funding.contracts
     if not contracts:
         return [Paragraph(say("n.contracts.none"))]
-    rows, remarks = [], [say("n.contracts")]
+    rows, remarks = [], [say("n.contracts"), say("n.rounding")]
     for number, contract in enumerate(contracts, start=1):
         assembly = {"yes": say("yes"), "no": say("no"), "ask": say("ask")}[contract.assembly]
         name = f"{number} {desk.section(contract.section)}"
@@ -333,7 +355,53 @@ def _calendar(desk: Desk) -> list[Block]:
     return [Table("calendar", say("t.calendar"), heads, tuple(rows), "lll", (1.4, 4.5, 5.5), (), (say("n.calendar"),))]
 
 
+def excluded(answer: SupportAnswer) -> bool:
+    """Whether a support is shut, by its text or by that of the last year that is known."""
+    return "excluded" in (answer.answer, answer.example)
+
+
+def out_of_scope(answer: SupportAnswer) -> bool:
+    """Whether a support is shut because it is about other technologies, uses, costs or stages: no fact of the town would open it."""
+    return excluded(answer) and any(finding.state == "fails" and finding.fact in SCOPE for finding in answer.findings)
+
+
+def rate_text(share: float, percent: bool) -> str:
+    """A share as papers write it.
+
+    >>> rate_text(0.5, False), rate_text(2 / 3, False), rate_text(1.0, False), rate_text(0.75, True)
+    ('1/2', '2/3', '10/10', '75%')
+    """
+    part = Fraction(share).limit_denominator(PARTS)
+    if percent or abs(float(part) - share) > 1e-6:
+        return f"{share * 100:g}%"
+    return "10/10" if part == 1 else f"{part.numerator}/{part.denominator}"
+
+
 def supports_table(desk: Desk) -> Table:
+    """What every support answers that may concern this project, with its share, what counts and what comes of it."""
+    say = desk.say
+    kept = [answer for answer in desk.funding.answers if not out_of_scope(answer)]
+    rows = []
+    for answer in kept:
+        support = desk.view.catalogue.supports.get(answer.support)
+        rate, counted, amount = "—", "—", "—"
+        if answer.share is not None:
+            edition = next((one for one in support.editions if one.fiscal_year == answer.edition), None) if support else None
+            lump = edition is not None and answer.share == 1 and any(one.fixed for one in edition.rates)
+            rate = say("v.lump") if lump else rate_text(answer.share, support is not None and support.kind == "bond")
+            if answer.answer == "unpublished" or answer.edition < answer.year:
+                rate += "\n" + say("v.example", year=desk.fiscal(answer.edition))
+            counted, amount = thousand(answer.counted_yen), thousand(answer.amount_yen)
+        read = say("v.read", clause=answer.clause or say("unknown"), day=day_text(say, answer.read_on))
+        rows.append((desk.support(answer.support), desk.answer(answer), rate, counted, amount, read, support.desk.ja if support else ""))
+    heads = tuple(say(key) for key in ("c.support", "c.answer", "c.rate", "c.counted", "c.trial", "c.clause", "c.desk"))
+    made = tuple(rows) or ((say("none"), "", "", "", "", "", ""),)
+    left = len(desk.funding.answers) - len(kept)
+    remarks = (say("n.supports.table"), say("n.trial", mark=desk.mark), *((say("n.supports.left", count=left),) if left else ()))
+    return Table("supports", say("t.supports"), heads, made, "lllrrll", (2.3, 2.0, 1.5, 1.2, 1.2, 2.3, 1.8), (), remarks)
+
+
+def all_supports_table(desk: Desk) -> Table:
     """What every support answers, with clause, day and desk."""
     say, view = desk.say, desk.view
     rows = []

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from kiban.base.errors import DataFileError
 from kiban.base.jdate import era_year
@@ -26,6 +26,7 @@ from kiban.records.region import Region
 from kiban.records.support import SupportAnswer
 
 Say = Callable[..., str]
+Open = Literal["", "interest", "all"]  # what of a redemption nobody knows: nothing, its interest, how it is paid back at all
 ASSUMED_SHOWN = 24  # names of assumed values on the first page; all of them stand in the table of the plan
 APRIL = 4
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # letters that no file of Word may hold
@@ -70,6 +71,24 @@ def thousand(yen: int | float | None) -> str:
 def plain_thousand(amount: int | None) -> str:
     """An amount that is in 千円 already."""
     return "—" if amount is None else f"{amount:,}"
+
+
+def owed(say: Say, thousands: int, state: Open, wide: bool = False) -> str:
+    """Redemption in 千円; where no rate is known the principal with the remark that interest comes on top, on two lines in wide tables."""
+    if state == "all":
+        return say("debt.unknown")
+    if not state:
+        return plain_thousand(thousands)
+    return say("debt.plus.wide" if wide else "debt.plus", amount=plain_thousand(thousands)) if thousands else say("debt.only")
+
+
+def with_unit(cell: str) -> str:
+    """A cell of an amount in a sentence, with its unit.
+
+    >>> with_unit("8,960＋利子未定"), with_unit("20,166以上(利子を除く)")
+    ('8,960千円＋利子未定', '20,166千円以上(利子を除く)')
+    """
+    return re.sub(r"^(-?[\d,]+)", r"\1千円", cell.replace("\n", ""))
 
 
 def data_day(region: Region, view: View) -> date:
@@ -212,6 +231,10 @@ class Desk:
             names.append(f"{self.support(id)}({label})" if label else self.support(id))
         return self.say("comma").join(names) or self.say("none")
 
+    def taken(self, id: str) -> bool:
+        """Whether a named fact is taken by default, because nobody in the town has said it."""
+        return any(row.get("id") == id for row in self.funding.assumed)
+
     def value(self, id: str) -> str | None:
         """What is known of a named fact, in words; None where nobody has said."""
         known: dict[str, Any] = {fact.id: fact.value for fact in self.dossier.region.facts}
@@ -296,7 +319,7 @@ class Counter:
 
     def assumed_note(self) -> Note:
         """The assumed values on the first page."""
-        return assumed_note(self.say, self.dossier.assumed)
+        return assumed_note(self.say, self.dossier.assumed, self.dossier.withheld)
 
     def made(self, blocks: Sequence[Block], subtitle: str = "") -> Paper:
         """The paper of these blocks, with its header."""
@@ -317,14 +340,15 @@ def own_passage(say: Say, key: str, label: str, made: str, own: Mapping[str, str
     return Passage(key, label, CONTROL.sub("", own[key]), say("changed", text=made) if changed else "")
 
 
-def assumed_note(say: Say, rows: Sequence[tuple[str, str]]) -> Note:
-    """Names of assumed values and who can confirm them, in one remark."""
+def assumed_note(say: Say, rows: Sequence[tuple[str, str]], withheld: int = 0) -> Note:
+    """Names of assumed values and who can confirm them, in one remark; those withheld are counted only."""
     if not rows:
-        return Note(say("assumed.none"))
-    items = [say("assumed.item", name=name, confirm=confirm) for name, confirm in rows[:ASSUMED_SHOWN]]
+        return Note(say("assumed.within", count=withheld) if withheld else say("assumed.none"))
+    items = [say("assumed.item", name=name, confirm=confirm) if confirm else name for name, confirm in rows[:ASSUMED_SHOWN]]
     if len(rows) > ASSUMED_SHOWN:
         items.append(say("assumed.more", count=len(rows) - ASSUMED_SHOWN))
-    return Note(say("assumed.note", count=len(rows), list=say("comma").join(items)))
+    others = say("assumed.others", count=withheld) if withheld else ""
+    return Note(say("assumed.note", count=len(rows), list=say("comma").join(items)) + others)
 
 
 def _header(say: Say, town: str, made: date, data: date, folder: str, label: str | None) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from kiban.documents.office.budget_request import after_years, contract_lines, debt_by_year, model_name, payer, places
 from kiban.documents.office.cases import cost, population, stopped
-from kiban.documents.office.desk import Desk, day_text, ja, plain_thousand, thousand
+from kiban.documents.office.desk import Desk, day_text, ja, owed, plain_thousand
 from kiban.documents.office.project_plan import conclusion_text, points
 from kiban.documents.paper import Block, Bullets, Heading, Note, Paper, Paragraph, Table
 from kiban.records.funding import Budget
@@ -27,7 +27,8 @@ def verdict_word(desk: Desk) -> str:
 
 def title(desk: Desk) -> str:
     """What the draft is about."""
-    return desk.say("title", sentence=desk.view.plan.sentence, year=desk.fiscal(desk.funding.start))
+    hold = desk.view.step("verdict")["status"] == "hold"
+    return desk.say("title.hold" if hold else "title", sentence=desk.view.plan.sentence, year=desk.fiscal(desk.funding.start))
 
 
 def general(budget: Budget) -> tuple[int, ...]:
@@ -99,7 +100,7 @@ def _money(desk: Desk) -> Table:
         say("c.refused"),
         say("c.whole", first=desk.year(years[0]), last=desk.year(years[-1])),
     )
-    return Table("money", say("t.money", unit=desk.units), heads, tuple(rows), "lrrr", (3, 2.2, 2.4, 2.6), (0,))
+    return Table("money", say("t.money", unit=desk.units), heads, tuple(rows), "lrrr", (3, 2.2, 2.4, 2.6), (0,), (say("n.rounding"),))
 
 
 def _contracts(desk: Desk) -> tuple[str, ...]:
@@ -123,9 +124,10 @@ def assembly(desk: Desk) -> Paper:
         (say("r.first"), plain_thousand(adopted.thousand_total[0]), plain_thousand(refused.thousand_total[0])),
         (say("r.first-general"), *(plain_thousand(years[0]) for years in both)),
         (say("r.after", year=desk.year(adopted.years[after])), *(plain_thousand(years[after]) for years in both)),
-        (say("r.debt"), *(thousand(yen) for yen in debts)),
+        (say("r.debt"), *(owed(say, int((yen + 500) // 1000), state) for yen, state in debts)),
         (say("r.whole-general"), *(plain_thousand(sum(years)) for years in both)),
     )
+    heads = (say("c.row"), say("c.adopted"), say("c.refused"))
     why = say("p.why", sentence=view.plan.sentence, places=places(outline), verdict=verdict_word(desk))
     technologies = say("comma").join(view.name("technologies/" + row["technology"]) for row in view.step("design")["technologies"])
     what = say("p.what", technologies=technologies or model_name(outline))
@@ -150,7 +152,7 @@ def assembly(desk: Desk) -> Paper:
         desk.passage("assembly.what", say("f.what"), what),
         Heading(say("h.cost")),
         Paragraph(say("n.cost", pending=say("pending"), mark=desk.mark) + say("n.payer", payer=payer(outline))),
-        Table("cost", say("t.cost", unit=desk.units), (say("c.row"), say("c.adopted"), say("c.refused")), rows, "lrr", (4.6, 2.6, 2.6)),
+        Table("cost", say("t.cost", unit=desk.units), heads, rows, "lrr", (4.6, 2.6, 2.6), (), (say("n.rounding"),)),
         Heading(say("h.effect")),
         Bullets(tuple(kpis) or (say("none"),)),
         Heading(say("h.risk")),

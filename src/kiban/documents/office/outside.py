@@ -181,7 +181,8 @@ def quote_request(counter: Counter) -> Paper:
     """The request for reference quotations: lines with ids and quantities, no price."""
     say, dossier, word = counter.say, counter.dossier, words(counter.catalogue, "ja")
     texts = counter.catalogue.words["ja"]
-    required = say("p.required", count=dossier.quotes_required) if dossier.quotes_required else ""
+    key = "p.required" if dossier.quotes_rule else "p.required.guide"
+    required = say(key, count=dossier.quotes_required) if dossier.quotes_required else ""
     rows = []
     for line in dossier.lines:
         quantity = say("v.open") if line.quantity is None else plain(round(line.quantity, 2))

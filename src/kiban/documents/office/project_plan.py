@@ -5,16 +5,17 @@ In: a dossier. Out: a Paper.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
 from kiban.documents.amounts import plain
 from kiban.documents.map_svg import design_svg
-from kiban.documents.office.budget_request import places, supports_table
+from kiban.documents.office.budget_request import all_supports_table, excluded, places
 from kiban.documents.office.cases import cost as case_cost
 from kiban.documents.office.cases import shown_cases
 from kiban.documents.office.cases import town as case_town
-from kiban.documents.office.desk import Desk, ja, plain_thousand, thousand
+from kiban.documents.office.desk import Desk, ja, plain_thousand, sentences, thousand
 from kiban.documents.paper import Block, Bullets, Heading, Note, Paper, Paragraph, Passage, Passages, Picture, Table
 from kiban.documents.reasons import answers, left_out, option_known, point_text, row_names, sites_or_km, whom
 from kiban.documents.view import View
@@ -38,7 +39,7 @@ def project_plan(desk: Desk) -> Paper:
     blocks += _options(desk)
     blocks += [*_points(desk), *_priority(desk), Heading(say("h.design")), *_design(desk)]
     blocks += [Heading(say("h.money")), Paragraph(say("n.money")), money_table(desk), *_plants(desk), *_energy(desk)]
-    blocks += [Heading(say("h.supports")), supports_table(Desk(desk.dossier, "budget-request"))]
+    blocks += [Heading(say("h.supports")), all_supports_table(Desk(desk.dossier, "budget-request"))]
     blocks += [Heading(say("h.effect")), Paragraph(say("n.benefit")), _effect(desk), Heading(say("h.kpis"), 2), _kpis(desk)]
     blocks += [Heading(say("h.viability")), *_viability(desk), Heading(say("h.risks")), Paragraph(say("n.cases")), cases_table(desk)]
     blocks += [desk.passage("plan.risk", say("f.risk"), say("p.risk")), Heading(say("h.exit")), desk.passage("plan.exit", say("f.exit"), say("p.exit"))]
@@ -56,12 +57,19 @@ def needs_table(desk: Desk) -> Table:
 
 def needs(view: View) -> list[tuple[str, str, str]]:
     """Use case, need and value in words, one row each."""
-    rows = []
+    rows, say = [], sentences(view.catalogue, "common")
+    critical = {row["site"] for row in view.step("design")["sites"] if row.get("critical")}
+    places: defaultdict[str, set[str]] = defaultdict(set)
+    for row in view.step("needs")["wanted"]:
+        places[row["usecase"]].add(row["site"])
     for row in view.step("needs")["needs"]:
         figures = [view.figure(id) for id in row["figures"]]
         yes_no = row["need"] in ("mobility", "backup", "broadband", "iot")
         if yes_no:
-            text = view.word("show.yes" if figures and figures[0] is not None and figures[0].value else "show.no")
+            asked = bool(figures and figures[0] is not None and figures[0].value)
+            text = view.word("show.yes" if asked else "show.no")
+            if asked and row["need"] == "backup":
+                text = say("needs.critical", answer=text, count=len(critical & places[row["usecase"]]))
         else:
             text = "〜".join(dict.fromkeys(str(view.number(id)) for id in row["figures"]))
             text = f"{text} {view.unit(row['unit'])}".strip()
@@ -195,7 +203,7 @@ def money_table(desk: Desk) -> Table:
         peaks.append(say("v.peak", year=desk.year(budget.years[place]), amount=plain_thousand(years[place])))
     rows.append((say("r.peak"), *peaks))
     heads = (say("c.row"), say("c.adopted"), say("c.refused"))
-    return Table("money", say("t.money", unit=desk.units), heads, tuple(rows), "lrr", (4, 3, 3))
+    return Table("money", say("t.money", unit=desk.units), heads, tuple(rows), "lrr", (4, 3, 3), (), (say("n.rounding"),))
 
 
 def _plants(desk: Desk) -> list[Block]:
@@ -304,9 +312,10 @@ def cases_table(desk: Desk) -> Table:
 
 
 def _voices(desk: Desk) -> list[Block]:
-    """One empty passage per support that answered and for the model; what the officer said before stands in it."""
+    """One empty passage for the model and per support that is not excluded; what the officer said before stands in it."""
     say, view, voices = desk.say, desk.view, desk.dossier.inputs.voices
-    about = ["models/" + view.step("options")["model"].partition("/")[0], *(f"supports/{answer.support}" for answer in desk.funding.answers)]
+    open_to = [f"supports/{one.support}" for one in desk.funding.answers if not excluded(one) or voices.get(f"supports/{one.support}")]
+    about = ["models/" + view.step("options")["model"].partition("/")[0], *open_to]
     rows: list[Passage] = []
     for entry in dict.fromkeys(about):
         kind, _, id = entry.partition("/")

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from kiban.documents.money_words import weak_lines, weak_share
 from kiban.documents.office.budget_request import after_heads, after_years, contract_lines, debt_by_year, payer, places
 from kiban.documents.office.cases import cost, population, stopped, town
-from kiban.documents.office.desk import Desk, day_text, ja, thousand
+from kiban.documents.office.desk import Desk, day_text, ja, thousand, with_unit
 from kiban.documents.office.drafting import verdict_word
 from kiban.documents.office.project_plan import option_rows, points
 from kiban.documents.paper import Block, Heading, Paper, Paragraph, Table
@@ -140,7 +141,7 @@ def _after(book: Book) -> Answer:
     column = after_heads(outline)[1]
     cash_row = outline.say("r.cash")
     amount, cash = (book.budget.cell("after", row, column) for row in (book.general, cash_row))
-    blanks = {"year": desk.fiscal(budget.years[following]), "amount": amount, "cash": cash, "mark": desk.mark, "payer": payer(outline)}
+    blanks = {"year": desk.fiscal(budget.years[following]), "amount": amount, "cash": with_unit(cash), "mark": desk.mark, "payer": payer(outline)}
     text = say("a.after.none", **blanks) if budget.end_year is None else say("a.after", last=desk.fiscal(budget.years[last]), **blanks)
     grounds = tuple(book.budget.cite("after", row, column) for row in (book.general, cash_row))
     return Answer(text, grounds, book.missing("payer_after_support"))
@@ -167,9 +168,13 @@ def _exit(book: Book) -> Answer:
 def _estimate(book: Book) -> Answer:
     desk, say, funding = book.desk, book.desk.say, book.desk.funding
     counts = {basis: sum(line.basis == basis for line in funding.lines) for basis in ("published", "quotes", "awaiting", "town")}
-    required = say("v.unknown") if funding.quotes_required is None else funding.quotes_required
+    weak, unsure = weak_share(funding), len(weak_lines(funding))
+    required = say("v.quotes.unknown")
+    if funding.quotes_required is not None:
+        required = say("v.quotes.guide" if desk.taken("quotes_required") else "v.quotes", count=funding.quotes_required)
     text = say(
-        "a.estimate", count=len(funding.lines), published=counts["published"], quotes=counts["quotes"], waiting=counts["awaiting"], required=required,
+        "a.estimate", count=len(funding.lines), published=counts["published"], firm=counts["published"] - unsure, weak=unsure,
+        share=say("v.unknown") if weak is None else f"{weak * 100:.0f}%", quotes=counts["quotes"], waiting=counts["awaiting"], required=required,
         mark=desk.mark, low=thousand(sum(funding.adopted.low)), high=thousand(sum(funding.adopted.high)),
     )  # fmt: skip
     if funding.quotes_by is not None:
@@ -195,12 +200,10 @@ def _renewal(book: Book) -> Answer:
     else:
         outline = Desk(desk.dossier, BUDGET)
         amounts = debt_by_year(budget)
-        year = next((place for place, amount in enumerate(amounts) if amount is None or amount), 0)
+        year = next((place for place, (amount, state) in enumerate(amounts) if amount or state), 0)
         column = desk.year(budget.years[year])
-        if amounts[year] is None:
-            debt = say("a.renewal.unknown")
-        else:
-            debt = say("a.renewal.debt", year=desk.fiscal(budget.years[year]), amount=book.budget.cell("debt", outline.say("r.debt-total"), column))
+        due = with_unit(book.budget.cell("debt", outline.say("r.debt-total"), column))
+        debt = say("a.renewal.debt", year=desk.fiscal(budget.years[year]), amount=due)
         grounds.append(book.budget.cite("debt", outline.say("r.debt-total"), column))
     row = say("total")
     if not budget.renewals:
