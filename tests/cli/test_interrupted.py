@@ -113,7 +113,7 @@ def test_ctrl_c_while_solving_writes_the_best_so_far_within_seconds(tmp_path, sm
     assert (code, result["check"], result["unserved"]) == (0, True, [])
     assert result["lower_bound_yen"] <= result["priced_part_npv_yen"]
     assert sentence_of(out) == SHELTER
-    assert seconds < 6, f"{seconds:.1f} s"  # 2 s on a machine that does nothing else
+    assert seconds < 20, f"{seconds:.1f} s"  # 3 s on a machine that does nothing else: the papers are made after the solver lets go
 
 
 def test_a_second_ctrl_c_ends_at_once_with_130_and_leaves_the_older_plan(tmp_path):
