@@ -676,7 +676,7 @@ def test_a_file_without_a_suspicion_is_not_called_good(tmp_path: Path, capsys: p
     assert main(["lock", str(tmp_path / "spec.txt"), "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer.pop("answer") == "No suspicion was found. Whether one product alone complies cannot be known"
-    assert answer == {"file": "spec.txt", "clauses": 2, "suspicions": []}
+    assert answer == {"file": "spec.txt", "clauses": 2, "suspicions": [], "unmeasured": []}
 
 
 def test_the_command_compares_with_a_datasheet_and_refuses_a_need_without_a_number(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -686,3 +686,12 @@ def test_the_command_compares_with_a_datasheet_and_refuses_a_need_without_a_numb
     assert "「1.37kg」（14〜19字目） 渡された製品資料にある" in capsys.readouterr().out
     assert main(["lock", str(tmp_path / "spec.txt"), "--need", "down_mbps=fast"]) == 2
     assert "NAME=VALUE" in capsys.readouterr().err
+
+
+def test_a_need_that_no_measure_knows_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "spec.txt").write_text("下り50 Mbps以上であること。", encoding="utf-8")
+    given_needs = ["--need", "down_mpbs=50", "--need", "down_mbps=50"]
+    assert main(["lock", str(tmp_path / "spec.txt"), *given_needs]) == 0
+    assert "down_mpbs" in capsys.readouterr().out
+    assert main(["lock", str(tmp_path / "spec.txt"), *given_needs, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["unmeasured"] == ["down_mpbs"]

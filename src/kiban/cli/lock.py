@@ -46,10 +46,17 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     catalogue = load(settings.data, settings.state / "cache")
     found = check_clauses(clauses, catalogue.locks, needs=needs, datasheet=datasheet, whole=True)
     word = words(catalogue, settings.lang)
+    measured = {name for lock in catalogue.locks.values() for measure in lock.measures for name in measure.needs}
+    unmeasured = sorted(set(needs) - measured)
     answer = word("lock.none") if not found else word("lock.rest")
     if args.json:
         # No "ok": a file without a suspicion is not a good one, it is one of which nobody can tell.
-        print(json.dumps({"file": args.file.name, "clauses": len(clauses), "suspicions": msgspec.to_builtins(found), "answer": answer}, ensure_ascii=False))
+        print(
+            json.dumps(
+                {"file": args.file.name, "clauses": len(clauses), "suspicions": msgspec.to_builtins(found), "answer": answer, "unmeasured": unmeasured},
+                ensure_ascii=False,
+            )
+        )
         return 0
     texts = {clause.id: clause.text for clause in clauses}
     print(word("lock.head", file=args.file.name, count=len(clauses)))
@@ -57,6 +64,8 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         _show(suspicion, texts, catalogue, word, settings.lang)
     if found:
         print(f"\n{word('lock.found', count=len(found))}")
+    for name in unmeasured:
+        print(word("lock.unmeasured", name=name, known=", ".join(sorted(measured))))
     print(answer)
     return 0
 

@@ -35,7 +35,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     """Read what people changed, compute again, write everything."""
     from kiban.catalogue import load
     from kiban.cli.plan import moment
-    from kiban.loop.files import editing, read_folder, read_inputs, warnings
+    from kiban.loop.files import copies, editing, read_folder, read_inputs, warnings
     from kiban.loop.inputs import merge_estimate, read_estimate, with_facts
 
     catalogue = load(settings.data, settings.state / "cache")
@@ -49,9 +49,11 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         if estimate is not None:
             inputs, notes = merge_estimate(inputs, before.funding, estimate)
         inputs = with_facts(inputs, args.fact, catalogue)
+        kept = copies(args.folder)
         files = edit.refresh(catalogue, settings.lang, inputs, now)
         after = read_folder(args.folder)
         told = warnings(args.folder)
+        set_aside = sorted(copies(args.folder) - kept)
     awaiting = [line.id for line in after.funding.lines if line.unit_yen is None]
     then, now_paid = ([money.adopted.total[0], sum(money.adopted.total)] for money in (before.funding, after.funding))
     result = {
@@ -67,6 +69,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         "missing": list(after.funding.missing),
         "notes": list(notes),
         "warnings": told,
+        "set_aside": set_aside,
         "files": [str(path) for path in files],
     }
     if args.json:
@@ -76,6 +79,12 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         print(f"注意 / note: {note}")
     for warning in told:
         print(f"警告 / warning: {warning}")
+    for name in set_aside:
+        print(f"手で変えた紙の写し / a copy of what was changed by hand: {name}")
+    if any(name.endswith(".xlsx") for name in set_aside) and estimate is None:
+        print(
+            "表の値は取り込んでいない。積算内訳書なら写しを --estimate に渡す / values of the sheet were not taken: give the copy of an estimate to --estimate"
+        )
     span = f"初年度 / first year: {then[0]:,} → {now_paid[0]:,} 円  全期間 / horizon: {then[1]:,} → {now_paid[1]:,} 円"
     print(f"{span} (税込 / with tax{', 見積待ちを除く / without awaiting lines' if awaiting else ''})")
     print(f"自団体の数量 / own quantities: {len(inputs.quantities)}  単価 / prices: {len(inputs.prices)}  文章 / passages: {len(own)}")

@@ -114,7 +114,7 @@ def summary(folder: Folder, inputs: Inputs, catalogue: Catalogue, day: date) -> 
     """Suppliers, statistics per line, what to ask, which lines still await a price."""
     from dataclasses import asdict
 
-    from kiban.finance.quotes import enough, statistics
+    from kiban.finance.quotes import enough, short, statistics
 
     factor = catalogue.rule_at(RULE, day).quantity.value
     assert factor is not None
@@ -127,6 +127,7 @@ def summary(folder: Folder, inputs: Inputs, catalogue: Catalogue, day: date) -> 
         "suppliers": [_row(quote) for quote in inputs.quotes],
         "required": required,
         "enough": None if required is None else enough(inputs.quotes, required, asked),
+        "short": {} if required is None else short(inputs.quotes, required, asked),
         "factor": factor,
         "statistics": [{**asdict(row), "name": lines[row.line].name.ja} for row in found],
         "ask": [{"line": row.line, "supplier": supplier, "median": row.median} for row in found for supplier in row.ask],
@@ -154,5 +155,7 @@ def _print(result: dict[str, Any]) -> None:
         print(f"注意 / note: {note}")
     for warning in result["warnings"]:
         print(f"警告 / warning: {warning}")
+    for line, count in result["short"].items():
+        print(f"回答の足りない行 / too few answers: {line} n={count} (必要 / required {result['required']})")
     said = {True: "足りる / enough", False: "足りない / not enough", None: "必要な数が未定 / number required unknown"}[result["enough"]]
     print(f"見積の数 / quotations: {len(result['suppliers'])} 者、必要 / required {result['required']}: {said}")

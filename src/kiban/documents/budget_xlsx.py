@@ -65,7 +65,7 @@ def _whole(book: Book, desk: Desk, budget: Budget) -> dict[str, int]:
     if budget.renewals:
         page.line(say("renewals", list=say("comma").join(_years(desk, budget.renewals))))
     if budget.end_year is not None:
-        page.line(say("end", year=desk.fiscal(budget.end_year), payer=say(f"payer.{budget.payer_after}")), strong=True)
+        page.line(say("end", year=desk.fiscal(budget.end_year), payer=desk.payer(budget)), strong=True)
     letters = [column(1 + year) for year in range(count)]
     places: dict[str, int] = {}
     page.heads((say("c.section"), *_years(desk, budget.years), say("sum")), repeat=True, freeze=1)

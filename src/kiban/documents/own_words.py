@@ -53,7 +53,9 @@ def _body(content: bytes, name: str) -> ElementTree.Element:
                 raise KibanError(name, f"a text of {part.file_size:,} bytes", f"at most {LARGEST:,}", "is this the right file?")
             text = packed.read(part)
     except KeyError as error:
-        raise KibanError(name, "no .docx file", "a paper written by kiban, saved as .docx", "save it as Word (.docx)") from error
+        raise KibanError(
+            name, "no .docx file", "a paper written by kiban, saved as .docx", "save it as Word (.docx), or take it out of the folder: it is then made anew"
+        ) from error
     except DAMAGED as error:
         step = "open it in Word and save it again as .docx, or put a good copy in its place"
         raise KibanError(name, f"a damaged .docx file ({error})", "a paper written by kiban, saved as .docx", step) from error
@@ -65,11 +67,18 @@ def _body(content: bytes, name: str) -> ElementTree.Element:
     if other:
         raise KibanError(name, "a text that is not UTF-8", "a paper written by kiban, saved as .docx", "save it again as Word (.docx)")
     if b"<!DOCTYPE" in text or b"<!ENTITY" in text:
-        raise KibanError(name, "a text that defines entities", "a paper written by kiban, saved as .docx", "save it as Word (.docx)")
+        raise KibanError(
+            name,
+            "a text that defines entities",
+            "a paper written by kiban, saved as .docx",
+            "save it as Word (.docx), or take it out of the folder: it is then made anew",
+        )
     try:
         return ElementTree.fromstring(text)  # noqa: S314  entities were refused above
     except ElementTree.ParseError as error:
-        raise KibanError(name, f"a text part that cannot be read ({error})", "a .docx file", "save it as Word (.docx)") from error
+        raise KibanError(
+            name, f"a text part that cannot be read ({error})", "a .docx file", "save it as Word (.docx), or take it out of the folder: it is then made anew"
+        ) from error
 
 
 def _text(cell: Any) -> str:

@@ -100,6 +100,15 @@ def statistics(quotes: Sequence[Quote], lines: Iterable[str], factor: float, day
     return tuple(rows)
 
 
+def short(quotes: Sequence[Quote], required: int, lines: Iterable[str]) -> dict[str, int]:
+    """The lines of `lines` that fewer than `required` suppliers have priced, with how many have.
+
+    >>> short([], 3, ["radio.gear"])
+    {'radio.gear': 0}
+    """
+    return {line: count for line in lines if (count := len(_answers(quotes, line))) < required}
+
+
 def enough(quotes: Sequence[Quote], required: int, lines: Iterable[str] = ()) -> bool:
     """Whether `required` suppliers or more have priced something, and every line of `lines`.
 
@@ -109,4 +118,4 @@ def enough(quotes: Sequence[Quote], required: int, lines: Iterable[str] = ()) ->
     (True, False, False, True)
     """
     priced = sum(any(answer.unit_yen is not None for answer in quote.answers) for quote in quotes)
-    return priced >= required and all(len(_answers(quotes, line)) >= required for line in lines)
+    return priced >= required and not short(quotes, required, lines)

@@ -155,6 +155,11 @@ def warnings(target: Path) -> list[str]:
     return leaks(funding, {f"{OUTSIDE}/{path.name}": path.read_bytes() for path in outside})
 
 
+def copies(folder: Path) -> set[str]:
+    """Names below the folder of the papers set aside in `旧版`, each a copy of what somebody had changed."""
+    return {path.relative_to(folder).as_posix() for path in folder.glob(f"**/{OLD}/*")}
+
+
 def read_inputs(target: Path) -> Inputs:
     """What people have put into a plan by hand, with the passages that they changed in its papers; empty where there is no plan yet.
 

@@ -70,6 +70,7 @@ DESKS = {
 }
 ASKED: dict[str, str] = {kind: {"prefecture": "ask.prefecture", "supplier": "ask.quotation", "own": "ask.own"}[DESKS[f"option.{kind}"]] for kind in KINDS}
 SITES_SHOWN = 3
+LETTER_SITES = 40  # whoever answers a letter has to know which places are meant; of more, the letter says how many
 
 
 @dataclass(frozen=True)
@@ -141,13 +142,13 @@ def _option(kind: Kind) -> tuple[tuple[Kind, ...], bool, int]:
     return (kind, "build") if kind != "build" else ("build",), kind in ("share", "leave"), effort
 
 
-def _words(grounds: Grounds, point: Any, key: str) -> Text | None:
+def _words(grounds: Grounds, point: Any, key: str, shown: int = SITES_SHOWN) -> Text | None:
     """A sentence of the words about a point; None where there is none for its kind."""
     if key not in grounds.catalogue.words["ja"]:
         return None
     names = [both(point["text"])] if "text" in point else [_named(grounds, item) for item in point["about"]]
     need = grounds.say("field." + point["need"]) if "need" in point else ""
-    return grounds.say(key, about=joined(names) if names else "", sites=_sites(grounds, point), need=need)
+    return grounds.say(key, about=joined(names) if names else "", sites=_sites(grounds, point, shown), need=need)
 
 
 def _named(grounds: Grounds, item: str) -> Text:
@@ -166,16 +167,18 @@ def _named(grounds: Grounds, item: str) -> Text:
 def _line(grounds: Grounds, point: Any) -> Text | None:
     """The question of a letter; None where it is settled at the own desk."""
     kind = f"option.{point['option']}" if point["kind"] == "option" else point["kind"]
-    return _words(grounds, point, f"inquiry.line.{kind}")
+    return _words(grounds, point, f"inquiry.line.{kind}", LETTER_SITES)
 
 
-def _sites(grounds: Grounds, point: Any) -> Text:
+def _sites(grounds: Grounds, point: Any, most: int) -> Text:
     """The first places of a point by name; of a question those of the design, for whoever reads a letter does not know which places are meant."""
     names = {site.id: site.name for site in grounds.region.sites}
     meant = [row["site"] for row in grounds.design["sites"]] if point["kind"] == "question" else point.get("sites", ())
     sites = [local(names.get(id, id)) for id in meant]
-    shown = joined(sites[:SITES_SHOWN] or [grounds.say("verdict.all_places")])
-    return grounds.say("verdict.and_others", names=shown) if len(sites) > SITES_SHOWN else shown
+    shown = joined(sites[:most] or [grounds.say("verdict.all_places")])
+    if len(sites) <= most:
+        return shown
+    return grounds.say("verdict.and_others", names=shown) if most == SITES_SHOWN else grounds.say("inquiry.and_others", names=shown, count=str(len(sites)))
 
 
 def _desk(grounds: Grounds, point: Any) -> Text | None:

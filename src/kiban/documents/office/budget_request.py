@@ -91,7 +91,7 @@ def support_sentence(desk: Desk) -> str:
 
 def payer(desk: Desk) -> str:
     """Who pays once the supports have ended."""
-    return desk.say(f"payer.{desk.funding.adopted.payer_after}")
+    return desk.payer(desk.funding.adopted)
 
 
 def _outline(desk: Desk) -> Table:

@@ -231,6 +231,11 @@ class Desk:
             names.append(f"{self.support(id)}({label})" if label else self.support(id))
         return self.say("comma").join(names) or self.say("none")
 
+    def payer(self, budget: Budget) -> str:
+        """Who pays once the supports have ended: by the table, and by name where the town has said one."""
+        by_table, named = self.say(f"payer.{budget.payer_after}"), self.value("payer_after_support")
+        return by_table if budget.payer_after == "unknown" or not named else self.say("payer.named", payer=by_table, named=named)
+
     def taken(self, id: str) -> bool:
         """Whether a named fact is taken by default, because nobody in the town has said it."""
         return any(row.get("id") == id for row in self.funding.assumed)
