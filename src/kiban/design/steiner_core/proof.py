@@ -1,0 +1,68 @@
+"""The certificate of a search: its steps in order, and the dual that proves the bound.
+
+In: the log of a Net, eliminations with their duals, the state at the best bound. Out: a SteinerCertificate that `kiban.check` replays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from kiban.check.steiner import instance_hash
+from kiban.design.steiner_core.instance import Instance
+from kiban.design.steiner_core.network import LEAF, SPLIT, TAKE, Compact, Ints, Net
+from kiban.records.design import Cut
+from kiban.records.steiner import Dual, Elimination, Leaf, Proof, SteinerCertificate, Step
+
+
+@dataclass
+class Trail:
+    """What the certificate needs beside the log: eliminations by their place in the log, and the place and dual of the best bound."""
+
+    eliminations: list[tuple[int, Elimination]] = field(default_factory=list)
+    at: int = 0
+    after: int = 0  # eliminations before the best bound
+    end: Leaf | None = None
+
+    def mark(self, row: int, bound: int, graph: Compact, state: Any, scale: int) -> None:
+        """The best bound so far stands here; no state: nothing is left to prove."""
+        self.at, self.after = row, len(self.eliminations)
+        self.end = Leaf(dual=self.dual(graph, state, scale)) if state is not None else Leaf()
+
+    def dual(self, graph: Compact, state: Any, scale: int) -> Dual:
+        """A dual in the vertex numbers of the instance, without cuts of no value."""
+        terminal, base, value, start, nodes = state.cuts
+        vertex = graph.vertex[nodes].tolist() if len(nodes) else []
+        cuts = tuple(
+            Cut(terminal=t, base=b, added=tuple(vertex[start[i] : start[i + 1]]), dual=d)
+            for i, (t, b, d) in enumerate(zip(graph.vertex[terminal].tolist(), base.tolist(), value.tolist(), strict=True))
+        )
+        return Dual(root=int(graph.vertex[state.root]), scale=scale, cuts=cuts)
+
+
+def certificate_of(instance: Instance, edges: Ints, cost: int, bound: int, trail: Trail, net: Net | None) -> SteinerCertificate:
+    """Steps up to the place of the best bound, then its dual."""
+    steps: list[Step | Elimination] = []
+    rows = net.log[: trail.at].tolist() if net is not None else []
+    waiting = iter([*trail.eliminations[: trail.after], (len(rows) + 1, None)])
+    place, elimination = next(waiting)
+    for index in range(len(rows) + 1):
+        while elimination is not None and place == index:
+            steps.append(elimination)
+            place, elimination = next(waiting)
+        if index < len(rows):
+            steps.append(_step(rows[index]))
+    end = trail.end if trail.end is not None else Leaf()
+    return SteinerCertificate(
+        instance=instance_hash(instance.count, instance.edges, instance.terminals), edges=tuple(np.sort(edges).tolist()), cost=cost, bound=bound,
+        proof=Proof(steps=tuple(steps), end=end),
+    )  # fmt: skip
+
+
+def _step(row: list[int]) -> Step:
+    kind = row[0]
+    if kind == TAKE:
+        return Step("take", tuple(row[1:5]))
+    return Step("leaf" if kind == LEAF else "split" if kind == SPLIT else "drop", (row[1],))

@@ -1,0 +1,599 @@
+"""The solver: reductions, duals, trees and cuts in rounds until bound and tree meet, the work is used up, or it is stopped.
+
+In: an Instance. Out: a Result: the best tree, a bound that no tree undercuts, on request the certificate of that bound.
+
+One round: one thread makes trees (shortest paths inside the arcs that an ascent saturated, or at shaken costs; local search; the union of good trees
+solved as a small instance of its own), the other raises the bound (`ascent.renew`, guided by the best tree). Then what no better tree can hold goes, the
+graph shrinks, the dual is carried over. What is small enough is closed by the directed cut relaxation, and by branching where that leaves a gap.
+
+A round depends on the round before and the seed alone, never on the clock or on which thread was first: a limit of time only cuts the sequence off.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kiban.base.errors import DesignError
+from kiban.base.progress import Cancel, never
+from kiban.design.steiner_core.ascent import Cuts, carried, charged, lift, no_cuts, renew, rooted_arcs
+from kiban.design.steiner_core.cuts import Relaxation, relax
+from kiban.design.steiner_core.exchange import improve
+from kiban.design.steiner_core.growing import grow, proper, spans
+from kiban.design.steiner_core.instance import Instance
+from kiban.design.steiner_core.network import (
+    CONTRACTED, LOGGED, OFFSET, TERMINALS, Compact, Flags, Floats, Ints, Net, compact, copied, make_net, packed, spelled_out, spelled_rows,
+)  # fmt: skip
+from kiban.design.steiner_core.proof import Trail, certificate_of
+from kiban.design.steiner_core.reductions import exclude, exclusions
+from kiban.design.steiner_core.shrink import Ledger, Removal, shrink
+from kiban.records.steiner import Elimination, SteinerCertificate
+
+SCALE = 720_720  # duals are whole numbers of 1 / SCALE where costs leave room: divisible by 1 … 16, as the duals of a relaxation often ask
+ROOM = 10**17  # most that scaled costs may add up to
+CLOSING = 3_000  # edges up to which the cut relaxation of the whole rest is solved
+UNION = 4_000  # edges up to which the relaxation of a union of trees is solved
+POOL = 16  # trees kept
+BRANCH_NODES = 200
+ALONE = 0.6  # seconds that a running kernel may take to notice the flag before the answer goes out without it
+EMPTY: Ints = np.zeros(0, np.int64)
+UNGUIDED: Flags = np.zeros(0, np.bool_)
+
+
+@dataclass(frozen=True)
+class Incumbent:
+    """The best tree and bound at one moment."""
+
+    cost: int
+    lower_bound: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """A tree over the terminals (`edges`: rows of the instance's edges), its cost, a bound that no tree undercuts, and (cost − bound) ÷ cost.
+
+    status        proved: no tree is cheaper; bounded: the gap is open
+    certificate   the proof of the bound for `check`, when asked for
+    reductions    what each reduction removed, in edges and vertices, and its seconds
+    """
+
+    edges: tuple[int, ...]
+    cost: int
+    lower_bound: int
+    gap: float
+    status: Literal["proved", "bounded"]
+    seconds: float
+    certificate: SteinerCertificate | None
+    reductions: tuple[Removal, ...]
+    rounds: int
+
+
+@dataclass
+class State:
+    """A feasible dual of a packed graph, in 1 / scale of a cost unit: root, bound, reduced cost per arc, cuts."""
+
+    root: int
+    bound: int
+    reduced: Ints
+    cuts: Cuts
+
+
+def solve(
+    instance: Instance,
+    *,
+    seed: int = 0,
+    work: int | None = None,
+    time_limit: float | None = None,
+    threads: int = 2,
+    memory_gib: float = 4.0,
+    certify: bool = False,
+    skip: frozenset[str] = frozenset(),
+    cancel: Cancel = never,
+    tell: Callable[[Incumbent], None] | None = None,
+) -> Result:
+    """A Steiner tree with a proven bound.
+
+    Parameters
+    ----------
+    seed        of all random choices
+    work        most rounds; with neither this nor a time limit 20
+    time_limit  seconds; the first tree is always finished
+    threads     1 or 2; one thread does the same work, later
+    memory_gib  most memory this may take; an instance that needs more is refused before the work begins
+    certify     keep every step for the certificate
+    skip        reductions to leave out, of `REDUCTIONS`
+    cancel      asked every 50 ms: True ends the search with the best so far, within 2 s
+    tell        called for each better tree or bound, in this thread
+
+    Raises
+    ------
+    DesignError  terminals that no edges join; more memory than allowed
+
+    >>> edges = np.array([[0, 3, 1], [1, 3, 1], [2, 3, 1], [0, 1, 2], [1, 2, 2]])
+    >>> result = solve(Instance(4, edges, np.array([0, 1, 2])), work=1)
+    >>> result.edges, result.cost, result.lower_bound, result.status
+    ((0, 1, 2), 3, 3, 'proved')
+    """
+    begin = time.monotonic()
+    need = estimate_gib(instance)
+    if need > memory_gib:
+        raise DesignError(
+            "memory", f"an instance that needs about {need:.1f} GiB", f"at most {memory_gib:g} GiB", "allow more memory, or make the instance smaller"
+        )
+    if work is None and time_limit is None:
+        work = 20
+    search = _Search(instance, seed, threads, certify, skip, begin)
+    told = (-1, -1)
+
+    def report() -> None:
+        nonlocal told
+        now = search.best
+        if tell is not None and now.edges is not None and (now.cost, now.bound) != told:
+            told = (now.cost, now.bound)
+            tell(Incumbent(now.cost, now.bound, now.at))
+
+    thread = threading.Thread(target=search.run, args=(work,), daemon=True)
+    thread.start()
+    try:
+        while thread.is_alive():
+            thread.join(0.02 if time.monotonic() - begin < 1 else 0.05)
+            report()
+            late = time_limit is not None and time.monotonic() - begin > time_limit
+            if late or cancel():
+                search.flag[0] = 1
+                if search.best.edges is not None:
+                    thread.join(ALONE)
+                    break
+                if cancel():
+                    thread.join(ALONE)
+                    break
+    finally:
+        search.flag[0] = 1
+    report()
+    if search.failure is not None and not thread.is_alive():
+        raise search.failure
+    return search.result(thread.is_alive())
+
+
+def estimate_gib(instance: Instance) -> float:
+    """GiB that a search takes at most, by the number of vertices and edges.
+
+    Measured on street graphs of 10⁴ … 10⁶ edges, and rounded up: 300 MB for the program, 1,100 bytes an edge, 500 bytes a vertex.
+    """
+    return (3e8 + 1_100 * len(instance.edges) + 500 * instance.count) / 2**30
+
+
+@dataclass(frozen=True)
+class _Best:
+    """The answer so far; replaced as a whole, so that another thread always sees one that fits together."""
+
+    edges: Ints | None
+    cost: int
+    bound: int
+    at: float
+
+
+@dataclass
+class _Search:
+    instance: Instance
+    seed: int
+    threads: int
+    certify: bool
+    skip: frozenset[str]
+    begin: float
+    flag: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(1, np.uint8))
+    failure: BaseException | None = None
+    best: _Best = _Best(None, 0, 0, 0.0)
+    rounds: int = 0
+
+    def __post_init__(self) -> None:
+        self.ledger = Ledger()
+        self.trail: Trail | None = Trail() if self.certify else None
+        self.pool: list[tuple[int, Ints]] = []
+        self.local: Ints = EMPTY  # best tree known in the packed graph, by its edge numbers
+        self.state: State | None = None
+        self.idle = 0  # rounds without a better bound
+        self.closed = -1  # edges of the graph whose relaxation was solved last
+        self.finished = False
+
+    # --- running
+
+    def run(self, work: int | None) -> None:
+        """Everything; failures are kept for the thread that waits."""
+        try:
+            self._run(work)
+        except BaseException as error:  # noqa: BLE001  handed over to the thread that waits
+            self.failure = error
+
+    def stop(self) -> bool:
+        """Whether to end now."""
+        return bool(self.flag[0])
+
+    def _run(self, work: int | None) -> None:
+        instance = self.instance
+        head = np.empty(2 * len(instance.edges), np.int64)
+        head[0::2], head[1::2] = instance.edges[:, 1], instance.edges[:, 0]
+        terminal = np.zeros(instance.count, np.bool_)
+        terminal[instance.terminals] = True
+        self.whole = packed(instance.count, head, np.ascontiguousarray(instance.edges[:, 2]), terminal, np.arange(len(instance.edges)), np.arange(instance.count))
+        self.scale = int(max(1, min(SCALE, ROOM // max(1, int(instance.edges[:, 2].sum())))))
+        if len(instance.terminals) < 2:
+            self.best = _Best(EMPTY, 0, 0, self._now())
+            self.finished = True
+            return
+        first = grow(
+            self.whole.start, self.whole.arcs, head, self.whole.cost.astype(np.float64), terminal, int(instance.terminals[0]), np.zeros(1, np.uint8)
+        )
+        if not spans(head, terminal, first):
+            raise DesignError("terminals", "terminals that no edges join", "all terminals in one piece", "solve each piece by itself, or add the missing edges")
+        self.offer(first)
+        self.net = make_net(instance.count, instance.edges, instance.terminals, logging=self.certify)
+        self.net = shrink(self.net, self.flag, self.skip, self.ledger)
+        self._repack()
+        if self.stop() or self._settled():
+            return
+        self._begin()
+        with ThreadPoolExecutor(max(1, min(2, self.threads))) as crew:
+            while not (self.finished or self.stop() or (work is not None and self.rounds >= work)):
+                self._round(crew)
+                self.rounds += 1
+
+    def _now(self) -> float:
+        return time.monotonic() - self.begin
+
+    def offer(self, edges: Ints) -> bool:
+        """A connected set of the instance's edges over all terminals: made a proper tree and kept if it is better than the best."""
+        whole = self.whole
+        tree = proper(whole.start, whole.arcs, whole.head, whole.cost, whole.terminal, edges, False)
+        cost = int(whole.cost[tree].sum())
+        if all(cost != known for known, _ in self.pool):
+            self.pool = sorted([*self.pool, (cost, tree)], key=lambda pair: pair[0])[:POOL]
+        if self.best.edges is None or cost < self.best.cost:
+            self.best = _Best(tree, cost, min(cost, self.best.bound), self._now())
+            return True
+        return False
+
+    def prove(self, bound: int) -> None:
+        """A bound that holds for every tree cheaper than the best."""
+        bound = min(bound, self.best.cost)
+        if bound > self.best.bound:
+            self.best = _Best(self.best.edges, self.best.cost, bound, self._now())
+            self.idle = 0
+            if self.trail is not None:
+                self.trail.mark(int(self.net.tally[LOGGED]), bound, self.graph, self.state, self.scale)
+
+    # --- the packed graph
+
+    def _repack(self) -> None:
+        """Pack what is left of the net; carry the dual over."""
+        before = self.graph if self.state is not None else None
+        self.graph = compact(self.net)
+        self.rows, self.spelled = spelled_rows(self.net.kid, self.graph.edge)
+        self.taken = spelled_out(self.net.kid, self.net.taken[: self.net.tally[CONTRACTED]])
+        self.offset = int(self.net.tally[OFFSET])
+        self.length = self.graph.cost.astype(np.float64)
+        if before is not None and self.state is not None and self.net.tally[TERMINALS] > 1:
+            at = before.vertex.copy()
+            while (self.net.into[at] != at).any():
+                at = self.net.into[at].astype(np.int64)
+            place_of = np.full(len(self.net.first), -1, np.int64)
+            place_of[self.graph.vertex] = np.arange(self.graph.count)
+            place = np.where(self.net.gone[at], -1, place_of[at])
+            self.state = self._state(int(place[self.state.root]), carried(self.graph.count, self.state.cuts, place), self.seed + self.rounds)
+
+    def _state(self, root: int, cuts: Cuts, seed: int, guide: Flags = UNGUIDED) -> State:
+        """The dual of given cuts, topped up."""
+        graph = self.graph
+        reduced = np.repeat(graph.cost * self.scale, 2)
+        bound = int(charged(graph.start, graph.arcs, graph.head, reduced, cuts))
+        jitter = np.random.default_rng(seed).permutation(graph.count)
+        gain, cuts = lift(graph.start, graph.arcs, graph.head, reduced, graph.terminal, root, jitter, guide, True, cuts, self.flag)
+        return State(root, bound + int(gain), reduced, Cuts(*cuts))
+
+    def spell(self, tree: Ints) -> Ints:
+        """The instance's edges of a tree of the packed graph, with those taken already."""
+        pieces = [self.spelled[self.rows[edge] : self.rows[edge + 1]] for edge in tree.tolist()]
+        return np.unique(np.concatenate([*pieces, self.taken]))
+
+    def _mapped(self, edges: Ints) -> Ints:
+        """A tree of the packed graph that uses the given edges of the instance wherever they are still there, locally improved."""
+        graph = self.graph
+        held = np.zeros(len(self.whole.cost), np.bool_)
+        held[edges] = True
+        counts = np.add.reduceat(held[self.spelled].astype(np.int64), self.rows[:-1]) if graph.many else EMPTY
+        there = counts == np.diff(self.rows)
+        length = np.where(there, self.length * 1e-3, self.length)
+        root = int(np.flatnonzero(graph.terminal)[0])
+        return self._polished(grow(graph.start, graph.arcs, graph.head, length, graph.terminal, root, self.flag))
+
+    def _polished(self, tree: Ints, rounds: int = 40) -> Ints:
+        """Proper and locally optimal; empty when it does not join the terminals."""
+        graph = self.graph
+        if not spans(graph.head, graph.terminal, tree):
+            return EMPTY
+        tree = proper(graph.start, graph.arcs, graph.head, graph.cost, graph.terminal, tree, True)
+        return improve(graph.count, graph.start, graph.arcs, graph.head, self.length, graph.terminal, tree, rounds, self.flag)
+
+    def _cost(self, tree: Ints) -> int:
+        return int(self.graph.cost[tree].sum())
+
+    def _settled(self) -> bool:
+        """Whether nothing is left to decide: at most one terminal, or bound and tree meet."""
+        if self.net.tally[TERMINALS] < 2:
+            self.offer(self.taken)
+            self.state = None
+            self.prove(min(self.offset, self.best.cost))
+            self.finished = True
+        elif not self._joined():
+            self.state = None
+            self.prove(self.best.cost)  # what was taken out is in no better tree, and the rest holds none
+            self.finished = True
+        return self.finished
+
+    def _joined(self) -> bool:
+        graph = self.graph
+        return bool(spans(graph.head, graph.terminal, np.arange(graph.many)))
+
+    # --- rounds
+
+    def _begin(self) -> None:
+        """The first dual, the first trees."""
+        graph = self.graph
+        terminals = np.flatnonzero(graph.terminal)
+        random = np.random.default_rng(self.seed)
+        root = int(random.choice(terminals))
+        self.state = self._state(root, no_cuts(), self.seed)
+        self.prove(self.offset - (-self.state.bound // self.scale))
+        tree = self._saturated(self.state.reduced, root)
+        if len(tree) and not self.stop():
+            self.local = tree
+            self.offer(self.spell(tree))
+        if self.stop():
+            return
+        guided = self._state(root, no_cuts(), self.seed + 1, self._guide(root))
+        if guided.bound > self.state.bound:
+            self.state = guided
+            self.prove(self.offset - (-self.state.bound // self.scale))
+
+    def _guide(self, root: int) -> Flags:
+        if not len(self.local):
+            return UNGUIDED
+        guide: Flags = rooted_arcs(self.graph.start, self.graph.arcs, self.graph.head, self.local, root)
+        return guide
+
+    def _saturated(self, reduced: Ints, root: int) -> Ints:
+        """A tree inside the edges that a dual saturated."""
+        graph = self.graph
+        free = np.minimum(reduced[0::2], reduced[1::2]) == 0
+        tree = grow(graph.start, graph.arcs, graph.head, np.where(free, self.length, np.inf), graph.terminal, root, self.flag)
+        return self._polished(tree)
+
+    def _round(self, crew: ThreadPoolExecutor) -> None:
+        assert self.state is not None
+        saturated = self.idle > 6 and self.closed >= 0
+        reduced = self.state.reduced.copy()
+        first = crew.submit(self._trees, 2 * self.rounds, reduced)
+        second = crew.submit(self._trees, 2 * self.rounds + 1, reduced) if saturated else crew.submit(self._raise)
+        found = first.result()
+        other = second.result()
+        self.idle += 1
+        if saturated:
+            found += other
+        else:
+            self.prove(self.offset - (-self.state.bound // self.scale))
+        for local, edges in found:
+            if len(local) and (not len(self.local) or self._cost(local) < self._cost(self.local)):
+                self.local = local
+            if self.offer(edges) and not len(local):
+                mapped = self._mapped(edges)
+                if len(mapped) and (not len(self.local) or self._cost(mapped) < self._cost(self.local)):
+                    self.local = mapped
+                    self.offer(self.spell(mapped))
+        if self.best.bound >= self.best.cost:
+            self.finished = True
+        if self.finished or self.stop():
+            return
+        self._exclude()
+        if not (self.finished or self.stop()) and self.graph.many <= CLOSING and self.graph.many != self.closed:
+            self._close()
+
+    def _trees(self, number: int, reduced: Ints) -> list[tuple[Ints, Ints]]:
+        """Some trees, each as (edges of the packed graph or none, edges of the instance); the last comes from the union of the pool and these."""
+        graph = self.graph
+        terminals = np.flatnonzero(graph.terminal)
+        random = np.random.default_rng([self.seed, number])
+        found: list[tuple[Ints, Ints]] = []
+        for turn in range(3 if graph.many > 20_000 else 6 if graph.many > 4_000 else 12):
+            root = int(random.choice(terminals))
+            kind = (number + turn) % 3
+            if kind == 0:
+                rest = np.repeat(graph.cost, 2)
+                guide = self._guide(root) if random.random() < 0.5 else UNGUIDED
+                lift(graph.start, graph.arcs, graph.head, rest, graph.terminal, root, random.permutation(graph.count), guide, False, no_cuts(), self.flag)
+                tree = self._saturated(rest, root)
+            else:
+                spread = 0.15 if kind == 1 else 0.5
+                length = self.length * (1.0 + spread * random.random(graph.many))
+                if kind == 2:
+                    length += np.minimum(reduced[0::2], reduced[1::2]) / self.scale
+                tree = grow(graph.start, graph.arcs, graph.head, length, graph.terminal, root, self.flag)
+                if len(tree) and spans(graph.head, graph.terminal, tree):
+                    if kind == 1:
+                        tree = improve(graph.count, graph.start, graph.arcs, graph.head, length, graph.terminal, tree, 2, self.flag)
+                    tree = self._polished(tree)
+                else:
+                    tree = EMPTY
+            if self.stop():
+                return found
+            if len(tree):
+                found.append((tree, self.spell(tree)))
+        if found:
+            elder = [edges for _, edges in self.pool]
+            for pieces in ([*elder, *(edges for _, edges in found)], [elder[i] for i in random.permutation(len(elder))[: max(2, len(elder) // 2)]]):
+                united = self._united(np.unique(np.concatenate(pieces)), random)
+                if self.stop():
+                    return found
+                if len(united):
+                    found.append((EMPTY, united))
+        return found
+
+    def _united(self, edges: Ints, random: np.random.Generator) -> Ints:
+        """The best tree found inside some edges of the instance, by reducing them and solving the cut relaxation of what is left."""
+        ends = np.unique(self.instance.edges[edges, :2])
+        place = np.zeros(self.instance.count, np.int64)
+        place[ends] = np.arange(len(ends))
+        inner = np.column_stack([place[self.instance.edges[edges, 0]], place[self.instance.edges[edges, 1]], self.instance.edges[edges, 2]])
+        net = make_net(len(ends), inner, place[self.instance.terminals], logging=False)
+        net = shrink(net, self.flag, frozenset(), Ledger())
+        taken = net.taken[: net.tally[CONTRACTED]]
+        if self.stop():
+            return EMPTY
+        if net.tally[TERMINALS] < 2:
+            return edges[spelled_out(net.kid, taken)]
+        graph = compact(net)
+        length = graph.cost.astype(np.float64)
+        best: Ints = EMPTY
+        terminals = np.flatnonzero(graph.terminal)
+        cuts, root = no_cuts(), int(terminals[0])
+        for turn in range(4):
+            root = int(random.choice(terminals))
+            rest = np.repeat(graph.cost, 2)
+            guide = rooted_arcs(graph.start, graph.arcs, graph.head, best, root) if len(best) else UNGUIDED
+            _, cuts = lift(graph.start, graph.arcs, graph.head, rest, graph.terminal, root, random.permutation(graph.count), guide, turn == 3, no_cuts(), self.flag)
+            free = np.minimum(rest[0::2], rest[1::2]) == 0
+            tree = grow(graph.start, graph.arcs, graph.head, np.where(free, length, np.inf), graph.terminal, root, self.flag)
+            if not spans(graph.head, graph.terminal, tree):
+                break
+            tree = improve(graph.count, graph.start, graph.arcs, graph.head, length, graph.terminal, tree, 40, self.flag)
+            if not len(best) or graph.cost[tree].sum() < graph.cost[best].sum():
+                best = tree
+        if self.stop() or not len(best):
+            return EMPTY
+        if graph.many <= UNION:
+            relaxation = relax(graph, graph.cost, root, Cuts(*cuts), self.stop, self.flag, rounds=40, iterations=20_000, tree=best)
+            if self.stop():
+                return EMPTY
+            best = relaxation.tree
+        return edges[spelled_out(net.kid, np.concatenate([graph.edge[best], taken]))]
+
+    def _raise(self) -> list[tuple[Ints, Ints]]:
+        """Raise the bound."""
+        graph, state = self.graph, self.state
+        assert state is not None
+        guide = self._guide(state.root)
+        turns = 400 if graph.many > 20_000 else 800
+        for part in range(4):
+            most = (5, 10, 20, 40)[(self.rounds + part) % 4]
+            gain, cuts = renew(
+                graph.start, graph.arcs, graph.head, state.reduced, graph.terminal, state.root, guide, state.cuts, turns // 4, most,
+                (self.seed * 1_000_003 + 4 * self.rounds + part) % 2**31, self.flag,
+            )  # fmt: skip
+            state.bound, state.cuts = state.bound + int(gain), Cuts(*cuts)
+        return []
+
+    def _exclude(self) -> None:
+        """Take out what no better tree holds; shrink when enough went."""
+        graph, state = self.graph, self.state
+        assert state is not None
+        if "bound" in self.skip:
+            return
+        gone: list[tuple[State, Any]] = []
+        rest = State(int(np.random.default_rng([self.seed, self.rounds, 1]).choice(np.flatnonzero(graph.terminal))), 0, EMPTY, no_cuts())
+        rest = self._state(rest.root, no_cuts(), self.seed + 7 * self.rounds, self._guide(rest.root))
+        edges, vertices = np.zeros(graph.many, np.bool_), np.zeros(graph.count, np.bool_)
+        for one in (state, rest):
+            slack = (self.best.cost - self.offset) * self.scale - self.scale + 1 - one.bound
+            if slack <= 0:
+                self.state = one
+                self.prove(self.best.cost)
+                self.finished = True
+                return
+            flags = exclusions(graph.start, graph.arcs, graph.head, one.reduced, graph.terminal, one.root, slack, self.flag)
+            gone.append((one, flags))
+            edges |= flags[0]
+            vertices |= flags[1]
+        if self.stop() or edges.sum() < 0.01 * graph.many + 1 and (self.idle < 2 or not edges.any()):
+            return
+
+        def work() -> Net:
+            for one, flags in gone:
+                self._apply(one, *flags)
+            return self.net
+
+        self.net = self.ledger.run("bound", self.net, work)
+        self.net = shrink(self.net, self.flag, self.skip, self.ledger, rounds=4)
+        if self.stop():
+            self.finished = True
+            return
+        self._repack()
+        if self._settled():
+            return
+        self.local = self._mapped(self.best.edges if self.best.edges is not None else EMPTY)
+        if len(self.local):
+            self.offer(self.spell(self.local))
+        assert self.state is not None
+        self.prove(self.offset - (-self.state.bound // self.scale))
+
+    def _apply(self, one: State, edges: Flags, vertices: Flags, splits: Flags) -> None:
+        """Take out what one dual excludes and is still there."""
+        graph, net = self.graph, self.net
+        lost = graph.edge[edges]
+        lost = lost[net.alive[lost]]
+        left = graph.vertex[vertices]
+        left = left[~net.gone[left]]
+        divided = graph.vertex[splits]
+        divided = divided[~net.gone[divided]]
+        made = exclude(net, lost, left, divided, 3)
+        if self.trail is not None:
+            elimination = Elimination(
+                dual=self.trail.dual(graph, one, self.scale), edges=tuple(lost.tolist()), vertices=tuple(left.tolist()), splits=tuple(divided[made].tolist())
+            )
+            self.trail.eliminations.append((int(net.tally[LOGGED]), elimination))
+
+    # --- closing
+
+    def _close(self) -> None:
+        """The relaxation of all that is left."""
+        graph, state = self.graph, self.state
+        assert state is not None
+        self.closed = graph.many
+        found = relax(
+            graph, graph.cost * self.scale, state.root, state.cuts, self.stop, self.flag, rounds=300, iterations=200_000, tree=self.local,
+            goal=(self.best.cost - self.offset - 1) * self.scale,
+        )  # fmt: skip
+        if len(found.tree) and not self.stop():
+            self.offer(self.spell(found.tree))
+            if not len(self.local) or self._cost(found.tree) < self._cost(self.local):
+                self.local = found.tree
+        better = self._state(state.root, found.cuts, self.seed)
+        if better.bound >= state.bound:
+            self.state = better
+            self.prove(self.offset - (-better.bound // self.scale))
+        if self.best.bound >= self.best.cost:
+            self.finished = True
+        elif not self.stop():
+            self._exclude()
+
+    # --- the answer
+
+    def result(self, running: bool) -> Result:
+        """The answer so far."""
+        best = self.best
+        if best.edges is None:
+            raise DesignError("time", "no tree was found before the end", "time for a first tree", "give more time")
+        gap = (best.cost - best.bound) / best.cost if best.cost else 0.0
+        certificate = None
+        if self.trail is not None and not running:
+            certificate = certificate_of(self.instance, best.edges, best.cost, best.bound, self.trail, getattr(self, "net", None))
+        return Result(
+            tuple(best.edges.tolist()), best.cost, best.bound, gap, "proved" if best.bound >= best.cost else "bounded", time.monotonic() - self.begin, certificate,
+            self.ledger.told(), self.rounds,
+        )  # fmt: skip
