@@ -1,4 +1,7 @@
-"""`kiban check DIR`: judge a plan folder again: the design by its problem, the problem by its records, every number by its leaves."""
+"""`kiban check DIR`: judge a plan folder again: the design by its problem, the problem by its records, every number by its leaves.
+
+`kiban check CERT.json --instance FILE`: judge the certificate of a Steiner tree on its instance.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ import msgspec
 from kiban.base.errors import CheckError, KibanError, RecordError
 from kiban.base.settings import Settings
 from kiban.check import check_design, check_problem
+from kiban.cli._certificate import judge
 from kiban.records.design import CheckReport, Design, Finding, Problem
 from kiban.records.funding import Funding
 from kiban.records.plan import Plan
@@ -32,20 +36,18 @@ def add(parsers: Parsers) -> None:
     parser.add_argument(
         "folder", metavar="DIR", type=Path, help="計画のフォルダ（problem.json と design.json）/ a plan folder with problem.json and design.json"
     )
+    parser.add_argument(
+        "--instance",
+        metavar="FILE",
+        type=Path,
+        help="DIR は kiban steiner の証明書（.json、.json.gz）、FILE はその問題 / DIR is a certificate of kiban steiner, FILE its instance",
+    )
     parser.add_argument("--json", action="store_true", help="結果を JSON で / print the findings as JSON")
 
 
 def run(args: argparse.Namespace, settings: Settings) -> int:
     """Print one line per constraint; 0 when all hold, 1 when one fails."""
-    if (args.folder / ".ready").is_dir():  # a writer was ended while it moved the files
-        from kiban.loop.files import complete
-
-        complete(args.folder)
-    problem = _read(args.folder / "problem.json", Problem)
-    design = _read(args.folder / "design.json", Design)
-    report = check_design(problem, design)
-    beside = _beside(args.folder, settings, problem, design)
-    report = CheckReport(holds=report.holds and all(finding.holds for finding in beside), findings=(*report.findings, *beside))
+    report = judge(args.folder, args.instance) if args.instance is not None else _plan_folder(args.folder, settings)
     if args.json:
         print(json.dumps({"ok": report.holds, "findings": msgspec.to_builtins(report.findings)}, ensure_ascii=False))
         return 0 if report.holds else 1
@@ -58,6 +60,19 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     else:
         print(f"{len(report.findings)} 項目すべて合格" if ja else f"all {len(report.findings)} constraints hold")
     return 1 if failed else 0
+
+
+def _plan_folder(folder: Path, settings: Settings) -> CheckReport:
+    """The design of a plan folder, and what lies beside it."""
+    if (folder / ".ready").is_dir():  # a writer was ended while it moved the files
+        from kiban.loop.files import complete
+
+        complete(folder)
+    problem = _read(folder / "problem.json", Problem)
+    design = _read(folder / "design.json", Design)
+    report = check_design(problem, design)
+    beside = _beside(folder, settings, problem, design)
+    return CheckReport(holds=report.holds and all(finding.holds for finding in beside), findings=(*report.findings, *beside))
 
 
 def _beside(folder: Path, settings: Settings, problem: Problem, design: Design) -> list[Finding]:

@@ -652,7 +652,9 @@ def carried(n, cuts, place):  # noqa: ANN001, ANN202
                             partial -= 1
                         nodes[filled] = v
                         filled += 1
-                if partial == 0 and cuts.dual[c] > 0:
+                if partial == 0 and previous >= 0 and filled == start[many] and cuts.dual[c] > 0:
+                    dual[previous] += cuts.dual[c]  # its further vertices are gone
+                elif partial == 0 and cuts.dual[c] > 0:
                     terminal[many], base[many], dual[many] = place[t], previous, cuts.dual[c]
                     start[many + 1] = filled
                     previous = many
