@@ -9,7 +9,7 @@ JOBS ?= 2
 CERTIFICATES := $(or $(SSL_CERT_FILE),$(wildcard /etc/ssl/certs/ca-certificates.crt))
 KERNELS := $(shell find src/kiban/design -name '*.py' 2>/dev/null)
 
-.PHONY: run setup test check bench docs fuzz new deps
+.PHONY: run setup test check bench bench-steiner docs fuzz new deps
 
 ## the example plan on a page: http://127.0.0.1:8000
 run: setup
@@ -54,9 +54,13 @@ imports:
 data:
 	$(BIN)/kiban catalogue check
 
-## benchmarks, one subject a file; BENCH=name for one of them
+## benchmarks, one subject a file; BENCH=name for one of them (without the two long ones about Steiner trees)
 bench: setup
-	@for subject in bench/$(or $(BENCH),*).py; do echo "== $$subject"; $(BIN)/python "$$subject" || exit 1; done
+	@for subject in $(if $(BENCH),bench/$(BENCH).py,$(filter-out bench/steiner.py bench/interrupt.py,$(sort $(wildcard bench/*.py)))); do echo "== $$subject"; $(BIN)/python "$$subject" || exit 1; done
+
+## Steiner trees of all instances of KIBAN_BENCH_DATA, 60 s each; ARGS="--only vienna-geo --streets 10000,100000" and others
+bench-steiner: setup
+	$(BIN)/python bench/steiner.py $(ARGS)
 
 ## reference pages out of code and data
 docs: setup

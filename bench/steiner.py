@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.sparse import coo_matrix, csr_matrix
+from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import dijkstra, minimum_spanning_tree
-from streets import make_streets
 
 from kiban.design.steiner_core import REDUCTIONS, Instance, parse, solve
+from streets import make_streets
 
 PEER = "minimum spanning tree planning (Mehlhorn 1988, scipy)"
 FAMILIES = ("vienna-i", "vienna-geo", "others", "streets")
@@ -70,11 +70,11 @@ def one(file: str, streets: int, seconds: float, threads: int, seed: int, memory
     """Everything about one instance; kernels are loaded before the clock runs."""
     solve(make_streets(600, 1), work=2)
     instance = make_streets(streets, seed) if streets else parse(Path(file).read_bytes(), file)
-    first = {"tree": math.nan, "bound": math.nan, "two": math.nan}
+    first: dict[str, float | None] = {"tree": None, "bound": None, "two": None}
 
     def tell(now: Any) -> None:
         for name, there in (("tree", True), ("bound", now.lower_bound > 0), ("two", now.cost - now.lower_bound <= 0.02 * now.cost)):
-            if there and math.isnan(first[name]):
+            if there and first[name] is None:
                 first[name] = now.seconds
 
     result = solve(instance, seed=seed, time_limit=seconds, threads=threads, memory_gib=memory, tell=tell)

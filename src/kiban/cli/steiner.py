@@ -102,11 +102,10 @@ class _Interrupt:
 
     def __call__(self, *_: object) -> None:
         """A signal: the first one while solving asks for the answer so far; any other ends at once."""
-        if self.stop:
+        if self.stop or not self.solving:
+            # No exception: threads that still compute would be waited for, and one out of an import can end the process by the signal instead.
             print("kiban: 中断しました / stopped", file=sys.stderr, flush=True)
-            os._exit(130)  # threads that still compute are not waited for
-        if not self.solving:
-            raise KeyboardInterrupt
+            os._exit(130)
         self.stop = True
 
 

@@ -23,7 +23,7 @@ Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
 # The kernels unpack a Desk before they write into it: numba 0.6x loses writes made through the attribute.
-STAMP, TURN, ARCS_SAVED, NODES_SAVED = 0, 1, 2, 3  # places in Desk.tally
+STAMP, TURN, ARCS_SAVED, NODES_SAVED, STEPS = 0, 1, 2, 3, 4  # places in Desk.tally
 
 
 class Cuts(NamedTuple):
@@ -76,7 +76,7 @@ def _desk(n, reduced, root):  # noqa: ANN001, ANN202
         np.zeros(n, np.int64),
         np.empty(n, np.int64),
         np.empty(n, np.int64),
-        np.zeros(4, np.int64),
+        np.zeros(5, np.int64),
     )
     rooted, tally = desk.rooted, desk.tally
     rooted[root] = True
@@ -221,6 +221,7 @@ def _raise(start, arcs, head, desk, waiting, guide, record, last, cuts, filled, 
             kept = 0
             entered = 0
             least = np.int64(-1)
+            tally[STEPS] += crossing + size
             for p in range(crossing):
                 a = border[p]
                 if mark[head[a ^ 1]] != stamp:
@@ -433,10 +434,10 @@ def _uproot(start, arcs, head, desk, lost, fallen, many):  # noqa: ANN001, ANN20
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def renew(start, arcs, head, reduced, terminal, root, guide, cuts, turns, most, seed, flag):  # noqa: ANN001, ANN202
+def renew(start, arcs, head, reduced, terminal, root, guide, cuts, effort, most, seed, flag):  # noqa: ANN001, ANN202
     """Take the cuts of some neighbouring terminals back and raise cuts anew in another order; what is not worse stays. Changes `reduced`.
 
-    most: terminals a turn takes at most; guide: as in `lift`, for about two turns of three. Returns (gain, cuts).
+    effort: steps to take, a step being an arc or vertex looked at; most: terminals a turn takes at most; guide: as in `lift`, for about two turns of three. Returns (gain, cuts).
     """
     np.random.seed(seed)
     n = len(start) - 1
@@ -456,10 +457,9 @@ def renew(start, arcs, head, reduced, terminal, root, guide, cuts, turns, most, 
     old_tail = np.empty(most, np.int64)
     last = np.full(n, -1, np.int64)
     nothing = np.zeros(0, np.bool_)
-    for _ in range(turns):
-        if flag[0] or len(others) == 0:
-            break
+    while tally[STEPS] < effort and len(others) > 0 and flag[0] == 0:
         _next_turn(desk)
+        tally[STEPS] += 50
         first_cut, first_node = many_cuts, filled
         goal = 1 + np.random.randint(most)
         tally[STAMP] += 1
@@ -502,6 +502,7 @@ def renew(start, arcs, head, reduced, terminal, root, guide, cuts, turns, most, 
                     via[v] = a
                     _spread(start, arcs, head, desk, v)
                     break
+        tally[STEPS] += 8 * down
         waiting = [(np.int64(0), np.int64(0), np.int64(0)) for _ in range(0)]
         for i in range(down):
             v = fallen[i]

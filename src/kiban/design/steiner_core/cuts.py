@@ -11,7 +11,6 @@ Sources: T. Koch, A. Martin, "Solving Steiner tree problems in graphs to optimal
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import no_type_check
 
 import highspy
@@ -26,6 +25,7 @@ from kiban.design.steiner_core.growing import grow, spans
 from kiban.design.steiner_core.network import Compact, Flags, Floats, Ints
 
 UNIT = 1 << 20  # capacity of an arc of value 1
+MOST_CUTS = 600  # cuts of one round
 SHORT = UNIT - UNIT // 4096  # a flow below it is a violated cut
 
 
@@ -138,7 +138,7 @@ def separate(start, arcs, head, capacity, order, root, most, nested, flag):  # n
 @numba.njit(cache=True, nogil=True)
 @no_type_check
 def _entering(start, arcs, head, inside):  # noqa: ANN001, ANN202
-    """The arcs into a set of vertices, ascending."""
+    """The arcs into a set of vertices."""
     found = np.empty(len(head), np.int64)
     many = 0
     for v in range(len(start) - 1):
@@ -148,7 +148,7 @@ def _entering(start, arcs, head, inside):  # noqa: ANN001, ANN202
                 if not inside[head[a ^ 1]]:
                     found[many] = a
                     many += 1
-    return np.sort(found[:many])
+    return found[:many].copy()
 
 
 @numba.njit(cache=True, nogil=True)
@@ -202,7 +202,7 @@ class Programme:
         graph = self.graph
         fresh = []
         for terminal, inside in zip(terminals.tolist(), sets, strict=True):
-            row = _entering(graph.start, graph.arcs, graph.head, inside)
+            row = np.sort(_entering(graph.start, graph.arcs, graph.head, inside))
             key = row.tobytes()
             if key in self.seen:
                 continue
@@ -218,17 +218,18 @@ class Programme:
             self.solver.addRows(len(fresh), np.ones(len(fresh)), np.full(len(fresh), highspy.kHighsInf), len(columns), starts, columns, np.ones(len(columns)))
         return len(fresh)
 
-    def solve(self, seconds: float) -> bool:
-        """Solve; False when it was stopped or ran out of time, and then value and dual are those of before."""
-        self.solver.setOptionValue("time_limit", seconds + self.solver.getRunTime())
+    def solve(self, iterations: int) -> tuple[bool, int]:
+        """Solve within some simplex iterations: (solved, iterations used). If not, value and dual are those of before, and the next call goes on."""
+        self.solver.setOptionValue("simplex_iteration_limit", iterations)
         self.solver.run()
+        used = int(self.solver.getInfo().simplex_iteration_count)
         if self.solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
-            return False
+            return False, used
         solution = self.solver.getSolution()
         self.value = np.array(solution.col_value)
         self.dual = np.array(solution.row_dual) * self.unit
         self.objective = self.solver.getInfo().objective_function_value * self.unit
-        return True
+        return True, used
 
     def slack(self) -> None:
         """Forget the rows that are slack at the present solution."""
@@ -265,51 +266,51 @@ def proven(programme: Programme) -> tuple[Ints, Ints, Ints, Ints, Ints]:
     return left, np.array([programme.terminals[i] for i in used], np.int64), whole[used], places, nodes
 
 
-@dataclass(frozen=True)
 class Relaxation:
-    """Cuts with whole duals, the value of each arc, the best tree met (edge numbers), whether no violated cut is left."""
+    """The relaxation of a graph, solved in portions: cuts are added and the programme is solved again until no violated cut is left.
 
-    cuts: Cuts
-    value: Floats
-    tree: Ints
-    closed: bool
-
-
-def relax(
-    graph: Compact, cost: Ints, root: int, cuts: Cuts, stop: Callable[[], bool], flag: NDArray[np.uint8], *, rounds: int, iterations: int, tree: Ints,
-    goal: int | None = None,
-) -> Relaxation:  # fmt: skip
-    """Solve the relaxation, beginning from given cuts; trees are grown along its arcs on the way.
-
-    cost: per edge, in the unit of the duals. rounds, iterations: most rounds of cuts and simplex iterations. goal: a value beyond which no more is asked.
+    cost: per edge, in the unit of the duals; cuts: to begin with; tree: edge numbers of a tree over the terminals, or none.
     """
-    programme = Programme(graph, np.repeat(cost, 2), root, stop)
-    programme.solver.setOptionValue("simplex_iteration_limit", iterations)
-    programme.add(*_sets(cuts, graph.count))
-    others = np.flatnonzero(graph.terminal)
-    others = others[others != root]
-    random = np.random.default_rng(0)
-    length = graph.cost.astype(np.float64)
-    closed, used = False, 0
-    for number in range(rounds):
-        if stop() or not programme.solve(np.inf):
-            break
-        used += int(programme.solver.getInfo().simplex_iteration_count)
-        value = np.maximum(programme.value[0::2], programme.value[1::2])
-        if number % 5 == 0:
-            tree = _along(graph, length, value, root, tree, flag)
-        if used > iterations or (goal is not None and programme.objective > goal * (1 + 1e-9) + 1):
-            break
-        capacity = np.maximum(0, np.round(programme.value * UNIT)).astype(np.int64) + 1
-        many, sets, whose = separate(graph.start, graph.arcs, graph.head, capacity, random.permutation(others), root, 1000, 3, flag)
-        programme.slack()
-        if not many or not programme.add(whose[:many], sets[:many]):
-            closed = not stop()
-            break
-    if len(programme.dual):
-        tree = _along(graph, length, np.maximum(programme.value[0::2], programme.value[1::2]), root, tree, flag)
-    _, terminal, dual, start, nodes = proven(programme)
-    return Relaxation(Cuts(terminal, np.full(len(terminal), -1, np.int64), dual, start, nodes), programme.value, tree, closed)
+
+    def __init__(self, graph: Compact, cost: Ints, root: int, cuts: Cuts, tree: Ints, stop: Callable[[], bool], flag: NDArray[np.uint8]) -> None:
+        self.graph, self.root, self.tree, self.stop, self.flag = graph, root, tree, stop, flag
+        self.programme = Programme(graph, np.repeat(cost, 2), root, stop)
+        self.programme.add(*_sets(cuts, graph.count))
+        others = np.flatnonzero(graph.terminal)
+        self.others = others[others != root]
+        self.random = np.random.default_rng(0)
+        self.length = graph.cost.astype(np.float64)
+        self.closed = False  # no violated cut is left
+
+    def go_on(self, iterations: int, rounds: int) -> bool:
+        """Go on for some simplex iterations and rounds of cuts; returns whether there is more to do."""
+        graph, programme = self.graph, self.programme
+        solved = False
+        for _ in range(rounds):
+            if self.stop() or iterations <= 0:
+                break
+            ready, used = programme.solve(iterations)
+            iterations -= max(1, used)
+            if not ready:
+                break
+            solved = True
+            capacity = np.maximum(0, np.round(programme.value * UNIT)).astype(np.int64) + 1
+            order = self.random.permutation(self.others)
+            many, sets, whose = separate(graph.start, graph.arcs, graph.head, capacity, order, self.root, MOST_CUTS, 3, self.flag)
+            if self.stop():
+                break
+            programme.slack()
+            if not many or not programme.add(whose[:many], sets[:many]):
+                self.closed = True
+                break
+        if solved and not self.stop():
+            self.tree = _along(graph, self.length, np.maximum(programme.value[0::2], programme.value[1::2]), self.root, self.tree, self.flag)
+        return not self.closed
+
+    def cuts(self) -> Cuts:
+        """The cuts of the last solution with whole duals."""
+        _, terminal, dual, start, nodes = proven(self.programme)
+        return Cuts(terminal, np.full(len(terminal), -1, np.int64), dual, start, nodes)
 
 
 def _along(graph: Compact, length: Floats, value: Floats, root: int, tree: Ints, flag: NDArray[np.uint8]) -> Ints:

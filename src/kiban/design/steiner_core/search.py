@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from kiban.base.errors import DesignError
 from kiban.base.progress import Cancel, never
 from kiban.design.steiner_core.ascent import Cuts, carried, charged, lift, no_cuts, renew, rooted_arcs
-from kiban.design.steiner_core.cuts import Relaxation, relax
+from kiban.design.steiner_core.cuts import Relaxation
 from kiban.design.steiner_core.exchange import improve
 from kiban.design.steiner_core.growing import grow, proper, spans
 from kiban.design.steiner_core.instance import Instance
@@ -39,9 +39,10 @@ from kiban.records.steiner import Elimination, SteinerCertificate
 SCALE = 720_720  # duals are whole numbers of 1 / SCALE where costs leave room: divisible by 1 … 16, as the duals of a relaxation often ask
 ROOM = 10**17  # most that scaled costs may add up to
 CLOSING = 3_000  # edges up to which the cut relaxation of the whole rest is solved
-UNION = 4_000  # edges up to which the relaxation of a union of trees is solved
+UNION = 3_000  # edges up to which the relaxation of a union of trees is solved
 POOL = 16  # trees kept
-BRANCH_NODES = 200
+EFFORT = 5_000_000  # steps of one call of `renew`, of which a round has four
+PORTION = 3_000  # simplex iterations of one round
 ALONE = 0.6  # seconds that a running kernel may take to notice the flag before the answer goes out without it
 EMPTY: Ints = np.zeros(0, np.int64)
 UNGUIDED: Flags = np.zeros(0, np.bool_)
@@ -201,7 +202,8 @@ class _Search:
         self.local: Ints = EMPTY  # best tree known in the packed graph, by its edge numbers
         self.state: State | None = None
         self.idle = 0  # rounds without a better bound
-        self.closed = -1  # edges of the graph whose relaxation was solved last
+        self.barren = 0  # rounds since a union of trees gave a better one
+        self.closing: Relaxation | None = None
         self.finished = False
 
     # --- running
@@ -306,13 +308,17 @@ class _Search:
     def _mapped(self, edges: Ints) -> Ints:
         """A tree of the packed graph that uses the given edges of the instance wherever they are still there, locally improved."""
         graph = self.graph
-        held = np.zeros(len(self.whole.cost), np.bool_)
-        held[edges] = True
-        counts = np.add.reduceat(held[self.spelled].astype(np.int64), self.rows[:-1]) if graph.many else EMPTY
-        there = counts == np.diff(self.rows)
-        length = np.where(there, self.length * 1e-3, self.length)
+        length = np.where(self._there(edges), self.length * 1e-3, self.length)
         root = int(np.flatnonzero(graph.terminal)[0])
         return self._polished(grow(graph.start, graph.arcs, graph.head, length, graph.terminal, root, self.flag))
+
+    def _there(self, edges: Ints) -> Flags:
+        """Which edges of the packed graph lie wholly within some edges of the instance."""
+        held = np.zeros(len(self.whole.cost), np.bool_)
+        held[edges] = True
+        counts = np.add.reduceat(held[self.spelled].astype(np.int64), self.rows[:-1]) if self.graph.many else EMPTY
+        there: Flags = counts == np.diff(self.rows)
+        return there
 
     def _polished(self, tree: Ints, rounds: int = 40) -> Ints:
         """Proper and locally optimal; empty when it does not join the terminals."""
@@ -378,18 +384,22 @@ class _Search:
 
     def _round(self, crew: ThreadPoolExecutor) -> None:
         assert self.state is not None
-        saturated = self.idle > 6 and self.closed >= 0
         reduced = self.state.reduced.copy()
+        small = self.graph.many <= CLOSING
+        shut = small and self.closing is not None and self.closing.graph is self.graph and self.closing.closed
         first = crew.submit(self._trees, 2 * self.rounds, reduced)
-        second = crew.submit(self._trees, 2 * self.rounds + 1, reduced) if saturated else crew.submit(self._raise)
-        found = first.result()
-        other = second.result()
-        self.idle += 1
-        if saturated:
-            found += other
+        if shut or (self.idle > 4 and self.rounds % 4):  # the bound stands still: look for trees twice
+            second = crew.submit(self._trees, 2 * self.rounds + 1, reduced)
         else:
-            self.prove(self.offset - (-self.state.bound // self.scale))
+            second = crew.submit(self._close if small and self.rounds % 2 else self._raise)
+        found = first.result()
+        found += second.result()
+        self.idle += 1
+        self.prove(self.offset - (-self.state.bound // self.scale))
+        self.barren += 1
         for local, edges in found:
+            if not len(local) and int(self.whole.cost[edges].sum()) < self.best.cost:
+                self.barren = 0
             if len(local) and (not len(self.local) or self._cost(local) < self._cost(self.local)):
                 self.local = local
             if self.offer(edges) and not len(local):
@@ -402,8 +412,6 @@ class _Search:
         if self.finished or self.stop():
             return
         self._exclude()
-        if not (self.finished or self.stop()) and self.graph.many <= CLOSING and self.graph.many != self.closed:
-            self._close()
 
     def _trees(self, number: int, reduced: Ints) -> list[tuple[Ints, Ints]]:
         """Some trees, each as (edges of the packed graph or none, edges of the instance); the last comes from the union of the pool and these."""
@@ -411,19 +419,22 @@ class _Search:
         terminals = np.flatnonzero(graph.terminal)
         random = np.random.default_rng([self.seed, number])
         found: list[tuple[Ints, Ints]] = []
-        for turn in range(3 if graph.many > 20_000 else 6 if graph.many > 4_000 else 12):
+        for turn in range(max(3, min(40, 100_000 // (graph.many + 1)))):
             root = int(random.choice(terminals))
-            kind = (number + turn) % 3
+            kind = (0, 1, 2, 3)[(number + turn) % 4] if self.barren < 4 else (3, 1, 3, 2, 3, 0, 3, 3)[(number + turn) % 8]
             if kind == 0:
                 rest = np.repeat(graph.cost, 2)
                 guide = self._guide(root) if random.random() < 0.5 else UNGUIDED
                 lift(graph.start, graph.arcs, graph.head, rest, graph.terminal, root, random.permutation(graph.count), guide, False, no_cuts(), self.flag)
                 tree = self._saturated(rest, root)
             else:
-                spread = 0.15 if kind == 1 else 0.5
+                spread = (0.0, 0.15, 0.5, 0.5)[kind]
                 length = self.length * (1.0 + spread * random.random(graph.many))
                 if kind == 2:
                     length += np.minimum(reduced[0::2], reduced[1::2]) / self.scale
+                elif kind == 3:  # along two of the best trees
+                    for _ in range(2):
+                        length *= np.where(self._there(self.pool[int(random.integers(len(self.pool)))][1]), 0.3, 1.0)
                 tree = grow(graph.start, graph.arcs, graph.head, length, graph.terminal, root, self.flag)
                 if len(tree) and spans(graph.head, graph.terminal, tree):
                     if kind == 1:
@@ -435,7 +446,7 @@ class _Search:
                 return found
             if len(tree):
                 found.append((tree, self.spell(tree)))
-        if found:
+        if found and (self.barren < 4 or number % 16 < 2):
             elder = [edges for _, edges in self.pool]
             for pieces in ([*elder, *(edges for _, edges in found)], [elder[i] for i in random.permutation(len(elder))[: max(2, len(elder) // 2)]]):
                 united = self._united(np.unique(np.concatenate(pieces)), random)
@@ -478,7 +489,8 @@ class _Search:
         if self.stop() or not len(best):
             return EMPTY
         if graph.many <= UNION:
-            relaxation = relax(graph, graph.cost, root, Cuts(*cuts), self.stop, self.flag, rounds=40, iterations=20_000, tree=best)
+            relaxation = Relaxation(graph, graph.cost, root, Cuts(*cuts), best, self.stop, self.flag)
+            relaxation.go_on(1_500, 15)
             if self.stop():
                 return EMPTY
             best = relaxation.tree
@@ -489,11 +501,10 @@ class _Search:
         graph, state = self.graph, self.state
         assert state is not None
         guide = self._guide(state.root)
-        turns = 400 if graph.many > 20_000 else 800
         for part in range(4):
             most = (5, 10, 20, 40)[(self.rounds + part) % 4]
             gain, cuts = renew(
-                graph.start, graph.arcs, graph.head, state.reduced, graph.terminal, state.root, guide, state.cuts, turns // 4, most,
+                graph.start, graph.arcs, graph.head, state.reduced, graph.terminal, state.root, guide, state.cuts, EFFORT, most,
                 (self.seed * 1_000_003 + 4 * self.rounds + part) % 2**31, self.flag,
             )  # fmt: skip
             state.bound, state.cuts = state.bound + int(gain), Cuts(*cuts)
@@ -560,27 +571,21 @@ class _Search:
 
     # --- closing
 
-    def _close(self) -> None:
-        """The relaxation of all that is left."""
+    def _close(self) -> list[tuple[Ints, Ints]]:
+        """Go on with the relaxation of all that is left; a tree that was met on the way."""
         graph, state = self.graph, self.state
         assert state is not None
-        self.closed = graph.many
-        found = relax(
-            graph, graph.cost * self.scale, state.root, state.cuts, self.stop, self.flag, rounds=300, iterations=200_000, tree=self.local,
-            goal=(self.best.cost - self.offset - 1) * self.scale,
-        )  # fmt: skip
-        if len(found.tree) and not self.stop():
-            self.offer(self.spell(found.tree))
-            if not len(self.local) or self._cost(found.tree) < self._cost(self.local):
-                self.local = found.tree
-        better = self._state(state.root, found.cuts, self.seed)
-        if better.bound >= state.bound:
+        if self.closing is None or self.closing.graph is not graph:
+            self.closing = Relaxation(graph, graph.cost * self.scale, state.root, state.cuts, self.local, self.stop, self.flag)
+        before = self.closing.tree
+        self.closing.go_on(PORTION, 30)
+        if self.stop():
+            return []
+        better = self._state(state.root, self.closing.cuts(), self.seed)
+        if better.bound > state.bound:
             self.state = better
-            self.prove(self.offset - (-better.bound // self.scale))
-        if self.best.bound >= self.best.cost:
-            self.finished = True
-        elif not self.stop():
-            self._exclude()
+        tree = self.closing.tree
+        return [(tree, self.spell(tree))] if tree is not before and len(tree) else []
 
     # --- the answer
 
