@@ -87,6 +87,9 @@ def run(args: argparse.Namespace, _: Settings) -> int:
             write_whole(args.output, _tree(instance, result).encode())
         if args.certificate is not None:
             _write_certificate(args.certificate, result)
+        if interrupt.stop:
+            sys.stderr.flush()
+            os._exit(0)  # all is written; threads that still compute are not waited for
     return 0
 
 

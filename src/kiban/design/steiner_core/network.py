@@ -105,7 +105,11 @@ def _longer(array: Any, size: int) -> Any:
 @no_type_check
 def _thread(net, many):  # noqa: ANN001, ANN202
     for e in range(many):
-        link(net, e)
+        if net.head[2 * e] == net.head[2 * e + 1]:  # a loop is of no use
+            net.tally[LEFT] -= 1
+            note(net, DROP, e, 0, 0, 0)
+        else:
+            link(net, e)
 
 
 @numba.njit(cache=True, nogil=True)

@@ -34,7 +34,7 @@ from kiban.design.steiner_core.network import (
 from kiban.design.steiner_core.proof import Trail, certificate_of
 from kiban.design.steiner_core.reductions import exclude, exclusions
 from kiban.design.steiner_core.shrink import Ledger, Removal, shrink
-from kiban.records.steiner import Elimination, SteinerCertificate
+from kiban.records.steiner import Dual, Elimination, Leaf, SteinerCertificate
 
 SCALE = 720_720  # duals are whole numbers of 1 / SCALE where costs leave room: divisible by 1 … 16, as the duals of a relaxation often ask
 ROOM = 10**17  # most that scaled costs may add up to
@@ -237,6 +237,8 @@ class _Search:
         if not spans(head, terminal, first):
             raise DesignError("terminals", "terminals that no edges join", "all terminals in one piece", "solve each piece by itself, or add the missing edges")
         self.offer(first)
+        if self.trail is not None:
+            self.trail.end = Leaf(dual=Dual(root=int(instance.terminals[0])))
         self.net = make_net(instance.count, instance.edges, instance.terminals, logging=self.certify)
         self.net = shrink(self.net, self.flag, self.skip, self.ledger)
         self._repack()
