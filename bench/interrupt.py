@@ -22,7 +22,7 @@ import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from kiban.design.steiner_core import Instance, parse, write
+from kiban.design.steiner import Instance, parse, write
 
 ANSWER = 2.0  # seconds that an answer may take
 

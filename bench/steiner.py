@@ -24,7 +24,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import dijkstra, minimum_spanning_tree
 
-from kiban.design.steiner_core import REDUCTIONS, Instance, parse, solve
+from kiban.design.steiner import REDUCTIONS, Instance, parse, solve
 from streets import make_streets
 
 PEER = "minimum spanning tree planning (Mehlhorn 1988, scipy)"

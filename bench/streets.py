@@ -14,7 +14,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 from scipy.spatial import Delaunay
 
-from kiban.design.steiner_core import Instance, write
+from kiban.design.steiner import Instance, write
 
 PER_CROSSING = 1.5  # streets per crossing
 BENDS = 0.44  # further vertices per street: about 1.3 links per vertex come of both

@@ -15,7 +15,7 @@ from types import ModuleType
 import pytest
 
 from kiban.cli import main
-from kiban.design.steiner_core import parse, write, write_stp
+from kiban.design.steiner import parse, write, write_stp
 
 BENCH = Path(__file__).parents[2] / "bench"
 
@@ -192,7 +192,7 @@ def test_a_second_ctrl_c_ends_at_once_with_130(tmp_path):
     # The solver never hears the first one.
     deaf = """
 import sys
-import kiban.design.steiner_core as core
+import kiban.design.steiner as core
 from kiban.cli import main
 solve = core.solve
 core.solve = lambda instance, **options: solve(instance, **{**options, "cancel": lambda: False})

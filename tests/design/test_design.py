@@ -18,7 +18,6 @@ from kiban.design.bound import certified_bound
 from kiban.design.graph import graph_of
 from kiban.design.judge import Judge
 from kiban.design.program import build
-from kiban.design.steiner import read_gr, solve_steiner
 from kiban.design.trees import grow, make_ground
 from kiban.design.warm import tiny
 from kiban.records.design import Arc, Demand, Limit, Node, Problem, Step
@@ -370,18 +369,3 @@ def test_nothing_wanted_costs_nothing():
     problem = build(valley(site("a")), [], {}, TECHNOLOGIES, PRICED, **YEARS)
     design = solve(problem, seed=0, work=1)
     assert (design.cost, design.bound, design.status) == (0, 0, "proved")
-
-
-# ------------------------------------------------------------------------------------------------ Steiner trees
-
-
-def test_a_steiner_tree_goes_through_the_middle():
-    star = ["SECTION Graph", "Nodes 4", "Edges 6", "E 1 2 5", "E 2 3 5", "E 1 3 5", "E 1 4 3", "E 2 4 3", "E 3 4 3", "END"]
-    tree = solve_steiner(read_gr([*star, "SECTION Terminals", "Terminals 3", "T 1", "T 2", "T 3", "END", "EOF"]), work=10)
-    assert (tree.cost, tree.edges) == (9, (3, 4, 5))
-    assert tree.lower_bound <= 9
-
-
-def test_a_broken_instance_names_its_line():
-    with pytest.raises(DesignError, match=r"toy\.gr:3"):
-        read_gr(["SECTION Graph", "Nodes 2", "E 1 x 7"], "toy.gr")

@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from kiban.design.steiner_core.exchange import improve
+from kiban.design.steiner.exchange import improve
 
 
 class Case:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from kiban.base.errors import DesignError
-from kiban.design.steiner_core.instance import Instance, parse, write, write_stp
+from kiban.design.steiner.instance import Instance, parse, write, write_stp
 
 GR = b"""SECTION Graph
 Nodes 4

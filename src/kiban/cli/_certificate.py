@@ -17,7 +17,7 @@ from kiban.records.design import CheckReport
 from kiban.records.steiner import SteinerCertificate
 
 if TYPE_CHECKING:  # loads the kernels
-    from kiban.design.steiner_core.instance import Instance
+    from kiban.design.steiner.instance import Instance
 
 MOST_INSTANCE = 2**31  # bytes of text, unpacked
 MOST_CERTIFICATE = 2**30
@@ -25,7 +25,7 @@ MOST_CERTIFICATE = 2**30
 
 def read_instance(path: Path) -> Instance:
     """An instance out of a `.stp` or `.gr` file, gzipped or not. Raises KibanError when there is no such file, it is too large or no instance."""
-    from kiban.design.steiner_core.instance import parse
+    from kiban.design.steiner.instance import parse
 
     return parse(_content(path, "a SteinLib .stp or PACE .gr file, gzipped or not", MOST_INSTANCE), path.name, MOST_INSTANCE)
 

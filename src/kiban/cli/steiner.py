@@ -20,8 +20,8 @@ from kiban.base.settings import Settings
 from kiban.cli._certificate import read_instance, writable, write_whole
 
 if TYPE_CHECKING:  # loads the kernels
-    from kiban.design.steiner_core import Incumbent, Result
-    from kiban.design.steiner_core.instance import Instance
+    from kiban.design.steiner import Incumbent, Result
+    from kiban.design.steiner.instance import Instance
 
 SECONDS = 60.0  # when neither --time nor --work is given
 
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace, _: Settings) -> int:
         for path in (args.certificate, args.output):
             if path is not None:
                 writable(path)
-        from kiban.design.steiner_core import solve
+        from kiban.design.steiner import solve
 
         instance = read_instance(args.file)
         seconds = SECONDS if args.time is None and args.work is None else args.time

@@ -13,6 +13,8 @@ import numpy as np
 from kiban.design.blend import Blend
 from kiban.design.graph import graph_of
 from kiban.design.solve import solve
+from kiban.design.steiner import Instance
+from kiban.design.steiner import solve as solve_steiner
 from kiban.design.trees import make_ground
 from kiban.records.design import Arc, Demand, Node, Problem
 
@@ -45,6 +47,10 @@ def warm() -> float:
     ground = make_ground(problem, graph_of(problem))
     blend = Blend(problem, ground, np.zeros(len(problem.arcs)))
     blend.nearest(blend.prizes([]), every=True)
+    random = np.random.default_rng(0)
+    ends = random.integers(0, 60, (160, 2))
+    edges = np.column_stack([np.vstack([np.column_stack([np.arange(59), np.arange(1, 60)]), ends]), random.integers(1, 90, 219)])
+    solve_steiner(Instance(60, edges.astype(np.int64), np.arange(0, 60, 4)), work=3)
     return time.perf_counter() - begin
 
 

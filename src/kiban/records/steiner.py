@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Literal
 
 from kiban.records.design import Cut
-from kiban.records.source import Record
+from kiban.records.rules import Record
 
 
 class Dual(Record, frozen=True, kw_only=True):

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from kiban.check.steiner import instance_hash
-from kiban.design.steiner_core.instance import Instance
-from kiban.design.steiner_core.network import LEAF, SPLIT, TAKE, Compact, Ints, Net
+from kiban.design.steiner.instance import Instance
+from kiban.design.steiner.network import LEAF, SPLIT, TAKE, Compact, Ints, Net
 from kiban.records.design import Cut
 from kiban.records.steiner import Dual, Elimination, Leaf, Proof, SteinerCertificate, Step
 
@@ -26,7 +26,7 @@ class Trail:
     after: int = 0  # eliminations before the best bound
     end: Leaf | None = None
 
-    def mark(self, row: int, bound: int, graph: Compact, state: Any, scale: int) -> None:
+    def mark(self, row: int, graph: Compact, state: Any, scale: int) -> None:
         """The best bound so far stands here; no state: nothing is left to prove."""
         self.at, self.after = row, len(self.eliminations)
         self.end = Leaf(dual=self.dual(graph, state, scale)) if state is not None else Leaf()

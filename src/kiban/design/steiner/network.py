@@ -90,11 +90,6 @@ def grown(net: Net, more: int) -> Net:
     )
 
 
-def copied(net: Net) -> Net:
-    """A net of its own with the same content."""
-    return Net(*(array.copy() for array in net))
-
-
 def _longer(array: Any, size: int) -> Any:
     longer = np.zeros((size, *array.shape[1:]), array.dtype)
     longer[: len(array)] = array
@@ -114,7 +109,7 @@ def _thread(net, many):  # noqa: ANN001, ANN202
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def link(net, e):  # noqa: ANN001, ANN202
+def link(net, e):  # noqa: ANN001, ANN201
     """Put an edge into the lists of its ends."""
     net.alive[e] = True
     for a in (2 * e, 2 * e + 1):
@@ -130,7 +125,7 @@ def link(net, e):  # noqa: ANN001, ANN202
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def unlink(net, e):  # noqa: ANN001, ANN202
+def unlink(net, e):  # noqa: ANN001, ANN201
     """Take an edge out of the lists of its ends."""
     net.alive[e] = False
     net.tally[LEFT] -= 1
@@ -148,7 +143,7 @@ def unlink(net, e):  # noqa: ANN001, ANN202
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def note(net, kind, a, b, c, d):  # noqa: ANN001, ANN202
+def note(net, kind, a, b, c, d):  # noqa: ANN001, ANN201
     """Write a step down, if steps are written down."""
     if len(net.log) > 0:
         row = net.tally[LOGGED]
@@ -162,7 +157,7 @@ def note(net, kind, a, b, c, d):  # noqa: ANN001, ANN202
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def drop(net, e):  # noqa: ANN001, ANN202
+def drop(net, e):  # noqa: ANN001, ANN201
     """An edge goes, by a special distance."""
     unlink(net, e)
     note(net, DROP, e, 0, 0, 0)
@@ -170,7 +165,7 @@ def drop(net, e):  # noqa: ANN001, ANN202
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def clear(net, v):  # noqa: ANN001, ANN202
+def clear(net, v):  # noqa: ANN001, ANN201
     """A vertex goes with all its edges; nothing is written down."""
     while net.first[v] >= 0:
         unlink(net, net.first[v] >> 1)
@@ -179,7 +174,7 @@ def clear(net, v):  # noqa: ANN001, ANN202
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def leaf(net, v):  # noqa: ANN001, ANN202
+def leaf(net, v):  # noqa: ANN001, ANN201
     """A vertex that leads nowhere goes."""
     clear(net, v)
     note(net, LEAF, v, 0, 0, 0)
@@ -187,7 +182,7 @@ def leaf(net, v):  # noqa: ANN001, ANN202
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def take(net, e, near, far):  # noqa: ANN001, ANN202
+def take(net, e, near, far):  # noqa: ANN001, ANN201
     """An edge joins the tree: the end with fewer edges melts into the other, which becomes a terminal. Loops go at once, parallels stay."""
     u, v = net.head[2 * e + 1], net.head[2 * e]
     kept, lost = (u, v) if net.degree[u] >= net.degree[v] else (v, u)
@@ -234,7 +229,7 @@ def take(net, e, near, far):  # noqa: ANN001, ANN202
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def split(net, v, told):  # noqa: ANN001, ANN202
+def split(net, v, told):  # noqa: ANN001, ANN201
     """A vertex goes, each pair of its edges becomes one edge; `told`: write the step down. Returns False when there is no room for the new edges."""
     many = net.degree[v]
     used = net.tally[USED]
@@ -270,7 +265,7 @@ def split(net, v, told):  # noqa: ANN001, ANN202
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def now(net, v):  # noqa: ANN001, ANN202
+def now(net, v):  # noqa: ANN001, ANN201
     """The vertex that v has melted into."""
     while net.into[v] != v:
         net.into[v] = net.into[net.into[v]]
@@ -280,7 +275,7 @@ def now(net, v):  # noqa: ANN001, ANN202
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def spelled_out(kid, edges):  # noqa: ANN001, ANN202
+def spelled_out(kid, edges):  # noqa: ANN001, ANN201
     """The edges of the instance that the given edges stand for, each once."""
     seen = np.zeros(len(kid), np.bool_)
     found = np.empty(16, np.int64)
@@ -320,7 +315,7 @@ class Compact(NamedTuple):
     vertex: Ints
 
     @property
-    def count(self) -> int:
+    def size(self) -> int:
         """Number of vertices."""
         return len(self.vertex)
 
@@ -353,7 +348,7 @@ def packed(count: int, head: Ints, cost: Ints, terminal: Flags, edge: Ints, vert
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def spelled_rows(kid, edges):  # noqa: ANN001, ANN202
+def spelled_rows(kid, edges):  # noqa: ANN001, ANN201
     """The edges of the instance that each given edge stands for, in rows: (start, edges)."""
     start = np.zeros(len(edges) + 1, np.int64)
     found = np.empty(2 * len(edges) + 16, np.int64)

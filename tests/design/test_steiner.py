@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from kiban.base.errors import DesignError
 from kiban.check.steiner import check_steiner, instance_hash
-from kiban.design.steiner_core import REDUCTIONS, Incumbent, Instance, Result, parse, solve
+from kiban.design.steiner import REDUCTIONS, Incumbent, Instance, Result, parse, solve
 from kiban.records.steiner import Dual, Elimination, Leaf, Proof, SteinerCertificate, Step
 
 INF = 10**15

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from kiban.design.steiner_core import reductions as tests
-from kiban.design.steiner_core.network import LEFT, TERMINALS, Compact, Ints, Net, compact, drop, grown
-from kiban.design.steiner_core.paths import nearest, spanning_tree, terminal_bottlenecks
+from kiban.design.steiner import reductions as tests
+from kiban.design.steiner.network import LEFT, TERMINALS, Compact, Ints, Net, compact, drop, grown
+from kiban.design.steiner.paths import nearest, spanning_tree, terminal_bottlenecks
 
 REDUCTIONS = ("degree", "parallel", "long_edges", "bypass", "nearest_vertex", "split", "bound")
 NEAR = 4  # nearest terminals looked at from each end of an edge
@@ -129,7 +129,8 @@ def _split(net: Net, flag: NDArray[np.uint8]) -> Net:
     base, far = nearest(graph.start, graph.arcs, graph.head, graph.cost, graph.terminal, 1, flag)
     if flag[0]:
         return net
-    parent, length = _by_vertex(graph, *terminal_bottlenecks(base[0], far[0], graph.head, graph.cost), len(net.first))
+    parent, length = terminal_bottlenecks(base[0], far[0], graph.head, graph.cost)
+    parent, length = _by_vertex(graph, parent, length, len(net.first))
     while tests.dissolve(net, MOST_SPLIT, parent, length, RINGS, flag) < 0:
         net = _more(net)
     return net

@@ -17,7 +17,7 @@ import numpy as np
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def nearest(start, arcs, head, cost, terminal, many, flag):  # noqa: ANN001, ANN202
+def nearest(start, arcs, head, cost, terminal, many, flag):  # noqa: ANN001, ANN201
     """Up to `many` nearest terminals of each vertex: their numbers (−1: none) and distances, shape (many, n). Paths do not lead over other terminals."""
     n = len(start) - 1
     base = np.full((many, n), -1, np.int64)
@@ -57,7 +57,7 @@ def nearest(start, arcs, head, cost, terminal, many, flag):  # noqa: ANN001, ANN
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def find(up, v):  # noqa: ANN001, ANN202
+def find(up, v):  # noqa: ANN001, ANN201
     """The representative of v, paths halved."""
     while up[v] != v:
         up[v] = up[up[v]]
@@ -67,7 +67,7 @@ def find(up, v):  # noqa: ANN001, ANN202
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def terminal_bottlenecks(base, far, head, cost):  # noqa: ANN001, ANN202
+def terminal_bottlenecks(base, far, head, cost):  # noqa: ANN001, ANN201
     """Kruskal's forest over the terminals' distance graph, unions by size: (parent, length at which the union took place) per vertex."""
     n = len(base)
     m = len(cost)
@@ -105,7 +105,7 @@ def terminal_bottlenecks(base, far, head, cost):  # noqa: ANN001, ANN202
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def bottleneck(parent, length, s, t):  # noqa: ANN001, ANN202
+def bottleneck(parent, length, s, t):  # noqa: ANN001, ANN201
     """The longest hop on the terminals' spanning tree between two terminals."""
     worst = np.int64(0)
     while s != t:
@@ -122,7 +122,7 @@ def bottleneck(parent, length, s, t):  # noqa: ANN001, ANN202
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def spanning_tree(start, arcs, head, cost):  # noqa: ANN001, ANN202
+def spanning_tree(start, arcs, head, cost):  # noqa: ANN001, ANN201
     """A least spanning forest (flag per edge) and for each of its edges the cost of the cheapest other edge over its cut (largest int64: none)."""
     n, m = len(start) - 1, len(cost)
     order = np.argsort(cost, kind="mergesort")

@@ -310,7 +310,7 @@ def _raise(start, arcs, head, desk, waiting, guide, record, last, cuts, filled, 
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def lift(start, arcs, head, reduced, terminal, root, jitter, guide, record, cuts, flag):  # noqa: ANN001, ANN202
+def lift(start, arcs, head, reduced, terminal, root, jitter, guide, record, cuts, flag):  # noqa: ANN001, ANN201
     """Raise cuts from given reduced costs (changed) until every terminal is joined to the root; new cuts stand behind the given ones.
 
     jitter  order among terminals of equally many arcs, one number per vertex
@@ -368,7 +368,7 @@ def _give_back(start, arcs, head, desk, cut, cut_base, cut_dual, cut_start, pool
 
     Vertices that the root now no longer reaches by their arc `via` stand in border from place 0; queue is used.
     """
-    border, mark, queue, reduced, tally, via = desk.border, desk.mark, desk.queue, desk.reduced, desk.tally, desk.via
+    border, mark, reduced, tally, via = desk.border, desk.mark, desk.reduced, desk.tally, desk.via
     tally[STAMP] += 1
     stamp = tally[STAMP]
     size = 0
@@ -434,10 +434,11 @@ def _uproot(start, arcs, head, desk, lost, fallen, many):  # noqa: ANN001, ANN20
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def renew(start, arcs, head, reduced, terminal, root, guide, cuts, effort, most, seed, flag):  # noqa: ANN001, ANN202
+def renew(start, arcs, head, reduced, terminal, root, guide, cuts, effort, most, seed, flag):  # noqa: ANN001, ANN201
     """Take the cuts of some neighbouring terminals back and raise cuts anew in another order; what is not worse stays. Changes `reduced`.
 
-    effort: steps to take, a step being an arc or vertex looked at; most: terminals a turn takes at most; guide: as in `lift`, for about two turns of three. Returns (gain, cuts).
+    effort: steps to take, a step being an arc or vertex looked at; most: terminals a turn takes at most.
+    guide: as in `lift`, for about two turns of three. Returns (gain, cuts).
     """
     np.random.seed(seed)
     n = len(start) - 1
@@ -547,7 +548,7 @@ def renew(start, arcs, head, reduced, terminal, root, guide, cuts, effort, most,
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def tidied(keep, cuts):  # noqa: ANN001, ANN202
+def tidied(keep, cuts):  # noqa: ANN001, ANN201
     """The cuts with a raised flag, which are whole chains."""
     place = np.full(len(keep), -1, np.int64)
     many, length = 0, 0
@@ -573,7 +574,7 @@ def tidied(keep, cuts):  # noqa: ANN001, ANN202
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def charged(start, arcs, head, reduced, cuts):  # noqa: ANN001, ANN202
+def charged(start, arcs, head, reduced, cuts):  # noqa: ANN001, ANN201
     """Take the duals of cuts off the arcs they are entered by: changes `reduced`. Returns the sum of the duals."""
     n = len(start) - 1
     tail, older = _chains(n, cuts.terminal, cuts.base)
@@ -615,7 +616,7 @@ def charged(start, arcs, head, reduced, cuts):  # noqa: ANN001, ANN202
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def carried(n, cuts, place):  # noqa: ANN001, ANN202
+def carried(n, cuts, place):  # noqa: ANN001, ANN201
     """The cuts on a graph whose vertex v became place[v] of n (−1: gone); a cut between vertices that became one is lost."""
     members = np.zeros(n, np.int64)
     for v in range(len(place)):
@@ -673,7 +674,7 @@ def carried(n, cuts, place):  # noqa: ANN001, ANN202
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def rooted_arcs(start, arcs, head, tree, root):  # noqa: ANN001, ANN202
+def rooted_arcs(start, arcs, head, tree, root):  # noqa: ANN001, ANN201
     """Flag per arc of a tree (edge numbers) directed away from the root."""
     n, m = len(start) - 1, len(head) // 2
     inside = np.zeros(m, np.bool_)

@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kiban.design.cuts import quiet
-from kiban.design.steiner_core.ascent import Cuts
-from kiban.design.steiner_core.exchange import improve
-from kiban.design.steiner_core.growing import grow, spans
-from kiban.design.steiner_core.network import Compact, Flags, Floats, Ints
+from kiban.design.steiner.ascent import Cuts
+from kiban.design.steiner.exchange import improve
+from kiban.design.steiner.growing import grow, spans
+from kiban.design.steiner.network import Compact, Flags, Floats, Ints
 
 UNIT = 1 << 20  # capacity of an arc of value 1
 MOST_CUTS = 600  # cuts of one round
@@ -31,7 +31,7 @@ SHORT = UNIT - UNIT // 4096  # a flow below it is a violated cut
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def separate(start, arcs, head, capacity, order, root, most, nested, flag):  # noqa: ANN001, ANN202
+def separate(start, arcs, head, capacity, order, root, most, nested, flag):  # noqa: ANN001, ANN201
     """Node sets that hold a terminal, not the root, and are entered by arcs of less than one unit; at most `most` rows of flags.
 
     capacity: per arc, changed: the arcs of a cut found count as full for the terminals after it, so that the cuts of one round differ.
@@ -48,7 +48,7 @@ def separate(start, arcs, head, capacity, order, root, most, nested, flag):  # n
     for t in order:
         if flag[0]:
             break
-        for turn in range(nested):
+        for _ in range(nested):
             if many + 1 >= most:
                 return many, found, whose
             left[:] = capacity
@@ -153,7 +153,7 @@ def _entering(start, arcs, head, inside):  # noqa: ANN001, ANN202
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def whole_duals(row_start, row_arcs, dual, cost):  # noqa: ANN001, ANN202
+def whole_duals(row_start, row_arcs, dual, cost):  # noqa: ANN001, ANN201
     """Duals as whole numbers, lowered until no arc is overloaded: (duals, what is left of the cost of each arc)."""
     rows = len(dual)
     whole = np.empty(rows, np.int64)
@@ -275,7 +275,7 @@ class Relaxation:
     def __init__(self, graph: Compact, cost: Ints, root: int, cuts: Cuts, tree: Ints, stop: Callable[[], bool], flag: NDArray[np.uint8]) -> None:
         self.graph, self.root, self.tree, self.stop, self.flag = graph, root, tree, stop, flag
         self.programme = Programme(graph, np.repeat(cost, 2), root, stop)
-        self.programme.add(*_sets(cuts, graph.count))
+        self.programme.add(*_sets(cuts, graph.size))
         others = np.flatnonzero(graph.terminal)
         self.others = others[others != root]
         self.random = np.random.default_rng(0)
@@ -318,7 +318,7 @@ def _along(graph: Compact, length: Floats, value: Floats, root: int, tree: Ints,
     other = grow(graph.start, graph.arcs, graph.head, length * np.maximum(0.001, 1.0 - value), graph.terminal, root, flag)
     if not spans(graph.head, graph.terminal, other):
         return tree
-    other = improve(graph.count, graph.start, graph.arcs, graph.head, length, graph.terminal, other, 40, flag)
+    other = improve(graph.size, graph.start, graph.arcs, graph.head, length, graph.terminal, other, 40, flag)
     return other if not len(tree) or graph.cost[other].sum() < graph.cost[tree].sum() else tree
 
 

@@ -22,8 +22,8 @@ from typing import no_type_check
 import numba
 import numpy as np
 
-from kiban.design.steiner_core.network import TERMINALS, USED, clear, drop, leaf, note, now, split, take, unlink
-from kiban.design.steiner_core.paths import bottleneck
+from kiban.design.steiner.network import TERMINALS, USED, clear, drop, leaf, now, split, take, unlink
+from kiban.design.steiner.paths import bottleneck
 
 ENDLESS = np.iinfo(np.int64).max
 AROUND = 64  # vertices that one search around an edge may look at
@@ -57,7 +57,7 @@ def _some_terminal(net, v, avoid, mark, queue):  # noqa: ANN001, ANN202
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def trim(net, flag):  # noqa: ANN001, ANN202
+def trim(net, flag):  # noqa: ANN001, ANN201
     """Degree tests until none applies. Returns False when there was no room for the edges of a split."""
     n = len(net.first)
     waiting = np.ones(n, np.bool_)
@@ -130,7 +130,7 @@ def trim(net, flag):  # noqa: ANN001, ANN202
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def drop_parallels(net):  # noqa: ANN001, ANN202
+def drop_parallels(net):  # noqa: ANN001, ANN201
     """Of several edges between two vertices the cheapest stays. Returns how many went."""
     n = len(net.first)
     best = np.full(n, -1, np.int64)
@@ -165,7 +165,7 @@ def drop_parallels(net):  # noqa: ANN001, ANN202
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def shorten(head, cost, base, far, parent, length):  # noqa: ANN001, ANN202
+def shorten(head, cost, base, far, parent, length):  # noqa: ANN001, ANN201
     """Edges dearer than a special distance between their ends, by up to k nearest terminals of either end; all may go at once."""
     m, k = len(cost), len(base)
     found = np.zeros(m, np.bool_)
@@ -232,7 +232,7 @@ def _bypassed(net, e, label, touched, limit):  # noqa: ANN001, ANN202
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def bypass(net, limit, flag):  # noqa: ANN001, ANN202
+def bypass(net, limit, flag):  # noqa: ANN001, ANN201
     """Drop every edge, the dearest first, that a short search can do without. Returns how many went."""
     used = net.tally[USED]
     alive = np.flatnonzero(net.alive[:used])
@@ -251,7 +251,7 @@ def bypass(net, limit, flag):  # noqa: ANN001, ANN202
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def mergeable(head, cost, inside, instead, base, far):  # noqa: ANN001, ANN202
+def mergeable(head, cost, inside, instead, base, far):  # noqa: ANN001, ANN201
     """Edges of the least spanning tree whose way from terminal to terminal is no longer than the cheapest edge instead: edge, near, far."""
     m = len(cost)
     found = np.empty((m, 3), np.int64)
@@ -269,7 +269,7 @@ def mergeable(head, cost, inside, instead, base, far):  # noqa: ANN001, ANN202
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def merge(net, edges, nears, fars):  # noqa: ANN001, ANN202
+def merge(net, edges, nears, fars):  # noqa: ANN001, ANN201
     """Take the given edges. Returns how many were taken."""
     many = 0
     for i in range(len(edges)):
@@ -322,7 +322,7 @@ def _ring(net, v, u, most, limit, label, touched, stops, lengths):  # noqa: ANN0
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def dissolve(net, most_edges, parent, length, limit, flag):  # noqa: ANN001, ANN202
+def dissolve(net, most_edges, parent, length, limit, flag):  # noqa: ANN001, ANN201
     """Split vertices of three to `most_edges` edges that no optimal tree needs more than two of; edges that would be bypassed are dropped at once.
 
     parent, length: bottlenecks between terminals, by vertex. Returns how many went, −1 − how many when room ran out.
@@ -437,7 +437,7 @@ def dissolve(net, most_edges, parent, length, limit, flag):  # noqa: ANN001, ANN
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def exclusions(start, arcs, head, reduced, terminal, root, slack, flag):  # noqa: ANN001, ANN202
+def exclusions(start, arcs, head, reduced, terminal, root, slack, flag):  # noqa: ANN001, ANN201
     """Edges, vertices and vertices of degree above two that no tree holds whose cost exceeds the bound by less than `slack`.
 
     reduced: reduced cost per arc. Returns (edge flags, vertex flags, split flags).
@@ -499,7 +499,7 @@ def exclusions(start, arcs, head, reduced, terminal, root, slack, flag):  # noqa
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def exclude(net, edges, vertices, splits, most_edges):  # noqa: ANN001, ANN202
+def exclude(net, edges, vertices, splits, most_edges):  # noqa: ANN001, ANN201
     """Take out what `exclusions` found, in the net's numbers: edges, vertices, then splits while they have 3 … most_edges edges and there is room.
 
     Nothing is written down but how many of the splits were made: flags in the order of `splits`.

@@ -13,12 +13,12 @@ from typing import no_type_check
 import numba
 import numpy as np
 
-from kiban.design.steiner_core.paths import find
+from kiban.design.steiner.paths import find
 
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def grow(start, arcs, head, length, terminal, root, flag):  # noqa: ANN001, ANN202
+def grow(start, arcs, head, length, terminal, root, flag):  # noqa: ANN001, ANN201
     """Join the terminals to the root one after another, each by the shortest path to what already stands; edges of infinite length are not used.
 
     Returns edge numbers: a tree over the terminals that can be reached; when the flag is raised or some cannot be reached it misses terminals.
@@ -69,7 +69,7 @@ def grow(start, arcs, head, length, terminal, root, flag):  # noqa: ANN001, ANN2
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def proper(start, arcs, head, cost, terminal, edges, induced):  # noqa: ANN001, ANN202
+def proper(start, arcs, head, cost, terminal, edges, induced):  # noqa: ANN001, ANN201
     """A least spanning tree of the given edges (`induced`: of all edges between their ends) without dead ends; edge numbers, sorted."""
     n, m = len(start) - 1, len(cost)
     present = np.zeros(n, np.bool_)
@@ -129,7 +129,7 @@ def proper(start, arcs, head, cost, terminal, edges, induced):  # noqa: ANN001, 
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def spans(head, terminal, edges):  # noqa: ANN001, ANN202
+def spans(head, terminal, edges):  # noqa: ANN001, ANN201
     """Whether the edges join all terminals."""
     n = len(terminal)
     up = np.arange(n)

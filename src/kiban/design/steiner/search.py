@@ -23,17 +23,29 @@ from numpy.typing import NDArray
 
 from kiban.base.errors import DesignError
 from kiban.base.progress import Cancel, never
-from kiban.design.steiner_core.ascent import Cuts, carried, charged, lift, no_cuts, renew, rooted_arcs
-from kiban.design.steiner_core.cuts import Relaxation
-from kiban.design.steiner_core.exchange import improve
-from kiban.design.steiner_core.growing import grow, proper, spans
-from kiban.design.steiner_core.instance import Instance
-from kiban.design.steiner_core.network import (
-    CONTRACTED, LOGGED, OFFSET, TERMINALS, Compact, Flags, Floats, Ints, Net, compact, copied, make_net, packed, spelled_out, spelled_rows,
+from kiban.design.steiner.ascent import Cuts, carried, charged, lift, no_cuts, renew, rooted_arcs
+from kiban.design.steiner.cuts import Relaxation
+from kiban.design.steiner.exchange import improve
+from kiban.design.steiner.growing import grow, proper, spans
+from kiban.design.steiner.instance import Instance
+from kiban.design.steiner.network import (
+    CONTRACTED,
+    LOGGED,
+    OFFSET,
+    TERMINALS,
+    Compact,
+    Flags,
+    Ints,
+    Net,
+    compact,
+    make_net,
+    packed,
+    spelled_out,
+    spelled_rows,
 )  # fmt: skip
-from kiban.design.steiner_core.proof import Trail, certificate_of
-from kiban.design.steiner_core.reductions import exclude, exclusions
-from kiban.design.steiner_core.shrink import Ledger, Removal, shrink
+from kiban.design.steiner.proof import Trail, certificate_of
+from kiban.design.steiner.reductions import exclude, exclusions
+from kiban.design.steiner.shrink import Ledger, Removal, shrink
 from kiban.records.steiner import Dual, Elimination, Leaf, SteinerCertificate
 
 SCALE = 720_720  # duals are whole numbers of 1 / SCALE where costs leave room: divisible by 1 … 16, as the duals of a relaxation often ask
@@ -225,15 +237,15 @@ class _Search:
         head[0::2], head[1::2] = instance.edges[:, 1], instance.edges[:, 0]
         terminal = np.zeros(instance.count, np.bool_)
         terminal[instance.terminals] = True
-        self.whole = packed(instance.count, head, np.ascontiguousarray(instance.edges[:, 2]), terminal, np.arange(len(instance.edges)), np.arange(instance.count))
+        self.whole = packed(
+            instance.count, head, np.ascontiguousarray(instance.edges[:, 2]), terminal, np.arange(len(instance.edges)), np.arange(instance.count)
+        )
         self.scale = int(max(1, min(SCALE, ROOM // max(1, int(instance.edges[:, 2].sum())))))
         if len(instance.terminals) < 2:
             self.best = _Best(EMPTY, 0, 0, self._now())
             self.finished = True
             return
-        first = grow(
-            self.whole.start, self.whole.arcs, head, self.whole.cost.astype(np.float64), terminal, int(instance.terminals[0]), np.zeros(1, np.uint8)
-        )
+        first = grow(self.whole.start, self.whole.arcs, head, self.whole.cost.astype(np.float64), terminal, int(instance.terminals[0]), np.zeros(1, np.uint8))
         if not spans(head, terminal, first):
             raise DesignError("terminals", "terminals that no edges join", "all terminals in one piece", "solve each piece by itself, or add the missing edges")
         self.offer(first)
@@ -272,14 +284,14 @@ class _Search:
             self.best = _Best(self.best.edges, self.best.cost, bound, self._now())
             self.idle = 0
             if self.trail is not None:
-                self.trail.mark(int(self.net.tally[LOGGED]), bound, self.graph, self.state, self.scale)
+                self.trail.mark(int(self.net.tally[LOGGED]), self.graph, self.state, self.scale)
 
     # --- the packed graph
 
     def _repack(self) -> None:
         """Pack what is left of the net; carry the dual over."""
         before = self.graph if self.state is not None else None
-        self.graph = compact(self.net)
+        self.graph: Compact = compact(self.net)
         self.rows, self.spelled = spelled_rows(self.net.kid, self.graph.edge)
         self.taken = spelled_out(self.net.kid, self.net.taken[: self.net.tally[CONTRACTED]])
         self.offset = int(self.net.tally[OFFSET])
@@ -289,16 +301,16 @@ class _Search:
             while (self.net.into[at] != at).any():
                 at = self.net.into[at].astype(np.int64)
             place_of = np.full(len(self.net.first), -1, np.int64)
-            place_of[self.graph.vertex] = np.arange(self.graph.count)
+            place_of[self.graph.vertex] = np.arange(self.graph.size)
             place = np.where(self.net.gone[at], -1, place_of[at])
-            self.state = self._state(int(place[self.state.root]), carried(self.graph.count, self.state.cuts, place), self.seed + self.rounds)
+            self.state = self._state(int(place[self.state.root]), carried(self.graph.size, self.state.cuts, place), self.seed + self.rounds)
 
     def _state(self, root: int, cuts: Cuts, seed: int, guide: Flags = UNGUIDED) -> State:
         """The dual of given cuts, topped up."""
         graph = self.graph
         reduced = np.repeat(graph.cost * self.scale, 2)
         bound = int(charged(graph.start, graph.arcs, graph.head, reduced, cuts))
-        jitter = np.random.default_rng(seed).permutation(graph.count)
+        jitter = np.random.default_rng(seed).permutation(graph.size)
         gain, cuts = lift(graph.start, graph.arcs, graph.head, reduced, graph.terminal, root, jitter, guide, True, cuts, self.flag)
         return State(root, bound + int(gain), reduced, Cuts(*cuts))
 
@@ -328,7 +340,7 @@ class _Search:
         if not spans(graph.head, graph.terminal, tree):
             return EMPTY
         tree = proper(graph.start, graph.arcs, graph.head, graph.cost, graph.terminal, tree, True)
-        return improve(graph.count, graph.start, graph.arcs, graph.head, self.length, graph.terminal, tree, rounds, self.flag)
+        return improve(graph.size, graph.start, graph.arcs, graph.head, self.length, graph.terminal, tree, rounds, self.flag)
 
     def _cost(self, tree: Ints) -> int:
         return int(self.graph.cost[tree].sum())
@@ -427,7 +439,7 @@ class _Search:
             if kind == 0:
                 rest = np.repeat(graph.cost, 2)
                 guide = self._guide(root) if random.random() < 0.5 else UNGUIDED
-                lift(graph.start, graph.arcs, graph.head, rest, graph.terminal, root, random.permutation(graph.count), guide, False, no_cuts(), self.flag)
+                lift(graph.start, graph.arcs, graph.head, rest, graph.terminal, root, random.permutation(graph.size), guide, False, no_cuts(), self.flag)
                 tree = self._saturated(rest, root)
             else:
                 spread = (0.0, 0.15, 0.5, 0.5)[kind]
@@ -440,7 +452,7 @@ class _Search:
                 tree = grow(graph.start, graph.arcs, graph.head, length, graph.terminal, root, self.flag)
                 if len(tree) and spans(graph.head, graph.terminal, tree):
                     if kind == 1:
-                        tree = improve(graph.count, graph.start, graph.arcs, graph.head, length, graph.terminal, tree, 2, self.flag)
+                        tree = improve(graph.size, graph.start, graph.arcs, graph.head, length, graph.terminal, tree, 2, self.flag)
                     tree = self._polished(tree)
                 else:
                     tree = EMPTY
@@ -470,7 +482,8 @@ class _Search:
         if self.stop():
             return EMPTY
         if net.tally[TERMINALS] < 2:
-            return edges[spelled_out(net.kid, taken)]
+            alone: Ints = edges[spelled_out(net.kid, taken)]
+            return alone
         graph = compact(net)
         length = graph.cost.astype(np.float64)
         best: Ints = EMPTY
@@ -480,12 +493,14 @@ class _Search:
             root = int(random.choice(terminals))
             rest = np.repeat(graph.cost, 2)
             guide = rooted_arcs(graph.start, graph.arcs, graph.head, best, root) if len(best) else UNGUIDED
-            _, cuts = lift(graph.start, graph.arcs, graph.head, rest, graph.terminal, root, random.permutation(graph.count), guide, turn == 3, no_cuts(), self.flag)
+            _, cuts = lift(
+                graph.start, graph.arcs, graph.head, rest, graph.terminal, root, random.permutation(graph.size), guide, turn == 3, no_cuts(), self.flag
+            )
             free = np.minimum(rest[0::2], rest[1::2]) == 0
             tree = grow(graph.start, graph.arcs, graph.head, np.where(free, length, np.inf), graph.terminal, root, self.flag)
             if not spans(graph.head, graph.terminal, tree):
                 break
-            tree = improve(graph.count, graph.start, graph.arcs, graph.head, length, graph.terminal, tree, 40, self.flag)
+            tree = improve(graph.size, graph.start, graph.arcs, graph.head, length, graph.terminal, tree, 40, self.flag)
             if not len(best) or graph.cost[tree].sum() < graph.cost[best].sum():
                 best = tree
         if self.stop() or not len(best):
@@ -496,7 +511,8 @@ class _Search:
             if self.stop():
                 return EMPTY
             best = relaxation.tree
-        return edges[spelled_out(net.kid, np.concatenate([graph.edge[best], taken]))]
+        united: Ints = edges[spelled_out(net.kid, np.concatenate([graph.edge[best], taken]))]
+        return united
 
     def _raise(self) -> list[tuple[Ints, Ints]]:
         """Raise the bound."""
@@ -521,7 +537,7 @@ class _Search:
         gone: list[tuple[State, Any]] = []
         rest = State(int(np.random.default_rng([self.seed, self.rounds, 1]).choice(np.flatnonzero(graph.terminal))), 0, EMPTY, no_cuts())
         rest = self._state(rest.root, no_cuts(), self.seed + 7 * self.rounds, self._guide(rest.root))
-        edges, vertices = np.zeros(graph.many, np.bool_), np.zeros(graph.count, np.bool_)
+        edges, vertices = np.zeros(graph.many, np.bool_), np.zeros(graph.size, np.bool_)
         for one in (state, rest):
             slack = (self.best.cost - self.offset) * self.scale - self.scale + 1 - one.bound
             if slack <= 0:
@@ -533,7 +549,7 @@ class _Search:
             gone.append((one, flags))
             edges |= flags[0]
             vertices |= flags[1]
-        if self.stop() or edges.sum() < 0.01 * graph.many + 1 and (self.idle < 2 or not edges.any()):
+        if self.stop() or (edges.sum() < 0.01 * graph.many + 1 and (self.idle < 2 or not edges.any())):
             return
 
         def work() -> Net:
@@ -600,7 +616,8 @@ class _Search:
         certificate = None
         if self.trail is not None and not running:
             certificate = certificate_of(self.instance, best.edges, best.cost, best.bound, self.trail, getattr(self, "net", None))
+        status: Literal["proved", "bounded"] = "proved" if best.bound >= best.cost else "bounded"
+        seconds = time.monotonic() - self.begin
         return Result(
-            tuple(best.edges.tolist()), best.cost, best.bound, gap, "proved" if best.bound >= best.cost else "bounded", time.monotonic() - self.begin, certificate,
-            self.ledger.told(), self.rounds,
+            tuple(best.edges.tolist()), best.cost, best.bound, gap, status, seconds, certificate, self.ledger.told(), self.rounds,
         )  # fmt: skip
