@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
-# The kernels unpack a Desk before they write into it: numba 0.6x loses writes made through the attribute.
+# The kernels unpack a Desk before they write into it: numba 0.68 lost writes made through the attribute of a tuple built in
+# the same kernel.
 STAMP, TURN, ARCS_SAVED, NODES_SAVED, STEPS = 0, 1, 2, 3, 4  # places in Desk.tally
 
 

@@ -20,6 +20,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from kiban.design.steiner.paths import find
+
 Ints = NDArray[np.int64]
 
 FINE = 1e-12  # of a tree's cost; a smaller gain is rounding
@@ -132,16 +134,6 @@ def _behead(root, key, child, sibling):  # noqa: ANN001, ANN202
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def _find(group, i):  # noqa: ANN001, ANN202
-    """Who stands for i's set; halves the way."""
-    while group[i] != i:
-        group[i] = group[group[i]]
-        i = group[i]
-    return i
-
-
-@numba.njit(cache=True, nogil=True)
-@no_type_check
 def _rebuilt(start, arcs, head, cost, terminal, chosen, group, degree, lone):  # noqa: ANN001, ANN202
     """Minimum spanning tree over the chosen vertices without its barren leaves; `chosen` becomes the vertices of that tree."""
     n = len(chosen)
@@ -170,7 +162,7 @@ def _rebuilt(start, arcs, head, cost, terminal, chosen, group, degree, lone):  #
     for i in np.argsort(price, kind="mergesort"):
         e = edges[i]
         a, b = head[2 * e + 1], head[2 * e]
-        ra, rb = _find(group, a), _find(group, b)
+        ra, rb = find(group, a), find(group, b)
         if ra != rb:
             group[rb] = ra
             tree[size] = e
@@ -361,7 +353,7 @@ def _part(top, end, slot, owner, low, b):  # noqa: ANN001, ANN202
     """Which part of the split tree holds b: 0 outside the subtree of `top`, else the slot of the highest crucial vertex over b."""
     if b < top or b >= end[top]:
         return np.int64(0)
-    return np.int64(slot[_find(owner, low[b])])
+    return np.int64(slot[find(owner, low[b])])
 
 
 @numba.njit(cache=True, nogil=True)
@@ -460,7 +452,7 @@ def _join(offer_edge, offer_cost, offer_a, offer_b, offers, parts, ceiling, unio
             best[c] = -1
         kept = 0
         for i in range(offers):
-            a, b = _find(union, offer_a[i]), _find(union, offer_b[i])
+            a, b = find(union, offer_a[i]), find(union, offer_b[i])
             if a == b:
                 continue
             offer_edge[kept], offer_cost[kept], offer_a[kept], offer_b[kept] = offer_edge[i], offer_cost[i], a, b
@@ -475,7 +467,7 @@ def _join(offer_edge, offer_cost, offer_a, offer_b, offers, parts, ceiling, unio
         for c in range(parts):
             i = best[c]
             if i >= 0:
-                a, b = _find(union, offer_a[i]), _find(union, offer_b[i])
+                a, b = find(union, offer_a[i]), find(union, offer_b[i])
                 if a != b:
                     union[b] = a
                     picked[count] = offer_edge[i]
@@ -491,10 +483,10 @@ def _join(offer_edge, offer_cost, offer_a, offer_b, offers, parts, ceiling, unio
 def _pin(jump, above, end, a, b, low):  # noqa: ANN001, ANN202
     """Pin the key paths between a and b, those that are only touched included."""
     for _ in range(2):
-        u = _find(jump, low[a])
+        u = find(jump, low[a])
         while not (u <= b < end[u]):
             jump[u] = above[u]
-            u = _find(jump, u)
+            u = find(jump, u)
         a, b = b, a
 
 
@@ -736,7 +728,7 @@ def _exchange(  # noqa: ANN202
                     x, y = base[head[2 * e + 1]], base[head[2 * e]]
                     if not gone[x] and not gone[y]:
                         offer_edge[offers], offer_cost[offers] = e, key[e]
-                        offer_a[offers], offer_b[offers] = slot[_find(owner, low[x])], slot[_find(owner, low[y])]
+                        offer_a[offers], offer_b[offers] = slot[find(owner, low[x])], slot[find(owner, low[y])]
                         offers += 1
                     e = next_across[e]
             if many > 0:

@@ -4,17 +4,18 @@ In: an Instance. Out: a Result: the best tree, a bound that no tree undercuts, o
 
 One round: one thread makes trees (shortest paths inside the arcs that an ascent saturated, or at shaken costs; local search; the union of good trees
 solved as a small instance of its own), the other raises the bound (`ascent.renew`, guided by the best tree). Then what no better tree can hold goes, the
-graph shrinks, the dual is carried over. What is small enough is closed by the directed cut relaxation, and by branching where that leaves a gap.
+graph shrinks, the dual is carried over. What is small enough is closed by the directed cut relaxation; where that leaves a gap, it stays open: nothing
+branches.
 
 A round depends on the round before and the seed alone, never on the clock or on which thread was first: a limit of time only cuts the sequence off.
 """
 
 from __future__ import annotations
 
-import threading
 import time
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -53,7 +54,7 @@ ROOM = 10**17  # most that scaled costs may add up to
 CLOSING = 3_000  # edges up to which the cut relaxation of the whole rest is solved
 UNION = 3_000  # edges up to which the relaxation of a union of trees is solved
 POOL = 16  # trees kept
-EFFORT = 5_000_000  # steps of one call of `renew`, of which a round has four
+EFFORT = 5_000_000  # most steps of one call of `renew`, of which a round has four; 1,000 an edge on small graphs
 PORTION = 3_000  # simplex iterations of one round
 ALONE = 0.6  # seconds that a running kernel may take to notice the flag before the answer goes out without it
 EMPTY: Ints = np.zeros(0, np.int64)
@@ -144,36 +145,32 @@ def solve(
     if work is None and time_limit is None:
         work = 20
     search = _Search(instance, seed, threads, certify, skip, begin)
-    told = (-1, -1)
 
     def report() -> None:
-        nonlocal told
-        now = search.best
-        if tell is not None and now.edges is not None and (now.cost, now.bound) != told:
-            told = (now.cost, now.bound)
-            tell(Incumbent(now.cost, now.bound, now.at))
+        while search.news:
+            incumbent = search.news.popleft()
+            if tell is not None:
+                tell(incumbent)
 
-    thread = threading.Thread(target=search.run, args=(work,), daemon=True)
-    thread.start()
+    lone = ThreadPoolExecutor(1)
+    running = lone.submit(search.run, work)
+    lone.shutdown(wait=False)
     try:
-        while thread.is_alive():
-            thread.join(0.02 if time.monotonic() - begin < 1 else 0.05)
+        while not wait([running], 0.02 if time.monotonic() - begin < 1 else 0.05).done:
             report()
+            stopped = cancel()
             late = time_limit is not None and time.monotonic() - begin > time_limit
-            if late or cancel():
+            if stopped or late:
                 search.flag[0] = 1
-                if search.best.edges is not None:
-                    thread.join(ALONE)
-                    break
-                if cancel():
-                    thread.join(ALONE)
+                if stopped or search.best.edges is not None:
+                    wait([running], ALONE)
                     break
     finally:
         search.flag[0] = 1
     report()
-    if search.failure is not None and not thread.is_alive():
-        raise search.failure
-    return search.result(thread.is_alive())
+    if running.done():
+        running.result()  # raises what went wrong
+    return search.result(not running.done())
 
 
 def estimate_gib(instance: Instance) -> float:
@@ -191,7 +188,6 @@ class _Best:
     edges: Ints | None
     cost: int
     bound: int
-    at: float
 
 
 @dataclass
@@ -203,13 +199,13 @@ class _Search:
     skip: frozenset[str]
     begin: float
     flag: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(1, np.uint8))
-    failure: BaseException | None = None
-    best: _Best = _Best(None, 0, 0, 0.0)
+    best: _Best = _Best(None, 0, 0)
     rounds: int = 0
 
     def __post_init__(self) -> None:
         self.ledger = Ledger()
         self.trail: Trail | None = Trail() if self.certify else None
+        self.news: deque[Incumbent] = deque()  # every better tree or bound, in order, until it is told
         self.pool: list[tuple[int, Ints]] = []
         self.local: Ints = EMPTY  # best tree known in the packed graph, by its edge numbers
         self.state: State | None = None
@@ -220,18 +216,12 @@ class _Search:
 
     # --- running
 
-    def run(self, work: int | None) -> None:
-        """Everything; failures are kept for the thread that waits."""
-        try:
-            self._run(work)
-        except BaseException as error:  # noqa: BLE001  handed over to the thread that waits
-            self.failure = error
-
     def stop(self) -> bool:
         """Whether to end now."""
         return bool(self.flag[0])
 
-    def _run(self, work: int | None) -> None:
+    def run(self, work: int | None) -> None:
+        """Everything. Raises DesignError when no edges join the terminals."""
         instance = self.instance
         head = np.empty(2 * len(instance.edges), np.int64)
         head[0::2], head[1::2] = instance.edges[:, 1], instance.edges[:, 0]
@@ -242,7 +232,7 @@ class _Search:
         )
         self.scale = int(max(1, min(SCALE, ROOM // max(1, int(instance.edges[:, 2].sum())))))
         if len(instance.terminals) < 2:
-            self.best = _Best(EMPTY, 0, 0, self._now())
+            self._better(EMPTY, 0, 0)
             self.finished = True
             return
         first = grow(self.whole.start, self.whole.arcs, head, self.whole.cost.astype(np.float64), terminal, int(instance.terminals[0]), np.zeros(1, np.uint8))
@@ -262,8 +252,9 @@ class _Search:
                 self._round(crew)
                 self.rounds += 1
 
-    def _now(self) -> float:
-        return time.monotonic() - self.begin
+    def _better(self, edges: Ints | None, cost: int, bound: int) -> None:
+        self.best = _Best(edges, cost, bound)
+        self.news.append(Incumbent(cost, bound, time.monotonic() - self.begin))
 
     def offer(self, edges: Ints) -> bool:
         """A connected set of the instance's edges over all terminals: made a proper tree and kept if it is better than the best."""
@@ -273,7 +264,7 @@ class _Search:
         if all(cost != known for known, _ in self.pool):
             self.pool = sorted([*self.pool, (cost, tree)], key=lambda pair: pair[0])[:POOL]
         if self.best.edges is None or cost < self.best.cost:
-            self.best = _Best(tree, cost, min(cost, self.best.bound), self._now())
+            self._better(tree, cost, min(cost, self.best.bound))
             return True
         return False
 
@@ -281,7 +272,7 @@ class _Search:
         """A bound that holds for every tree cheaper than the best."""
         bound = min(bound, self.best.cost)
         if bound > self.best.bound:
-            self.best = _Best(self.best.edges, self.best.cost, bound, self._now())
+            self._better(self.best.edges, self.best.cost, bound)
             self.idle = 0
             if self.trail is not None:
                 self.trail.mark(int(self.net.tally[LOGGED]), self.graph, self.state, self.scale)
@@ -519,10 +510,13 @@ class _Search:
         graph, state = self.graph, self.state
         assert state is not None
         guide = self._guide(state.root)
+        effort = min(EFFORT, 1_000 * graph.many)
         for part in range(4):
+            if self.offset - (-state.bound // self.scale) >= self.best.cost:
+                break
             most = (5, 10, 20, 40)[(self.rounds + part) % 4]
             gain, cuts = renew(
-                graph.start, graph.arcs, graph.head, state.reduced, graph.terminal, state.root, guide, state.cuts, EFFORT, most,
+                graph.start, graph.arcs, graph.head, state.reduced, graph.terminal, state.root, guide, state.cuts, effort, most,
                 (self.seed * 1_000_003 + 4 * self.rounds + part) % 2**31, self.flag,
             )  # fmt: skip
             state.bound, state.cuts = state.bound + int(gain), Cuts(*cuts)
