@@ -51,62 +51,68 @@ CASES = [
     (
         "drop: the way through a terminal is in pieces of at most the cost",
         (4, [(0, 3, 3), (3, 1, 3), (0, 1, 3), (1, 2, 9)], [0, 1, 3], (0, 1)),
-        (Step("drop", (2,)), Step("take", (0, 0, 0, 3)), Step("take", (1, 3, 3, 1))),
-        (Step("drop", (3,)),),
+        (Step(kind="drop", of=(2,)), Step(kind="take", of=(0, 0, 0, 3)), Step(kind="take", of=(1, 3, 3, 1))),
+        (Step(kind="drop", of=(3,)),),
         "no way as short",
     ),
     (
         "drop: a way through other vertices must be short as a whole",
         (4, [(0, 3, 3), (3, 1, 3), (0, 1, 6), (1, 2, 9)], [0, 1], (2,)),
-        (Step("drop", (2,)), Step("take", (0, 0, 0, 1)), Step("take", (1, 1, 3, 1))),
-        (Step("drop", (1,)),),
+        (Step(kind="drop", of=(2,)), Step(kind="take", of=(0, 0, 0, 1)), Step(kind="take", of=(1, 1, 3, 1))),
+        (Step(kind="drop", of=(1,)),),
         "no way as short",
     ),
     (
         "drop: a loop and the dearer of two parallel edges",
         (2, [(0, 1, 3), (1, 1, 0), (0, 1, 4)], [0, 1], (0,)),
-        (Step("drop", (1,)), Step("drop", (2,)), Step("take", (0, 1, 1, 0))),
-        (Step("drop", (0,)),),
+        (Step(kind="drop", of=(1,)), Step(kind="drop", of=(2,)), Step(kind="take", of=(0, 1, 1, 0))),
+        (Step(kind="drop", of=(0,)),),
         "no way as short",
     ),
     (
         "leaf: only with one edge",
         (4, PATH, [0, 2], (0, 1)),
-        (Step("drop", (4,)), Step("leaf", (3,)), Step("drop", (2,)), Step("take", (0, 1, 0, 2)), Step("take", (1, 0, 0, 2))),
-        (Step("leaf", (3,)),),
+        (
+            Step(kind="drop", of=(4,)),
+            Step(kind="leaf", of=(3,)),
+            Step(kind="drop", of=(2,)),
+            Step(kind="take", of=(0, 1, 0, 2)),
+            Step(kind="take", of=(1, 0, 0, 2)),
+        ),
+        (Step(kind="leaf", of=(3,)),),
         "3 ends of edges",
     ),
     (
         "leaf: no terminal",
         (3, [(0, 1, 1), (1, 2, 1)], [0, 1], (0,)),
-        (Step("leaf", (2,)), Step("take", (0, 0, 1, 0))),
-        (Step("leaf", (0,)),),
+        (Step(kind="leaf", of=(2,)), Step(kind="take", of=(0, 0, 1, 0))),
+        (Step(kind="leaf", of=(0,)),),
         "is a terminal",
     ),
     (
         "take: the walk is no longer than the bottleneck without it",
         (3, [(0, 1, 2), (1, 2, 3), (0, 2, 5)], [0, 2], (0, 1)),
-        (Step("drop", (2,)), Step("take", (1, 2, 2, 0)), Step("take", (0, 1, 1, 0))),
-        (Step("take", (2, 0, 2, 0)),),
+        (Step(kind="drop", of=(2,)), Step(kind="take", of=(1, 2, 2, 0)), Step(kind="take", of=(0, 1, 1, 0))),
+        (Step(kind="take", of=(2, 0, 2, 0)),),
         "edges cheaper than 5 join",
     ),
     (
         "split: degree two",
         (4, PATH, [0, 2], (0, 1)),
-        (Step("split", (1,)), Step("drop", (2,)), Step("drop", (4,)), Step("split", (3,)), Step("take", (5, 2, 0, 2))),
-        (Step("split", (3,)),),
+        (Step(kind="split", of=(1,)), Step(kind="drop", of=(2,)), Step(kind="drop", of=(4,)), Step(kind="split", of=(3,)), Step(kind="take", of=(5, 2, 0, 2))),
+        (Step(kind="split", of=(3,)),),
         "loop",
     ),
     (
         "split: degree three, as the sides cost no more than the star",
         (4, STAR, [0, 1, 2], (0, 1, 2)),
         (
-            Step("split", (3,)),
-            *(Step("drop", (edge,)) for edge in (6, 7, 8, 5)),
-            Step("take", (3, 0, 0, 1)),
-            Step("take", (4, 1, 1, 2)),
+            Step(kind="split", of=(3,)),
+            *(Step(kind="drop", of=(edge,)) for edge in (6, 7, 8, 5)),
+            Step(kind="take", of=(3, 0, 0, 1)),
+            Step(kind="take", of=(4, 1, 1, 2)),
         ),
-        (Step("drop", (3,)), Step("drop", (4,))),
+        (Step(kind="drop", of=(3,)), Step(kind="drop", of=(4,))),
         "no way as short",
     ),
 ]
@@ -126,14 +132,14 @@ def test_a_proof_by_hand_holds_and_its_sibling_does_not(instance, steps, wrong, 
 
 def test_a_cheap_star_may_not_be_split():
     edges = [(0, 3, 1), (1, 3, 1), (2, 3, 1), (0, 1, 3), (1, 2, 3), (0, 2, 3)]
-    made = certificate(4, edges, [0, 1, 2], (0, 1, 2), Proof(steps=(Step("split", (3,)),), end=Leaf()))
+    made = certificate(4, edges, [0, 1, 2], (0, 1, 2), Proof(steps=(Step(kind="split", of=(3,)),), end=Leaf()))
     assert "its edges to [0, 1, 2] cost 3, less than links" in found(4, edges, [0, 1, 2], made)
 
 
 def test_the_special_distance_of_a_split_is_taken_without_the_vertex():
     # Through vertex 3 itself the neighbours would be 2 apart, and the star of 3 would look dear enough for two links.
     edges = [(0, 3, 1), (1, 3, 1), (2, 3, 1), (0, 1, 2), (1, 2, 9)]
-    made = certificate(4, edges, [0, 1, 2], (0, 1, 2), Proof(steps=(Step("split", (3,)),), end=Leaf()))
+    made = certificate(4, edges, [0, 1, 2], (0, 1, 2), Proof(steps=(Step(kind="split", of=(3,)),), end=Leaf()))
     assert failing(4, edges, [0, 1, 2], made) == ["steps", "bound"]
 
 
@@ -243,7 +249,11 @@ def test_a_branch_is_proven_when_both_of_its_cases_are():
 
 def test_where_the_terminals_are_apart_there_is_nothing_cheaper():
     plain = (3, [(0, 1, 2), (1, 2, 2)], [0, 2])
-    proof = Proof(end=Branch(vertex=1, inside=Proof(steps=(Step("take", (0, 0, 0, 1)), Step("take", (1, 2, 2, 1))), end=Leaf()), outside=Proof(end=Leaf())))
+    proof = Proof(
+        end=Branch(
+            vertex=1, inside=Proof(steps=(Step(kind="take", of=(0, 0, 0, 1)), Step(kind="take", of=(1, 2, 2, 1))), end=Leaf()), outside=Proof(end=Leaf())
+        )
+    )
     assert failing(*plain, certificate(*plain, (0, 1), proof)) == []
     assert failing(*plain, certificate(*plain, (0, 1), Proof(end=Leaf()))) == ["steps", "bound"]
 
@@ -310,7 +320,7 @@ def test_an_instance_that_is_none_is_a_finding(broken):
 def test_costs_that_grow_too_large_by_splits_are_refused():
     large = 13 * 10**17
     edges = [(0, 1, large), (0, 2, large), (0, 3, large), (1, 2, 0), (2, 3, 0)]
-    made = certificate(4, edges, [3], (), Proof(steps=(Step("split", (0,)), Step("split", (1,))), end=Leaf()))
+    made = certificate(4, edges, [3], (), Proof(steps=(Step(kind="split", of=(0,)), Step(kind="split", of=(1,))), end=Leaf()))
     assert failing(4, edges, [3], made) == ["steps", "bound"]
     assert "proof.steps[1]: " in found(4, edges, [3], made)
     assert "a new edge would cost 5200000000000000000" in found(4, edges, [3], made)
@@ -421,17 +431,17 @@ def candidates(state: State) -> list[tuple[Step, bool]]:
     steps: list[tuple[Step, bool]] = []
     for number, u, v, cost in numbered:
         others = [(a, b, c) for n, a, b, c in numbered if n != number]
-        steps.append((Step("drop", (number,)), u == v or special(count, others, points)[u][v] <= cost))
+        steps.append((Step(kind="drop", of=(number,)), u == v or special(count, others, points)[u][v] <= cost))
         plain, bottle = shortest(count, [arc for a, b, c in others for arc in ((a, b, c), (b, a, c))]), minimax(count, others)
         for near, far in permutations(points, 2):
             length = cost + min(plain[near][u] + plain[v][far], plain[near][v] + plain[u][far])
             for gone in (u, v):
-                steps.append((Step("take", (number, gone, near, far)), u != v and length < INF and bottle[near][far] >= length))
+                steps.append((Step(kind="take", of=(number, gone, near, far)), u != v and length < INF and bottle[near][far] >= length))
     for vertex in range(count):
         star = [(n, b if a == vertex else a, c) for n, a, b, c in numbered if vertex in (a, b)]
         loops = any(b == vertex for _, b, _ in star)
         free = bool(state.present[vertex]) and not state.terminal[vertex]
-        steps.append((Step("leaf", (vertex,)), free and len(star) <= 1 and not loops))
+        steps.append((Step(kind="leaf", of=(vertex,)), free and len(star) <= 1 and not loops))
         holds = free and 1 <= len(star) <= 4 and not loops
         if holds and len(star) > 2:
             far = special(count, [(a, b, c) for _, a, b, c in numbered if vertex not in (a, b)], points)
@@ -439,7 +449,7 @@ def candidates(state: State) -> list[tuple[Step, bool]]:
                 for chosen in combinations(star, size):
                     if len({b for _, b, _ in chosen}) == size:
                         holds = holds and sum(c for _, _, c in chosen) >= spanning(tuple(b for _, b, _ in chosen), far)
-        steps.append((Step("split", (vertex,)), holds))
+        steps.append((Step(kind="split", of=(vertex,)), holds))
     return steps
 
 
@@ -608,7 +618,7 @@ def random_proof(rng: random.Random, state: State, known: int, depth: int) -> Pr
             edges, vertices, splits = reference_elimination(state, dual, known)
             step: Step | Elimination = Elimination(dual=dual, edges=tuple(edges), vertices=tuple(vertices), splits=tuple(sorted(splits - vertices)[:1]))
         else:
-            step = rng.choice([step for step, should in candidates(state) if should] or [Step("drop", (0,))])
+            step = rng.choice([step for step, should in candidates(state) if should] or [Step(kind="drop", of=(0,))])
         new = outcome(state, step, known)
         if new is not None:
             state = new
@@ -693,8 +703,8 @@ def test_a_certificate_with_any_number_altered_never_raises_and_never_proves_too
         {"proof": None},
         {"proof": Proof(end=Leaf(dual=Dual(root=0, cuts=(cut(2, (10**30,), 1),))))},
         {"proof": Proof(end=Leaf(dual=Dual(root=0, scale=10**30)))},
-        {"proof": Proof(steps=(Step("drop", (10**30,)),), end=Leaf())},
-        {"proof": Proof(steps=(Step("fly", (1,)),), end=Leaf())},
+        {"proof": Proof(steps=(Step(kind="drop", of=(10**30,)),), end=Leaf())},
+        {"proof": Proof(steps=(Step(kind="fly", of=(1,)),), end=Leaf())},
         {"proof": Proof(steps=(None,), end=Leaf())},
         {"proof": Proof(end=None)},
         {"instance": object()},
@@ -712,7 +722,7 @@ def test_a_record_built_by_hand_of_anything_is_a_finding(strange):
 )
 @pytest.mark.parametrize("kind", ["drop", "leaf", "take", "split"])
 def test_a_step_of_strange_numbers_is_a_finding(kind, numbers):
-    made = certificate(4, DIAMOND, [0, 2], (0, 1), Proof(steps=(Step(kind, numbers),), end=Leaf()))
+    made = certificate(4, DIAMOND, [0, 2], (0, 1), Proof(steps=(Step(kind=kind, of=numbers),), end=Leaf()))
     assert failing(4, DIAMOND, [0, 2], made) == ["steps", "bound"]
 
 
@@ -735,9 +745,9 @@ def test_a_large_proof_is_checked_in_seconds():
     steps: list[Step] = []
     for v in range(count):
         for kind in ("leaf", "split"):
-            if len(steps) < 8000 and state.present[v] and not state.terminal[v] and state.degree[v] <= 4 and (new := outcome(state, Step(kind, (v,)))):
+            if len(steps) < 8000 and state.present[v] and not state.terminal[v] and state.degree[v] <= 4 and (new := outcome(state, Step(kind=kind, of=(v,)))):
                 state = new
-                steps.append(Step(kind, (v,)))
+                steps.append(Step(kind=kind, of=(v,)))
     tree = random_tree_fast(count, edges)
     made = certificate(count, edges, terminals, tree, Proof(steps=tuple(steps), end=Leaf()), bound=0)
     begun = time.perf_counter()

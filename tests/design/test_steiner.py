@@ -273,21 +273,26 @@ def tampered(instance: Instance, certificate: SteinerCertificate) -> dict[str, S
         "an edge of the tree twice": replace(certificate, edges=(*certificate.edges, certificate.edges[0])),
         "another instance": replace(certificate, instance=instance_hash(instance.count, instance.edges, instance.terminals[1:])),
         "no proof": replace(certificate, proof=Proof(end=Leaf())),
-        "the same edge dropped at the end": replace(certificate, proof=replace(proof, steps=(*steps, Step("drop", (certificate.edges[0],))))),
+        "the same edge dropped at the end": replace(certificate, proof=replace(proof, steps=(*steps, Step(kind="drop", of=(certificate.edges[0],))))),
         "all edges at a terminal dropped": replace(
             certificate,
             proof=replace(
                 proof,
-                steps=(*(Step("drop", (edge,)) for edge in np.flatnonzero((instance.edges[:, :2] == instance.terminals[0]).any(axis=1)).tolist()), *steps),
+                steps=(
+                    *(Step(kind="drop", of=(edge,)) for edge in np.flatnonzero((instance.edges[:, :2] == instance.terminals[0]).any(axis=1)).tolist()),
+                    *steps,
+                ),
             ),
         ),
-        "a terminal removed as a leaf": replace(certificate, proof=replace(proof, steps=(Step("leaf", (int(instance.terminals[0]),)), *steps))),
+        "a terminal removed as a leaf": replace(certificate, proof=replace(proof, steps=(Step(kind="leaf", of=(int(instance.terminals[0]),)), *steps))),
     }
     if takes:
         i = takes[-1]
         edge, gone, near, _ = steps[i].of
         changed["a step left out"] = replace(certificate, proof=replace(proof, steps=(*steps[:i], *steps[i + 1 :])))
-        changed["a step edited"] = replace(certificate, proof=replace(proof, steps=(*steps[:i], Step("take", (edge, gone, near, near)), *steps[i + 1 :])))
+        changed["a step edited"] = replace(
+            certificate, proof=replace(proof, steps=(*steps[:i], Step(kind="take", of=(edge, gone, near, near)), *steps[i + 1 :]))
+        )
         changed["a step twice"] = replace(certificate, proof=replace(proof, steps=(*steps[: i + 1], *steps[i:])))
     if isinstance(proof.end, Leaf) and proof.end.dual is not None:
         scale = proof.end.dual.scale

@@ -21,7 +21,7 @@ class Dual(Record, frozen=True, kw_only=True):
     cuts: tuple[Cut, ...] = ()
 
 
-class Step(Record, frozen=True, array_like=True, tag="step"):
+class Step(Record, frozen=True, kw_only=True, array_like=True, tag="step"):
     """One reduction; `of` holds whole numbers.
 
     drop   (edge)                        its ends are joined without it by a special distance of at most its cost; a loop always is

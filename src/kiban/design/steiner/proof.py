@@ -64,5 +64,5 @@ def certificate_of(instance: Instance, edges: Ints, cost: int, bound: int, trail
 def _step(row: list[int]) -> Step:
     kind = row[0]
     if kind == TAKE:
-        return Step("take", tuple(row[1:5]))
-    return Step("leaf" if kind == LEAF else "split" if kind == SPLIT else "drop", (row[1],))
+        return Step(kind="take", of=tuple(row[1:5]))
+    return Step(kind="leaf" if kind == LEAF else "split" if kind == SPLIT else "drop", of=(row[1],))
