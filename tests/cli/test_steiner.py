@@ -105,7 +105,7 @@ def test_numbers_that_make_no_sense_are_refused(star, options):
         main(["steiner", str(star), *options])
 
 
-@pytest.mark.parametrize("content", [b"no instance", b"\xff\xfe\x00", gzip.compress(STAR.encode())[:-9], b""])
+@pytest.mark.parametrize("content", [b"no instance", b"\xff\xfe\x00", gzip.compress(STAR.encode(), mtime=0)[:-9], b""], ids=["words", "bytes", "cut", "empty"])
 def test_what_is_no_instance_is_refused(tmp_path, capsys, content):
     (tmp_path / "bad.gr").write_bytes(content)
     assert main(["steiner", str(tmp_path / "bad.gr")]) == 2

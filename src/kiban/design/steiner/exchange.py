@@ -823,3 +823,41 @@ def improve(
     """
     tree: Ints = improved_tree(n, start, arcs, head, cost, terminal, np.asarray(edges_of_tree, dtype=np.int64), rounds, flag)
     return tree
+
+
+@numba.njit(cache=True, nogil=True)
+@no_type_check
+def wander(n, start, arcs, head, cost, terminal, here, best, steps, seed, patience, flag):  # noqa: ANN001, ANN201
+    """Iterated local search from one tree: improve at shaken costs, then at the true ones; returns where it stands and the best tree met.
+
+    A step shakes the costs of all edges, or of some edges of the tree, by a random spread, and goes to the tree it finds unless that is costlier than the
+    one here and than (1 + patience) times the best. Both trees are edge numbers; `cost` holds floats. Ends soon after flag[0] is set.
+    """
+    np.random.seed(seed)
+    price, least = 0.0, 0.0
+    for e in here:
+        price += cost[e]
+    for e in best:
+        least += cost[e]
+    for _ in range(steps):
+        shaken = cost.copy()
+        wide = 20.0 ** np.random.random()
+        if np.random.random() < 0.75:
+            for e in range(len(cost)):
+                shaken[e] *= 1.0 + 0.05 * wide * np.random.random()
+        else:
+            for e in here:
+                if np.random.random() < 0.02 * wide:
+                    shaken[e] *= 1.0 + np.random.random()
+        tree = improved_tree(n, start, arcs, head, shaken, terminal, here, 3, flag)
+        tree = improved_tree(n, start, arcs, head, cost, terminal, tree, 40, flag)
+        total = 0.0
+        for e in tree:
+            total += cost[e]
+        if total <= price or total <= (1.0 + patience) * least:
+            here, price = tree, total
+        if total < least:
+            best, least = tree, total
+        if flag[0] != 0:
+            break
+    return here, best

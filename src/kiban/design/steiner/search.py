@@ -26,7 +26,7 @@ from kiban.base.errors import DesignError
 from kiban.base.progress import Cancel, never
 from kiban.design.steiner.ascent import Cuts, carried, charged, lift, no_cuts, renew, rooted_arcs
 from kiban.design.steiner.cuts import Relaxation
-from kiban.design.steiner.exchange import improve
+from kiban.design.steiner.exchange import improve, wander
 from kiban.design.steiner.growing import grow, proper, spans
 from kiban.design.steiner.instance import Instance
 from kiban.design.steiner.network import (
@@ -56,6 +56,8 @@ UNION = 3_000  # edges up to which the relaxation of a union of trees is solved
 POOL = 16  # trees kept
 EFFORT = 5_000_000  # most steps of one call of `renew`, of which a round has four; 1,000 an edge on small graphs
 PORTION = 3_000  # simplex iterations of one round
+STRIDE = 600_000  # steps of one walk times edges
+PATIENCE = 0.002  # a walk goes on from a tree that much costlier than the best
 ALONE = 0.6  # seconds that a running kernel may take to notice the flag before the answer goes out without it
 EMPTY: Ints = np.zeros(0, np.int64)
 UNGUIDED: Flags = np.zeros(0, np.bool_)
@@ -208,6 +210,7 @@ class _Search:
         self.trail: Trail | None = Trail() if self.certify else None
         self.news: deque[Incumbent] = deque()  # every better tree or bound, in order, until it is told
         self.pool: list[tuple[int, Ints]] = []
+        self.walks: dict[int, Ints] = {}  # where each walk stands, by its parity, in the packed graph
         self.local: Ints = EMPTY  # best tree known in the packed graph, by its edge numbers
         self.state: State | None = None
         self.idle = 0  # rounds without a better bound
@@ -288,6 +291,7 @@ class _Search:
         self.taken = spelled_out(self.net.kid, self.net.taken[: self.net.tally[CONTRACTED]])
         self.offset = int(self.net.tally[OFFSET])
         self.length = self.graph.cost.astype(np.float64)
+        self.walks = {}
         if before is not None and self.state is not None and self.net.tally[TERMINALS] > 1:
             at = before.vertex.copy()
             while (self.net.into[at] != at).any():
@@ -425,6 +429,11 @@ class _Search:
         terminals = np.flatnonzero(graph.terminal)
         random = np.random.default_rng([self.seed, number])
         found: list[tuple[Ints, Ints]] = []
+        if self.barren >= 4 and len(self.local):
+            tree = self._walked(number, random)
+            if self.stop():
+                return found
+            found.append((tree, self.spell(tree)))
         for turn in range(max(3, min(40, 100_000 // (graph.many + 1)))):
             root = int(random.choice(terminals))
             kind = (0, 1, 2, 3)[(number + turn) % 4] if self.barren < 4 else (3, 1, 3, 2, 3, 0, 3, 3)[(number + turn) % 8]
@@ -461,6 +470,16 @@ class _Search:
                 if len(united):
                     found.append((EMPTY, united))
         return found
+
+    def _walked(self, number: int, random: np.random.Generator) -> Ints:
+        """The best tree met on a walk that goes on where it stood, or begins at the best tree."""
+        graph = self.graph
+        here = self.walks.get(number % 2, self.local)
+        self.walks[number % 2], best = wander(
+            graph.size, graph.start, graph.arcs, graph.head, self.length, graph.terminal, here, self.local, max(4, min(200, STRIDE // graph.many)),
+            int(random.integers(2**31)), PATIENCE, self.flag,
+        )  # fmt: skip
+        return best
 
     def _united(self, edges: Ints, random: np.random.Generator) -> Ints:
         """The best tree found inside some edges of the instance, by reducing them and solving the cut relaxation of what is left."""
