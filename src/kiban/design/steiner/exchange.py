@@ -828,7 +828,7 @@ def improve(
 @numba.njit(cache=True, nogil=True)
 @no_type_check
 def wander(n, start, arcs, head, cost, terminal, here, best, steps, seed, patience, flag):  # noqa: ANN001, ANN201
-    """Iterated local search from one tree: improve at shaken costs, then at the true ones; returns where it stands and the best tree met.
+    """Iterated local search from one tree: improve at shaken costs, then at the true ones; returns where it stands, the best tree met, the last one.
 
     A step shakes the costs of all edges, or of some edges of the tree, by a random spread, and goes to the tree it finds unless that is costlier than the
     one here and than (1 + patience) times the best. Both trees are edge numbers; `cost` holds floats. Ends soon after flag[0] is set.
@@ -839,6 +839,7 @@ def wander(n, start, arcs, head, cost, terminal, here, best, steps, seed, patien
         price += cost[e]
     for e in best:
         least += cost[e]
+    tree = best
     for _ in range(steps):
         shaken = cost.copy()
         wide = 20.0 ** np.random.random()
@@ -860,4 +861,4 @@ def wander(n, start, arcs, head, cost, terminal, here, best, steps, seed, patien
             best, least = tree, total
         if flag[0] != 0:
             break
-    return here, best
+    return here, best, tree

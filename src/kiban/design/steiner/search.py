@@ -58,6 +58,7 @@ EFFORT = 5_000_000  # most steps of one call of `renew`, of which a round has fo
 PORTION = 3_000  # simplex iterations of one round
 STRIDE = 600_000  # steps of one walk times edges
 PATIENCE = 0.002  # a walk goes on from a tree that much costlier than the best
+SLOW = 0.003  # share of the gap that a round must close for the bound to count as moving
 ALONE = 0.6  # seconds that a running kernel may take to notice the flag before the answer goes out without it
 EMPTY: Ints = np.zeros(0, np.int64)
 UNGUIDED: Flags = np.zeros(0, np.bool_)
@@ -213,7 +214,7 @@ class _Search:
         self.walks: dict[int, Ints] = {}  # where each walk stands, by its parity, in the packed graph
         self.local: Ints = EMPTY  # best tree known in the packed graph, by its edge numbers
         self.state: State | None = None
-        self.idle = 0  # rounds without a better bound
+        self.idle = 0  # rounds in which the bound hardly moved
         self.barren = 0  # rounds since a union of trees gave a better one
         self.closing: Relaxation | None = None
         self.finished = False
@@ -276,8 +277,9 @@ class _Search:
         """A bound that holds for every tree cheaper than the best."""
         bound = min(bound, self.best.cost)
         if bound > self.best.bound:
+            if bound - self.best.bound > SLOW * (self.best.cost - self.best.bound):
+                self.idle = 0
             self._better(self.best.edges, self.best.cost, bound)
-            self.idle = 0
             if self.trail is not None:
                 self.trail.mark(int(self.net.tally[LOGGED]), self.graph, self.state, self.scale)
 
@@ -429,19 +431,22 @@ class _Search:
         terminals = np.flatnonzero(graph.terminal)
         random = np.random.default_rng([self.seed, number])
         found: list[tuple[Ints, Ints]] = []
-        if self.barren >= 4 and len(self.local):
-            tree = self._walked(number, random)
-            if self.stop():
-                return found
-            found.append((tree, self.spell(tree)))
-        for turn in range(max(3, min(40, 100_000 // (graph.many + 1)))):
+        small = graph.many <= STRIDE // 20
+        if self.barren >= 4 and len(self.local) and small:
+            here = self.walks.get(number % 2, self.local)
+            self.walks[number % 2], best, _ = self._walked(here, STRIDE // graph.many, random)
+            found.append((best, self.spell(best)))
+        for turn in range(max(3, min(40 if self.barren < 4 else 8, 100_000 // (graph.many + 1)))):
             root = int(random.choice(terminals))
-            kind = (0, 1, 2, 3)[(number + turn) % 4] if self.barren < 4 else (3, 1, 3, 2, 3, 0, 3, 3)[(number + turn) % 8]
+            lively, dull = ((0, 1, 2, 3), (3, 1, 3, 2, 3, 0, 3, 3)) if small else ((0, 1, 4, 2, 3, 4), (4, 3, 4, 1, 4, 2, 4, 0))
+            kind = lively[(number + turn) % len(lively)] if self.barren < 4 else dull[(number + turn) % 8]
             if kind == 0:
                 rest = np.repeat(graph.cost, 2)
                 guide = self._guide(root) if random.random() < 0.5 else UNGUIDED
                 lift(graph.start, graph.arcs, graph.head, rest, graph.terminal, root, random.permutation(graph.size), guide, False, no_cuts(), self.flag)
                 tree = self._saturated(rest, root)
+            elif kind == 4:
+                tree = self._walked(self.local, 1, random)[2] if len(self.local) else EMPTY
             else:
                 spread = (0.0, 0.15, 0.5, 0.5)[kind]
                 length = self.length * (1.0 + spread * random.random(graph.many))
@@ -461,7 +466,7 @@ class _Search:
                 return found
             if len(tree):
                 found.append((tree, self.spell(tree)))
-        if found and (self.barren < 4 or number % 16 < 2):
+        if found and (self.barren < 4 or number % 16 < 2 or graph.many > CLOSING):
             elder = [edges for _, edges in self.pool]
             for pieces in ([*elder, *(edges for _, edges in found)], [elder[i] for i in random.permutation(len(elder))[: max(2, len(elder) // 2)]]):
                 united = self._united(np.unique(np.concatenate(pieces)), random)
@@ -471,15 +476,14 @@ class _Search:
                     found.append((EMPTY, united))
         return found
 
-    def _walked(self, number: int, random: np.random.Generator) -> Ints:
-        """The best tree met on a walk that goes on where it stood, or begins at the best tree."""
+    def _walked(self, here: Ints, steps: int, random: np.random.Generator) -> tuple[Ints, Ints, Ints]:
+        """Where a walk ends, the best tree it met, and the last one, some of whose parts may be better."""
         graph = self.graph
-        here = self.walks.get(number % 2, self.local)
-        self.walks[number % 2], best = wander(
-            graph.size, graph.start, graph.arcs, graph.head, self.length, graph.terminal, here, self.local, max(4, min(200, STRIDE // graph.many)),
-            int(random.integers(2**31)), PATIENCE, self.flag,
+        here, best, last = wander(
+            graph.size, graph.start, graph.arcs, graph.head, self.length, graph.terminal, here, self.local, min(200, steps), int(random.integers(2**31)),
+            PATIENCE, self.flag,
         )  # fmt: skip
-        return best
+        return here, best, last
 
     def _united(self, edges: Ints, random: np.random.Generator) -> Ints:
         """The best tree found inside some edges of the instance, by reducing them and solving the cut relaxation of what is left."""
