@@ -13,8 +13,8 @@ from msgspec.structs import replace
 
 from kiban.base.errors import DesignError
 from kiban.check.steiner import check_steiner, instance_hash
-from kiban.design.steiner import REDUCTIONS, Incumbent, Instance, Result, parse, solve
-from kiban.records.steiner import Dual, Elimination, Leaf, Proof, SteinerCertificate, Step
+from kiban.design.steiner import REDUCTIONS, Incumbent, Instance, Result, parse, search, solve
+from kiban.records.steiner import Branch, Dual, Elimination, Leaf, Proof, SteinerCertificate, Step
 
 INF = 10**15
 Edges = list[tuple[int, int, int]]
@@ -351,6 +351,64 @@ def test_certificates_of_larger_instances_hold_proved_or_not():
         assert result.certificate.bound == result.lower_bound
 
 
+# ------------------------------------------------------------------------------------------------ branching
+
+
+def cube(dimension: int, seed: int | None) -> Instance:
+    """A hypercube, half of its corners terminals: the relaxation leaves a gap. Prices 100 to 110, or 1 without a seed."""
+    draw = random.Random(seed)
+    corners = range(1 << dimension)
+    edges = [(v, v ^ (1 << bit), 1 if seed is None else draw.randint(100, 110)) for v in corners for bit in range(dimension) if not v >> bit & 1]
+    return made(len(corners), edges, [v for v in corners if v.bit_count() % 2 == 0])
+
+
+def ends_of(proof: Proof) -> list[Leaf]:
+    return ends_of(proof.end.inside) + ends_of(proof.end.outside) if isinstance(proof.end, Branch) else [proof.end]
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("threads", [1, 2])
+def test_what_the_relaxation_leaves_open_is_closed_by_cases(seed, threads):
+    instance = cube(4, seed)
+    result = solve(instance, work=30, threads=threads, certify=True, skip=frozenset(REDUCTIONS))
+    assert result.cost == result.lower_bound == optimum(instance)
+    assert broken(instance, result.certificate) == []
+
+
+def test_a_proof_by_cases_holds_and_a_tampered_one_does_not():
+    instance = cube(5, None)
+    result = solve(instance, work=30, certify=True)
+    assert (result.cost, result.status) == (20, "proved")
+    assert result.certificate is not None
+    ends = ends_of(result.certificate.proof)
+    assert len(ends) > 4
+    assert broken(instance, result.certificate) == []
+    path: list[Branch] = []
+    proof = result.certificate.proof
+    while isinstance(proof.end, Branch):
+        path.append(proof.end)
+        proof = proof.end.inside
+    for lost in ("inside", "outside"):  # one case replaced by the other
+        wrong = replace(path[0], **{lost: getattr(path[0], "outside" if lost == "inside" else "inside")})
+        forged = replace(result.certificate, proof=replace(result.certificate.proof, end=wrong))
+        assert broken(instance, forged)
+    forged = replace(result.certificate, proof=replace(result.certificate.proof, end=replace(path[0], vertex=int(instance.terminals[0]))))
+    assert broken(instance, forged)
+
+
+def test_cases_left_open_still_prove_their_bound():
+    instance = cube(6, 3)
+    bounds = []
+    for work in (6, 8, 10):
+        result = solve(instance, work=work, certify=True)
+        bounds.append(result.lower_bound)
+        assert broken(instance, result.certificate) == []
+        assert result.certificate is not None
+        assert result.certificate.bound == result.lower_bound
+    assert bounds == sorted(bounds)
+    assert len(ends_of(result.certificate.proof)) > 1
+
+
 # ------------------------------------------------------------------------------------------------ odd instances
 
 LINE: Edges = [(0, 1, 4), (1, 2, 5), (2, 3, 6)]
@@ -391,6 +449,22 @@ def test_terminals_apart_are_told(count, edges, terminals):
 def test_too_little_memory_is_told_before_the_work():
     with pytest.raises(DesignError, match=r"memory: .*GiB"):
         solve(grid(0, 40, 100), work=1, memory_gib=0.01)
+
+
+def test_near_the_memory_limit_the_search_ends_with_its_answer(monkeypatch):
+    held = iter([0.5, 0.5, 0.6])
+    monkeypatch.setattr(search, "held_gib", lambda: next(held, 1.45))
+    result = solve(grid(0, 60, 300), time_limit=30, memory_gib=1.0)
+    assert result.ended == "memory"
+    assert result.seconds < 10
+    assert_fits(grid(0, 60, 300), result)
+
+
+def test_what_this_process_holds_grows_with_what_it_keeps():
+    before = search.held_gib()
+    kept = np.ones(40_000_000)  # 0.3 GiB
+    assert search.held_gib() - before > 0.25
+    assert len(kept)
 
 
 def test_a_cancel_is_answered_with_a_tree_or_told():

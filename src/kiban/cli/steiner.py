@@ -134,10 +134,11 @@ def _progress(now: Incumbent, as_json: bool) -> str:
 def _answer(result: Result, stopped: bool, as_json: bool) -> str:
     if as_json:
         told = {"cost": result.cost, "lower_bound": result.lower_bound, "gap": result.gap, "status": result.status, "seconds": round(result.seconds, 2)}
-        return json.dumps({**told, "edges": len(result.edges), "rounds": result.rounds, "stopped": stopped})
+        return json.dumps({**told, "edges": len(result.edges), "rounds": result.rounds, "ended": result.ended, "stopped": stopped})
+    early = "  中断 / stopped" if stopped else "  メモリの上限に近づいたため終了 / ended near the memory limit" if result.ended == "memory" else ""
     return (
         f"費用 / cost: {result.cost:,}  下限 / bound: {result.lower_bound:,}  差 / gap: {_percent(result.gap)}  {result.status}"
-        f"  枝 / edges: {len(result.edges):,}  {result.seconds:.1f} s{'  中断 / stopped' if stopped else ''}"
+        f"  枝 / edges: {len(result.edges):,}  {result.seconds:.1f} s{early}"
     )
 
 

@@ -1,12 +1,17 @@
 """Compile the kernels of the design engine and keep them in numba's cache: `python -m kiban.design.warm`.
 
-In: nothing. Out: one line with the seconds it took; later processes load the compiled kernels.
+In: nothing. Out: one line with the seconds it took; later processes load the compiled kernels. One process at a time: two that write the cache at once
+can leave it damaged.
 """
 
 from __future__ import annotations
 
+import fcntl
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 
@@ -17,6 +22,28 @@ from kiban.design.steiner import Instance
 from kiban.design.steiner import solve as solve_steiner
 from kiban.design.trees import make_ground
 from kiban.records.design import Arc, Demand, Node, Problem
+
+WAIT = 300.0  # seconds for another process to finish
+
+
+@contextmanager
+def alone(lock: Path) -> Iterator[bool]:
+    """Hold the lock file while the block runs; after WAIT seconds, or where no file can be written, it runs without (False)."""
+    try:
+        lock.parent.mkdir(exist_ok=True)
+        handle = lock.open("w")
+    except OSError:
+        yield False
+        return
+    with handle:
+        until, held = time.monotonic() + WAIT, False
+        while not held and time.monotonic() < until:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                held = True
+            except BlockingIOError:
+                time.sleep(0.2)
+        yield held
 
 
 def tiny() -> Problem:
@@ -55,4 +82,5 @@ def warm() -> float:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(f"design kernels ready: {warm():.1f} s\n")
+    with alone(Path(__file__).parent / "__pycache__" / "warm.lock"):
+        sys.stdout.write(f"design kernels ready: {warm():.1f} s\n")

@@ -280,6 +280,7 @@ class Relaxation:
         self.others = others[others != root]
         self.random = np.random.default_rng(0)
         self.length = graph.cost.astype(np.float64)
+        self.height = -np.inf  # the objective above which slack rows leave again
         self.closed = False  # no violated cut is left
 
     def go_on(self, iterations: int, rounds: int) -> bool:
@@ -299,7 +300,9 @@ class Relaxation:
             many, sets, whose = separate(graph.start, graph.arcs, graph.head, capacity, order, self.root, MOST_CUTS, 3, self.flag)
             if self.stop():
                 break
-            programme.slack()
+            if programme.objective > self.height:  # else rows that leave now may come back for ever
+                self.height = programme.objective + 1e-7 * abs(programme.objective)
+                programme.slack()
             if not many or not programme.add(whose[:many], sets[:many]):
                 self.closed = True
                 break

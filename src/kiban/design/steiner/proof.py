@@ -12,19 +12,47 @@ import numpy as np
 
 from kiban.check.steiner import instance_hash
 from kiban.design.steiner.instance import Instance
-from kiban.design.steiner.network import LEAF, SPLIT, TAKE, Compact, Ints, Net
+from kiban.design.steiner.network import LEAF, LOGGED, SPLIT, TAKE, Compact, Ints, Net
 from kiban.records.design import Cut
-from kiban.records.steiner import Dual, Elimination, Leaf, Proof, SteinerCertificate, Step
+from kiban.records.steiner import Branch, Dual, Elimination, Leaf, Proof, SteinerCertificate, Step
 
 
 @dataclass
 class Trail:
-    """What the certificate needs beside the log: eliminations by their place in the log, and the place and dual of the best bound."""
+    """What the certificate of one case needs: the steps since its beginning, eliminations by their place in the log, the place and dual of its best bound.
 
+    first  row of the log where the case begins
+    fork   where it was divided further: the vertex, then the cases with it and without it
+    """
+
+    first: int = 0
     eliminations: list[tuple[int, Elimination]] = field(default_factory=list)
     at: int = 0
     after: int = 0  # eliminations before the best bound
     end: Leaf | None = None
+    fork: tuple[int, Trail, Trail] | None = None
+    log: Ints = field(default_factory=lambda: np.zeros((0, 5), np.int64))
+
+    def seal(self, net: Net) -> None:
+        """Keep the steps of a net that is given up."""
+        self.log = net.log[self.first : int(net.tally[LOGGED])].copy()
+
+    def proof(self) -> Proof:
+        """Steps up to the place of the best bound, then its dual; or all steps, then the two cases."""
+        rows = self.log[: self.at - self.first if self.fork is None else len(self.log)].tolist()
+        waiting = iter([*(self.eliminations[: self.after] if self.fork is None else self.eliminations), (self.first + len(rows) + 1, None)])
+        steps: list[Step | Elimination] = []
+        place, elimination = next(waiting)
+        for index in range(len(rows) + 1):
+            while elimination is not None and place == self.first + index:
+                steps.append(elimination)
+                place, elimination = next(waiting)
+            if index < len(rows):
+                steps.append(_step(rows[index]))
+        if self.fork is None:
+            return Proof(steps=tuple(steps), end=self.end if self.end is not None else Leaf())
+        vertex, inside, outside = self.fork
+        return Proof(steps=tuple(steps), end=Branch(vertex=vertex, inside=inside.proof(), outside=outside.proof()))
 
     def mark(self, row: int, graph: Compact, state: Any, scale: int) -> None:
         """The best bound so far stands here; no state: nothing is left to prove."""
@@ -42,22 +70,11 @@ class Trail:
         return Dual(root=int(graph.vertex[state.root]), scale=scale, cuts=cuts)
 
 
-def certificate_of(instance: Instance, edges: Ints, cost: int, bound: int, trail: Trail, net: Net | None) -> SteinerCertificate:
-    """Steps up to the place of the best bound, then its dual."""
-    steps: list[Step | Elimination] = []
-    rows = net.log[: trail.at].tolist() if net is not None else []
-    waiting = iter([*trail.eliminations[: trail.after], (len(rows) + 1, None)])
-    place, elimination = next(waiting)
-    for index in range(len(rows) + 1):
-        while elimination is not None and place == index:
-            steps.append(elimination)
-            place, elimination = next(waiting)
-        if index < len(rows):
-            steps.append(_step(rows[index]))
-    end = trail.end if trail.end is not None else Leaf()
+def certificate_of(instance: Instance, edges: Ints, cost: int, bound: int, trail: Trail) -> SteinerCertificate:
+    """The tree, and the proof of the whole search."""
     return SteinerCertificate(
         instance=instance_hash(instance.count, instance.edges, instance.terminals), edges=tuple(np.sort(edges).tolist()), cost=cost, bound=bound,
-        proof=Proof(steps=tuple(steps), end=end),
+        proof=trail.proof(),
     )  # fmt: skip
 
 

@@ -4,19 +4,22 @@ In: an Instance. Out: a Result: the best tree, a bound that no tree undercuts, o
 
 One round: one thread makes trees (shortest paths inside the arcs that an ascent saturated, or at shaken costs; local search; the union of good trees
 solved as a small instance of its own), the other raises the bound (`ascent.renew`, guided by the best tree). Then what no better tree can hold goes, the
-graph shrinks, the dual is carried over. What is small enough is closed by the directed cut relaxation; where that leaves a gap, it stays open: nothing
-branches.
+graph shrinks, the dual is carried over. What is small enough is closed by the directed cut relaxation; where that leaves a gap, the search branches: one
+case with a vertex in the tree, one without it, the case of the least bound first.
 
 A round depends on the round before and the seed alone, never on the clock or on which thread was first: a limit of time only cuts the sequence off.
 """
 
 from __future__ import annotations
 
+import resource
+import sys
 import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -38,6 +41,7 @@ from kiban.design.steiner.network import (
     Flags,
     Ints,
     Net,
+    clear,
     compact,
     make_net,
     packed,
@@ -53,12 +57,18 @@ SCALE = 720_720  # duals are whole numbers of 1 / SCALE where costs leave room: 
 ROOM = 10**17  # most that scaled costs may add up to
 CLOSING = 3_000  # edges up to which the cut relaxation of the whole rest is solved
 UNION = 3_000  # edges up to which the relaxation of a union of trees is solved
+TINY = 400  # edges up to which every round looks at cases
+OPEN = 200_000_000  # bytes that open cases may take; more are not opened before others close
+DEEPEST = 60  # decisions that lead to one case
+PORTIONS = 40  # portions of the relaxation of one case
 POOL = 16  # trees kept
 EFFORT = 5_000_000  # most steps of one call of `renew`, of which a round has four; 1,000 an edge on small graphs
 PORTION = 3_000  # simplex iterations of one round
 STRIDE = 600_000  # steps of one walk times edges
 PATIENCE = 0.002  # a walk goes on from a tree that much costlier than the best
 SLOW = 0.003  # share of the gap that a round must close for the bound to count as moving
+MARGIN = 0.1  # share of the memory limit kept free for the answer
+STATM = Path("/proc/self/statm")
 ALONE = 0.6  # seconds that a running kernel may take to notice the flag before the answer goes out without it
 EMPTY: Ints = np.zeros(0, np.int64)
 UNGUIDED: Flags = np.zeros(0, np.bool_)
@@ -80,6 +90,7 @@ class Result:
     status        proved: no tree is cheaper; bounded: the gap is open
     certificate   the proof of the bound for `check`, when asked for
     reductions    what each reduction removed, in edges and vertices, and its seconds
+    ended         why the search went no further; memory: the limit was near
     """
 
     edges: tuple[int, ...]
@@ -91,6 +102,7 @@ class Result:
     certificate: SteinerCertificate | None
     reductions: tuple[Removal, ...]
     rounds: int
+    ended: Literal["proved", "work", "time", "cancelled", "memory"]
 
 
 @dataclass
@@ -124,7 +136,8 @@ def solve(
     work        most rounds; with neither this nor a time limit 20
     time_limit  seconds; the first tree is always finished
     threads     1 or 2; one thread does the same work, later
-    memory_gib  most memory this may take; an instance that needs more is refused before the work begins
+    memory_gib  most memory the process may come to hold beyond what it holds now: an instance expected to need more is refused before the work begins,
+                and a search that comes within MARGIN of it ends with the best so far
     certify     keep every step for the certificate
     skip        reductions to leave out, of `REDUCTIONS`
     cancel      asked every 50 ms: True ends the search with the best so far, within 2 s
@@ -140,7 +153,7 @@ def solve(
     ((0, 1, 2), 3, 3, 'proved')
     """
     begin = time.monotonic()
-    need = estimate_gib(instance)
+    need, least = estimate_gib(instance, certify), held_gib()
     if need > memory_gib:
         raise DesignError(
             "memory", f"an instance that needs about {need:.1f} GiB", f"at most {memory_gib:g} GiB", "allow more memory, or make the instance smaller"
@@ -155,17 +168,22 @@ def solve(
             if tell is not None:
                 tell(incumbent)
 
+    ended: Literal["time", "cancelled", "memory"] | None = None
     lone = ThreadPoolExecutor(1)
     running = lone.submit(search.run, work)
     lone.shutdown(wait=False)
     try:
         while not wait([running], 0.02 if time.monotonic() - begin < 1 else 0.05).done:
             report()
-            stopped = cancel()
-            late = time_limit is not None and time.monotonic() - begin > time_limit
-            if stopped or late:
+            if cancel():
+                ended = "cancelled"
+            elif held_gib() - least > (1.0 - MARGIN) * memory_gib:
+                ended = "memory"
+            elif time_limit is not None and time.monotonic() - begin > time_limit:
+                ended = "time"
+            if ended is not None:
                 search.flag[0] = 1
-                if stopped or search.best.edges is not None:
+                if ended == "cancelled" or search.best.edges is not None:
                     wait([running], ALONE)
                     break
     finally:
@@ -173,16 +191,19 @@ def solve(
     report()
     if running.done():
         running.result()  # raises what went wrong
-    return search.result(not running.done())
+    return search.result(not running.done(), ended)
 
 
-def estimate_gib(instance: Instance) -> float:
-    """GiB that a search is expected to stay below: 300 MB for the program, 1,100 bytes an edge, 500 bytes a vertex.
+def estimate_gib(instance: Instance, certify: bool = False) -> float:
+    """GiB that a search is expected to need: 300 MB for the program, 1,100 bytes an edge, 500 bytes a vertex, and 600 bytes an edge for a certificate."""
+    return (3e8 + (1_700 if certify else 1_100) * len(instance.edges) + 500 * instance.count) / 2**30
 
-    An estimate before the work begins; nothing watches the memory afterwards. Drawn streets of 9,980, 99,948 and 998,656 edges took 221, 282 and 769 MiB
-    in 60 s (bench/steiner.py, 2026-11-27, no certificate); this formula says 0.29, 0.42 and 1.66 GiB. A certificate's steps are not counted in.
-    """
-    return (3e8 + 1_100 * len(instance.edges) + 500 * instance.count) / 2**30
+
+def held_gib() -> float:
+    """GiB that this process holds now; where the system does not tell, the most it has ever held."""
+    if STATM.is_file():
+        return int(STATM.read_text().split()[1]) * resource.getpagesize() / 2**30
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 2**30
 
 
 @dataclass(frozen=True)
@@ -217,6 +238,7 @@ class _Search:
         self.idle = 0  # rounds in which the bound hardly moved
         self.barren = 0  # rounds since a union of trees gave a better one
         self.closing: Relaxation | None = None
+        self.cases: _Cases | None = None
         self.finished = False
 
     # --- running
@@ -398,16 +420,20 @@ class _Search:
         assert self.state is not None
         reduced = self.state.reduced.copy()
         small = self.graph.many <= CLOSING
-        shut = small and self.closing is not None and self.closing.graph is self.graph and self.closing.closed
         first = crew.submit(self._trees, 2 * self.rounds, reduced)
-        if shut or (self.idle > 4 and self.rounds % 4):  # the bound stands still: look for trees twice
+        if self.cases is not None and (self.rounds % 2 or self.graph.many <= TINY):
+            second = crew.submit(self.cases.go_on)
+        elif self._shut() or (self.idle > 4 and self.rounds % 4):  # the bound stands still: look for trees twice
             second = crew.submit(self._trees, 2 * self.rounds + 1, reduced)
         else:
-            second = crew.submit(self._close if small and self.rounds % 2 else self._raise)
+            second = crew.submit(self._close if small and (self.rounds % 2 or self.idle > 4) else self._raise)
         found = first.result()
         found += second.result()
         self.idle += 1
-        self.prove(self.offset - (-self.state.bound // self.scale))
+        if self.cases is None:
+            self.prove(self.offset - (-self.state.bound // self.scale))
+        elif self.cases.bound() > self.best.bound:
+            self._better(self.best.edges, self.best.cost, min(self.best.cost, self.cases.bound()))
         self.barren += 1
         for local, edges in found:
             if not len(local) and int(self.whole.cost[edges].sum()) < self.best.cost:
@@ -421,9 +447,15 @@ class _Search:
                     self.offer(self.spell(mapped))
         if self.best.bound >= self.best.cost:
             self.finished = True
-        if self.finished or self.stop():
+        if self.finished or self.stop() or self.cases is not None:
             return
         self._exclude()
+        if not self.finished and self._shut() and self.idle > 1:
+            self.cases = _Cases(self)
+
+    def _shut(self) -> bool:
+        """Whether the relaxation of this graph is solved."""
+        return self.closing is not None and self.closing.graph is self.graph and self.closing.closed
 
     def _trees(self, number: int, reduced: Ints) -> list[tuple[Ints, Ints]]:
         """Some trees, each as (edges of the packed graph or none, edges of the instance); the last comes from the union of the pool and these."""
@@ -623,9 +655,66 @@ class _Search:
         tree = self.closing.tree
         return [(tree, self.spell(tree))] if tree is not before and len(tree) else []
 
+    # --- cases
+
+    def case(self, vertex: int, inside: bool, best: _Best) -> _Search:
+        """This search from here on, with a vertex of the net in the tree or without it."""
+        case = _Search(self.instance, self.seed, 1, self.certify, self.skip, self.begin, self.flag, _Best(best.edges, best.cost, 0))
+        case.whole, case.scale, case.graph, case.state, case.ledger = self.whole, self.scale, self.graph, self.state, self.ledger
+        case.net = Net._make(array.copy() for array in self.net)
+        if case.trail is not None:
+            case.trail.first = case.trail.at = int(case.net.tally[LOGGED])
+        if inside:
+            case.net.terminal[vertex] = True
+            case.net.tally[TERMINALS] += 1
+        else:
+            clear(case.net, vertex)
+        return case
+
+    def conclude(self) -> int:
+        """Reduce, solve the relaxation, exclude, until nothing changes; returns the vertex of the net to branch on, -1: none."""
+        self.net = shrink(self.net, self.flag, self.skip, self.ledger, rounds=4)
+        self._repack()
+        if self.stop() or self._settled():
+            return -1
+        self.local = self._mapped(self.best.edges if self.best.edges is not None else EMPTY)
+        self.idle = 2
+        for _ in range(PORTIONS):
+            for tree, edges in self._close():
+                self.offer(edges)
+                self.local = tree
+            if self.stop() or self.state is None:
+                return -1
+            self.prove(self.offset - (-self.state.bound // self.scale))
+            if self.best.bound >= self.best.cost:
+                return -1
+            if self._shut():
+                before = self.graph
+                self._exclude()
+                if self.finished or self.stop():
+                    return -1
+                if self.graph is before:
+                    return self.doubtful()
+        return -1
+
+    def sealed(self) -> Trail:
+        """The proof of this case."""
+        assert self.trail is not None
+        self.trail.seal(self.net)
+        return self.trail
+
+    def doubtful(self) -> int:
+        """The vertex of the net that the solved relaxation has most nearly half in the tree; -1: it leaves no doubt."""
+        assert self.closing is not None
+        graph = self.graph
+        share = np.bincount(graph.head, self.closing.programme.value, graph.size)
+        doubt = np.where(graph.terminal, 1.0, np.abs(share - 0.5))
+        vertex = int(np.argmin(doubt))
+        return int(graph.vertex[vertex]) if doubt[vertex] < 0.499 else -1
+
     # --- the answer
 
-    def result(self, running: bool) -> Result:
+    def result(self, running: bool, ended: Literal["time", "cancelled", "memory"] | None) -> Result:
         """The answer so far."""
         best = self.best
         if best.edges is None:
@@ -633,9 +722,71 @@ class _Search:
         gap = (best.cost - best.bound) / best.cost if best.cost else 0.0
         certificate = None
         if self.trail is not None and not running:
-            certificate = certificate_of(self.instance, best.edges, best.cost, best.bound, self.trail, getattr(self, "net", None))
+            if hasattr(self, "net"):
+                self.trail.seal(self.net)
+            certificate = certificate_of(self.instance, best.edges, best.cost, best.bound, self.trail)
         status: Literal["proved", "bounded"] = "proved" if best.bound >= best.cost else "bounded"
         seconds = time.monotonic() - self.begin
         return Result(
             tuple(best.edges.tolist()), best.cost, best.bound, gap, status, seconds, certificate, self.ledger.told(), self.rounds,
+            "proved" if status == "proved" else ended or "work",
         )  # fmt: skip
+
+
+@dataclass
+class _Case:
+    """A case that is not closed: its search, the vertex to branch on next, how many decisions led to it."""
+
+    search: _Search
+    vertex: int
+    depth: int
+
+
+class _Cases:
+    """The open cases of a search whose relaxation is solved and leaves a gap.
+
+    Two cases of one vertex replace their parent together, once both are concluded and neither bound is below the parent's: so the least bound of all
+    open cases never falls, and the proof of each is complete at any moment.
+    """
+
+    def __init__(self, search: _Search) -> None:
+        self.search = search
+        self.open = [_Case(search, search.doubtful(), 0)]
+        most = sum(array.nbytes for array in search.net) + 1
+        self.room = max(2, min(500, OPEN // most))
+
+    def bound(self) -> int:
+        """What every tree costs at least."""
+        return min((case.search.best.bound for case in self.open), default=self.search.best.cost)
+
+    def go_on(self) -> list[tuple[Ints, Ints]]:
+        """Divide some cases; better trees that were met."""
+        best = self.search.best
+        found: list[tuple[Ints, Ints]] = []
+        for _ in range(max(1, min(50, 20_000 // (self.search.graph.many + 1)))):
+            self.open = [case for case in self.open if case.search.best.bound < best.cost]
+            ready = [case for case in self.open if case.vertex >= 0]
+            if not ready or self.search.stop():
+                break
+            if len(self.open) < self.room:
+                chosen = min(ready, key=lambda case: (case.search.best.bound, -case.depth))
+            else:  # no room for more: finish what is nearly finished
+                chosen = max(ready, key=lambda case: (case.depth, case.search.best.bound))
+            pair = []
+            for inside in (True, False):
+                case = chosen.search.case(chosen.vertex, inside, best)
+                vertex = case.conclude()
+                if self.search.stop():
+                    return found
+                case.closing = None
+                if case.best.edges is not None and case.best.cost < best.cost:
+                    best = case.best
+                    found.append((EMPTY, case.best.edges))
+                pair.append(_Case(case, vertex if chosen.depth < DEEPEST else -1, chosen.depth + 1))
+            if min(case.search.best.bound for case in pair) < min(best.cost, chosen.search.best.bound):
+                chosen.vertex = -1  # stays as it is
+                continue
+            if chosen.search.trail is not None:
+                chosen.search.trail.fork = (chosen.vertex, pair[0].search.sealed(), pair[1].search.sealed())
+            self.open = [case for case in self.open if case is not chosen] + pair
+        return found
