@@ -13,15 +13,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 import numpy as np
+from numba.core.dispatcher import Dispatcher
 
 from kiban.design.blend import Blend
 from kiban.design.graph import graph_of
 from kiban.design.solve import solve
-from kiban.design.steiner import Instance
+from kiban.design.steiner import Instance, check, parse, write
 from kiban.design.steiner import solve as solve_steiner
 from kiban.design.trees import make_ground
 from kiban.records.design import Arc, Demand, Node, Problem
+from kiban.records.steiner import Leaf, Proof
 
 WAIT = 300.0  # seconds for another process to finish
 
@@ -66,6 +69,35 @@ def tiny() -> Problem:
     )
 
 
+def grid(side: int, terminals: int) -> Instance:
+    """Streets in squares: reductions, duals, trees and unions for several rounds."""
+    random = np.random.default_rng(0)
+    place = np.arange(side * side).reshape(side, side)
+    ends = np.concatenate([np.column_stack([place[:, :-1].ravel(), place[:, 1:].ravel()]), np.column_stack([place[:-1].ravel(), place[1:].ravel()])])
+    cost = random.integers(8, 30, len(ends))
+    return Instance(side * side, np.column_stack([ends, cost]).astype(np.int64), np.sort(random.choice(side * side, terminals, replace=False)).astype(np.int64))
+
+
+def cube(dimension: int) -> Instance:
+    """A hypercube with half of its corners terminals: relaxation and cases."""
+    corners = range(1 << dimension)
+    edges = [(v, v ^ (1 << bit), 1) for v in corners for bit in range(dimension) if not v >> bit & 1]
+    return Instance(len(corners), np.array(edges, np.int64), np.array([v for v in corners if v.bit_count() % 2 == 0], np.int64))
+
+
+def unreached() -> list[str]:
+    """Kernels of the Steiner solver and its checker that have no file in the cache."""
+    missing = []
+    for module in [module for name, module in sorted(sys.modules.items()) if name.startswith(("kiban.design.steiner", "kiban.check.steiner"))]:
+        for kernel in vars(module).values():
+            if isinstance(kernel, Dispatcher) and kernel.__module__ == module.__name__:
+                name = kernel.py_func.__name__
+                file = f"{module.__name__.rpartition('.')[2]}.{name}-{kernel.py_func.__code__.co_firstlineno}.*.nbi"
+                if not any(Path(kernel.stats.cache_path or ".").glob(file)):
+                    missing.append(f"{module.__name__}.{name}")
+    return missing
+
+
 def warm() -> float:
     """Compile or load every kernel; returns the seconds."""
     begin = time.perf_counter()
@@ -74,13 +106,17 @@ def warm() -> float:
     ground = make_ground(problem, graph_of(problem))
     blend = Blend(problem, ground, np.zeros(len(problem.arcs)))
     blend.nearest(blend.prizes([]), every=True)
-    random = np.random.default_rng(0)
-    ends = random.integers(0, 60, (160, 2))
-    edges = np.column_stack([np.vstack([np.column_stack([np.arange(59), np.arange(1, 60)]), ends]), random.integers(1, 90, 219)])
-    solve_steiner(Instance(60, edges.astype(np.int64), np.arange(0, 60, 4)), work=3)
+    for instance, work in ((grid(30, 60), 6), (cube(5), 12)):
+        result = solve_steiner(parse(write(instance).encode()), work=work, certify=True)
+        if result.certificate is not None:
+            check(instance, result.certificate)
+            check(instance, msgspec.structs.replace(result.certificate, proof=Proof(end=Leaf())))
     return time.perf_counter() - begin
 
 
 if __name__ == "__main__":
     with alone(Path(__file__).parent / "__pycache__" / "warm.lock"):
         sys.stdout.write(f"design kernels ready: {warm():.1f} s\n")
+        sys.stdout.flush()
+        if left := unreached():
+            sys.exit(f"kernels that are compiled only when they are needed: {', '.join(left)}. Next: let `warm` reach them")
