@@ -21,13 +21,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.sparse import csr_matrix
-from scipy.sparse.csgraph import dijkstra, minimum_spanning_tree
+import rustworkx
 
 from kiban.design.steiner import REDUCTIONS, Instance, parse, solve
 from streets import make_streets
 
-PEER = "minimum spanning tree planning (Mehlhorn 1988, scipy)"
+PEER = "minimum spanning tree planning (rustworkx.steiner_tree, K. Mehlhorn 1988)"
 FAMILIES = ("vienna-i", "vienna-geo", "others", "streets")
 COLUMNS = (
     "instance", "family", "vertices", "edges", "terminals", "cost", "best_known", "above_percent", "bound", "gap_percent", "status", "seconds", "peak_mib",
@@ -91,58 +90,13 @@ def one(file: str, streets: int, seconds: float, threads: int, seed: int, memory
 
 
 def spanning(instance: Instance) -> int:
-    """Cost of the tree that planners draw: shortest ways between terminals, their spanning tree, its union made a tree again, dead ends taken off.
-
-    K. Mehlhorn, "A faster approximation algorithm for the Steiner problem in graphs", Information Processing Letters 27 (1988) 125–128.
-    """
+    """Cost of the tree that planners draw: shortest ways between terminals, their spanning tree, its union made a tree again, dead ends taken off."""
+    graph: rustworkx.PyGraph[None, float] = rustworkx.PyGraph()
+    graph.add_nodes_from([None] * instance.count)
+    graph.add_edges_from([(u, v, float(cost)) for u, v, cost in instance.edges.tolist()])
     if len(instance.terminals) < 2:
         return 0
-    count = instance.count
-    ends = np.sort(instance.edges[:, :2], axis=1)
-    key = ends[:, 0] * count + ends[:, 1]
-    order = np.lexsort((instance.edges[:, 2], key))
-    order = order[ends[order, 0] != ends[order, 1]]
-    kept = order[np.concatenate([[True], np.diff(key[order]) > 0])]  # no loops, and of parallel edges the cheapest
-    tail, head, cost = ends[kept, 0], ends[kept, 1], instance.edges[kept, 2]
-    graph = csr_matrix((np.maximum(cost, 1e-9), (tail, head)), shape=(count, count))  # a stored 0 would be no edge
-    distance, before, nearest = dijkstra(graph, directed=False, indices=instance.terminals, return_predecessors=True, min_only=True)
-    between = np.flatnonzero((nearest[tail] != nearest[head]) & np.isfinite(distance[tail]))
-    way = distance[tail[between]] + cost[between] + distance[head[between]]
-    low, high = np.minimum(nearest[tail[between]], nearest[head[between]]), np.maximum(nearest[tail[between]], nearest[head[between]])
-    used = between[_tree(count, low, high, way)]
-    # All vertices on the chosen ways, and the cheapest tree over what they use.
-    on = np.zeros(count, np.bool_)
-    front = np.concatenate([tail[used], head[used], instance.terminals])
-    while len(front):
-        front = np.unique(front[~on[front]])
-        on[front] = True
-        front = before[front]
-        front = front[front >= 0]
-    chosen = on[tail] & on[head] & ((before[head] == tail) | (before[tail] == head))
-    chosen[used] = True
-    chosen = np.flatnonzero(chosen)
-    chosen = chosen[_tree(count, tail[chosen], head[chosen], cost[chosen])]
-    terminal = np.zeros(count, np.bool_)
-    terminal[instance.terminals] = True
-    while True:
-        degree = np.bincount(np.concatenate([tail[chosen], head[chosen]]), minlength=count)
-        dead = (degree == 1) & ~terminal
-        stay = ~(dead[tail[chosen]] | dead[head[chosen]])
-        if stay.all():
-            return int(cost[chosen].sum())
-        chosen = chosen[stay]
-
-
-def _tree(count: int, tail: np.ndarray, head: np.ndarray, cost: np.ndarray) -> np.ndarray:
-    """Rows of a minimum spanning forest."""
-    order = np.lexsort((cost, head, tail))
-    first = np.concatenate([[True], (np.diff(tail[order]) != 0) | (np.diff(head[order]) != 0)]) if len(order) else np.zeros(0, np.bool_)
-    rows = order[first]
-    rank = np.empty(len(rows))
-    rank[np.argsort(cost[rows], kind="stable")] = np.arange(1, len(rows) + 1)  # only the order counts, and a 0 would be no edge
-    found = minimum_spanning_tree(csr_matrix((rank, (tail[rows], head[rows])), shape=(count, count)))
-    by_rank = rows[np.argsort(rank)]
-    return by_rank[np.rint(found.data).astype(np.int64) - 1]
+    return round(sum(rustworkx.steiner_tree(graph, instance.terminals.tolist(), float).edges()))
 
 
 # ------------------------------------------------------------------------------------------------ all of them

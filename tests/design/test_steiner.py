@@ -6,6 +6,7 @@ from __future__ import annotations
 import random
 from functools import cache
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -349,6 +350,13 @@ def test_certificates_of_larger_instances_hold_proved_or_not():
         assert broken(instance, result.certificate) == []
         assert result.certificate is not None
         assert result.certificate.bound == result.lower_bound
+
+
+def test_the_example_of_the_page_says_what_it_prints(capsys):
+    page = (Path(__file__).parents[2] / "docs" / "explanation" / "steiner.md").read_text(encoding="utf-8")
+    code = page.split("```python\n")[1].split("```")[0]
+    exec(code, {})
+    assert capsys.readouterr().out.splitlines() == [line.split("  # ")[1] for line in code.splitlines() if line.startswith("print")]
 
 
 # ------------------------------------------------------------------------------------------------ branching

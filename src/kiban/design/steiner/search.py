@@ -66,7 +66,7 @@ EFFORT = 5_000_000  # most steps of one call of `renew`, of which a round has fo
 PORTION = 3_000  # simplex iterations of one round
 STRIDE = 600_000  # steps of one walk times edges
 PATIENCE = 0.002  # a walk goes on from a tree that much costlier than the best
-SLOW = 0.003  # share of the gap that a round must close for the bound to count as moving
+SLOW = 0.003  # share of the gap that a round must close for the bound of a dense graph to count as moving; duals are weak there
 MARGIN = 0.1  # share of the memory limit kept free for the answer
 STATM = Path("/proc/self/statm")
 ALONE = 0.6  # seconds that a running kernel may take to notice the flag before the answer goes out without it
@@ -299,7 +299,8 @@ class _Search:
         """A bound that holds for every tree cheaper than the best."""
         bound = min(bound, self.best.cost)
         if bound > self.best.bound:
-            if bound - self.best.bound > SLOW * (self.best.cost - self.best.bound):
+            dense = self.graph.many > 2 * self.graph.size
+            if bound - self.best.bound > (SLOW if dense else 0.0) * (self.best.cost - self.best.bound):
                 self.idle = 0
             self._better(self.best.edges, self.best.cost, bound)
             if self.trail is not None:
