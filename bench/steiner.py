@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import rustworkx
 
-from kiban.design.steiner import REDUCTIONS, Instance, parse, solve
+from kiban.design.steiner import REDUCTIONS, Instance, check, parse, solve
 from streets import make_streets
 
 PEER = "minimum spanning tree planning (rustworkx.steiner_tree, K. Mehlhorn 1988)"
@@ -32,6 +32,7 @@ COLUMNS = (
     "instance", "family", "vertices", "edges", "terminals", "cost", "best_known", "above_percent", "bound", "gap_percent", "status", "seconds", "peak_mib",
     "mst_cost", "mst_above_percent", "mst_seconds", "first_tree_seconds", "first_bound_seconds", "two_percent_seconds", "rounds",
 )  # fmt: skip
+FACTOR = 7919
 GRACE = 2.0  # seconds after the limit that an answer may take
 STREETS_GIB = 4.0
 # family, what, limit, the figure of its rows; a gate of a mean is told as such
@@ -65,10 +66,25 @@ def peak_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def one(file: str, streets: int, seconds: float, threads: int, seed: int, memory: float) -> Row:
+def changed(instance: Instance) -> Instance:
+    """The same problem in other words: vertices renamed, edges in another order and turned around, costs × FACTOR, a dangling edge at every tenth vertex."""
+    random = np.random.default_rng(7)
+    ends = np.arange(0, instance.count, 10)
+    dangling = np.column_stack([ends, instance.count + np.arange(len(ends)), random.integers(0, instance.edges[:, 2].max() + 1, len(ends))])
+    count = instance.count + len(ends)
+    edges, name = np.concatenate([instance.edges, dangling]), random.permutation(count)
+    edges = np.column_stack([name[edges[:, :2]], edges[:, 2] * FACTOR])
+    turned = random.random(len(edges)) < 0.5
+    edges[turned, :2] = edges[turned][:, [1, 0]]
+    return Instance(count, np.ascontiguousarray(edges[random.permutation(len(edges))]), np.sort(name[instance.terminals]).astype(np.int64))
+
+
+def one(file: str, streets: int, seconds: float, threads: int, seed: int, memory: float, other: bool, certify: bool) -> Row:
     """Everything about one instance; kernels are loaded before the clock runs."""
     solve(make_streets(600, 1), work=2)
     instance = make_streets(streets, seed) if streets else parse(Path(file).read_bytes(), file)
+    if other:
+        instance = changed(instance)
     first: dict[str, float | None] = {"tree": None, "bound": None, "two": None}
 
     def tell(now: Any) -> None:
@@ -76,8 +92,10 @@ def one(file: str, streets: int, seconds: float, threads: int, seed: int, memory
             if there and first[name] is None:
                 first[name] = now.seconds
 
-    result = solve(instance, seed=seed, time_limit=seconds, threads=threads, memory_gib=memory, tell=tell)
+    result = solve(instance, seed=seed, time_limit=seconds, threads=threads, memory_gib=memory, certify=certify, tell=tell)
     peak = peak_mib()
+    if certify and (result.certificate is None or result.certificate.bound != result.lower_bound or not check(instance, result.certificate).holds):
+        raise SystemExit("the certificate does not hold")
     begin = time.perf_counter()
     peer = spanning(instance)
     return {
@@ -118,6 +136,8 @@ def wanted(args: argparse.Namespace) -> list[tuple[str, str, str, int, int | Non
             for row in csv.DictReader(file):
                 family = family_of(row["group"])
                 seconds = 600.0 if args.long and family == "vienna-geo" else args.time
+                if args.links and int(row["m"]) > args.links:
+                    continue
                 if not only or any(word in text for word in only for text in (row["file"], row["group"], family)):
                     listed.append((row["file"].split(".")[0], family, str(folder / row["file"]), 0, int(row["upper"]), seconds))
     elif not args.streets:
@@ -131,12 +151,14 @@ def run(item: tuple[str, str, str, int, int | None, float], args: argparse.Names
     """The row of one instance, None when its process failed."""
     name, family, file, links, best, seconds = item
     words = [sys.executable, __file__, "--one", file or "-", "--streets", str(links or ""), "--time", str(seconds)]
+    words += ["--changed"] * args.changed + ["--certify"] * args.certify
     words += ["--threads", str(args.threads), "--seed", str(args.seed), "--memory", str(args.memory)]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         print(f"{name}: exit {done.returncode}\n{done.stderr[-2000:]}", flush=True)
         return None
     row: Row = json.loads(done.stdout.splitlines()[-1])
+    best = None if best is None else best * (FACTOR if args.changed else 1)
     above = None if best is None else 100 * (row["cost"] - best) / max(1, best)
     worse = 100 * (row["mst_cost"] - row["cost"]) / max(1, row["cost"])
     mst = worse if best is None else 100 * (row["mst_cost"] - best) / max(1, best)  # above the best known cost, else above ours
@@ -230,6 +252,11 @@ def main() -> int:
     parser.add_argument("--only", default="", metavar="WORDS", help="only instances whose file, group or family has one of these, e.g. vienna-geo,016")
     parser.add_argument("--streets", default=[], type=sizes, metavar="LINKS", help="also streets drawn with that many links, e.g. 10000,100000,1000000")
     parser.add_argument("--long", action="store_true", help="600 s for vienna-geo")
+    parser.add_argument("--changed", action="store_true", help=f"the same problems renamed, reordered, costs × {FACTOR}, with dangling edges")
+    parser.add_argument(
+        "--certify", action="store_true", help="with certificates, each checked after the clock has stopped; one that does not hold is no answer"
+    )
+    parser.add_argument("--links", type=int, default=0, metavar="N", help="only instances of at most so many links")
     parser.add_argument("--reductions", action="store_true", help="also what each reduction removed")
     parser.add_argument("--csv", type=Path, default=Path("out/bench/steiner.csv"), metavar="FILE", help="rows (out/bench/steiner.csv)")
     parser.add_argument("--threads", type=int, default=2, help="threads (2)")
@@ -238,7 +265,7 @@ def main() -> int:
     parser.add_argument("--one", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:
-        print(json.dumps(one(args.one, sum(args.streets), args.time, args.threads, args.seed, args.memory)))
+        print(json.dumps(one(args.one, sum(args.streets), args.time, args.threads, args.seed, args.memory, args.changed, args.certify)))
         return 0
     items = wanted(args)
     rows: list[Row] = []

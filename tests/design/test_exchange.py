@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from kiban.design.steiner.exchange import improve
+from kiban.design.steiner.exchange import improve, wander
 
 
 class Case:
@@ -266,3 +266,35 @@ def test_one_terminal_needs_no_edge_and_two_a_shortest_path():
 def test_barren_leaves_of_the_given_tree_are_cut_off():
     case = Case(5, [(0, 1), (1, 2), (1, 3), (3, 4)], [1, 1, 1, 1], [0, 2])
     assert sorted(case.improved([0, 1, 2, 3])) == [0, 1]
+
+
+def test_a_walk_ends_at_trees_and_its_best_is_never_costlier():
+    for seed in range(600, 640):
+        case, random = random_case(seed)
+        tree = case.improved(grown(case, random))
+        if not tree:
+            continue
+
+        def walk(steps, case=case, tree=tree, seed=seed):
+            edges, flag = np.array(tree, np.int64), np.zeros(1, np.uint8)
+            walked = wander(case.count, case.start, case.arcs, case.head, case.cost, case.terminal, edges, edges, steps, seed, 0.002, flag)
+            return [one.tolist() for one in walked]
+
+        here, best, last = walk(20)
+        for one in (here, best, last):
+            check_tree(case, one)
+        assert case.price(best) <= case.price(tree) + 1e-9
+        assert case.price(here) <= 1.002 * case.price(tree) + 1e-9
+        assert walk(20) == [here, best, last]
+        assert walk(0) == [tree, tree, tree]
+
+
+def test_a_walk_leaves_a_local_optimum_of_a_hypercube():
+    corners = range(64)
+    edges = [(v, v ^ (1 << bit)) for v in corners for bit in range(6) if not v >> bit & 1]
+    case = Case(64, edges, [1.0] * len(edges), [v for v in corners if v.bit_count() % 2 == 0])
+    tree = case.improved(grown(case, np.random.default_rng(0)))
+    given = np.array(tree, np.int64)
+    best = wander(case.count, case.start, case.arcs, case.head, case.cost, case.terminal, given, given, 200, 1, 0.002, np.zeros(1, np.uint8))[1]
+    check_tree(case, best.tolist())
+    assert case.price(best.tolist()) == 39.0 < case.price(tree)  # 39 is the least
