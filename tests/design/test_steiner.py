@@ -404,6 +404,31 @@ def test_a_proof_by_cases_holds_and_a_tampered_one_does_not():
     assert broken(instance, forged)
 
 
+def cover(seed: int) -> Instance:
+    """A root, sets that it reaches, elements that sets hold, all for 1: weak duals, and eliminations that cut elements off."""
+    draw = random.Random(seed)
+    elements, sets = draw.randint(6, 13), draw.randint(10, 30)
+    edges = [(0, elements + 1 + j, 1) for j in range(sets)]
+    edges += [(1 + element, elements + 1 + j, 1) for j in range(sets) for element in draw.sample(range(elements), min(elements, draw.randint(2, 4)))]
+    edges += [(1 + element, elements + 1 + draw.randrange(sets), 1) for element in range(elements)]
+    return made(elements + sets + 1, edges, list(range(elements + 1)))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_certificates_of_covers_hold(seed):
+    instance = cover(seed)
+    result = solve(instance, seed=seed, work=14, certify=True)
+    assert broken(instance, result.certificate) == []
+
+
+@pytest.mark.parametrize("instance", [cube(5, 1), cube(5, 2), cover(3)], ids=["cube 1", "cube 2", "cover"])
+def test_no_bound_is_told_above_the_last_cost_when_cases_alone_find_trees(monkeypatch, instance):
+    monkeypatch.setattr(search._Search, "_trees", lambda *_: [])
+    told: list[Incumbent] = []
+    result = solve(instance, work=40, tell=told.append)
+    assert max(now.lower_bound for now in told) <= result.cost
+
+
 def test_cases_left_open_still_prove_their_bound():
     instance = cube(6, 3)
     bounds = []

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
+from numba.core.dispatcher import Dispatcher
+
 import kiban.check.steiner
 import kiban.design.steiner
 from kiban.design import warm
@@ -14,7 +18,7 @@ def test_every_kernel_is_in_the_cache_after_the_warm_up():
 
 
 def test_a_kernel_without_a_file_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(warm, "Path", lambda _: tmp_path)
+    monkeypatch.setattr(Dispatcher, "stats", SimpleNamespace(cache_path=str(tmp_path)))
     assert "kiban.design.steiner.growing.grow" in warm.unreached()
 
 

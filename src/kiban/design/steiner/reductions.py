@@ -112,6 +112,8 @@ def trim(net, flag):  # noqa: ANN001, ANN201
                 far = w
                 if not net.terminal[w] and logging:
                     far = _some_terminal(net, w, v, mark, queue)
+                    if far < 0:
+                        continue  # the terminals are apart: whoever asks for the whole will see it
                 kept = take(net, least >> 1, v, far)
                 if not waiting[kept]:
                     waiting[kept] = True

@@ -5,7 +5,7 @@ In: an Instance. Out: a Result: the best tree, a bound that no tree undercuts, o
 One round: one thread makes trees (shortest paths inside the arcs that an ascent saturated, or at shaken costs; local search; the union of good trees
 solved as a small instance of its own), the other raises the bound (`ascent.renew`, guided by the best tree). Then what no better tree can hold goes, the
 graph shrinks, the dual is carried over. What is small enough is closed by the directed cut relaxation; where that leaves a gap, the search branches: one
-case with a vertex in the tree, one without it, the case of the least bound first.
+case with a vertex in the tree, one without it, the case of the least bound first, the deepest when many are open.
 
 A round depends on the round before and the seed alone, never on the clock or on which thread was first: a limit of time only cuts the sequence off.
 """
@@ -58,7 +58,7 @@ ROOM = 10**17  # most that scaled costs may add up to
 CLOSING = 3_000  # edges up to which the cut relaxation of the whole rest is solved
 UNION = 3_000  # edges up to which the relaxation of a union of trees is solved
 TINY = 400  # edges up to which every round looks at cases
-OPEN = 200_000_000  # bytes that open cases may take; more are not opened before others close
+OPEN = 200_000_000  # bytes of open cases after which the deepest goes first; up to DEEPEST more may then be opened
 DEEPEST = 60  # decisions that lead to one case
 PORTIONS = 40  # portions of the relaxation of one case
 POOL = 16  # trees kept
@@ -355,13 +355,13 @@ class _Search:
         there: Flags = counts == np.diff(self.rows)
         return there
 
-    def _polished(self, tree: Ints, rounds: int = 40) -> Ints:
+    def _polished(self, tree: Ints) -> Ints:
         """Proper and locally optimal; empty when it does not join the terminals."""
         graph = self.graph
         if not spans(graph.head, graph.terminal, tree):
             return EMPTY
         tree = proper(graph.start, graph.arcs, graph.head, graph.cost, graph.terminal, tree, True)
-        return improve(graph.size, graph.start, graph.arcs, graph.head, self.length, graph.terminal, tree, rounds, self.flag)
+        return improve(graph.size, graph.start, graph.arcs, graph.head, self.length, graph.terminal, tree, 40, self.flag)
 
     def _cost(self, tree: Ints) -> int:
         return int(self.graph.cost[tree].sum())
@@ -371,7 +371,7 @@ class _Search:
         if self.net.tally[TERMINALS] < 2:
             self.offer(self.taken)
             self.state = None
-            self.prove(min(self.offset, self.best.cost))
+            self.prove(self.offset)
             self.finished = True
         elif not self._joined():
             self.state = None
@@ -433,8 +433,6 @@ class _Search:
         self.idle += 1
         if self.cases is None:
             self.prove(self.offset - (-self.state.bound // self.scale))
-        elif self.cases.bound() > self.best.bound:
-            self._better(self.best.edges, self.best.cost, min(self.best.cost, self.cases.bound()))
         self.barren += 1
         for local, edges in found:
             if not len(local) and int(self.whole.cost[edges].sum()) < self.best.cost:
@@ -446,6 +444,8 @@ class _Search:
                 if len(mapped) and (not len(self.local) or self._cost(mapped) < self._cost(self.local)):
                     self.local = mapped
                     self.offer(self.spell(mapped))
+        if self.cases is not None and self.cases.bound() > self.best.bound:  # only now: cases may have been closed by a tree that was just offered
+            self._better(self.best.edges, self.best.cost, min(self.best.cost, self.cases.bound()))
         if self.best.bound >= self.best.cost:
             self.finished = True
         if self.finished or self.stop() or self.cases is not None:
@@ -459,7 +459,7 @@ class _Search:
         return self.closing is not None and self.closing.graph is self.graph and self.closing.closed
 
     def _trees(self, number: int, reduced: Ints) -> list[tuple[Ints, Ints]]:
-        """Some trees, each as (edges of the packed graph or none, edges of the instance); the last comes from the union of the pool and these."""
+        """Some trees, each as (edges of the packed graph or none, edges of the instance); the last ones come from unions of the pool and these."""
         graph = self.graph
         terminals = np.flatnonzero(graph.terminal)
         random = np.random.default_rng([self.seed, number])
@@ -586,8 +586,8 @@ class _Search:
         if "bound" in self.skip:
             return
         gone: list[tuple[State, Any]] = []
-        rest = State(int(np.random.default_rng([self.seed, self.rounds, 1]).choice(np.flatnonzero(graph.terminal))), 0, EMPTY, no_cuts())
-        rest = self._state(rest.root, no_cuts(), self.seed + 7 * self.rounds, self._guide(rest.root))
+        root = int(np.random.default_rng([self.seed, self.rounds, 1]).choice(np.flatnonzero(graph.terminal)))
+        rest = self._state(root, no_cuts(), self.seed + 7 * self.rounds, self._guide(root))
         edges, vertices = np.zeros(graph.many, np.bool_), np.zeros(graph.size, np.bool_)
         for one in (state, rest):
             slack = (self.best.cost - self.offset) * self.scale - self.scale + 1 - one.bound
@@ -661,7 +661,7 @@ class _Search:
     def case(self, vertex: int, inside: bool, best: _Best) -> _Search:
         """This search from here on, with a vertex of the net in the tree or without it."""
         case = _Search(self.instance, self.seed, 1, self.certify, self.skip, self.begin, self.flag, _Best(best.edges, best.cost, 0))
-        case.whole, case.scale, case.graph, case.state, case.ledger = self.whole, self.scale, self.graph, self.state, self.ledger
+        case.whole, case.scale, case.graph, case.state = self.whole, self.scale, self.graph, self.state
         case.net = Net._make(array.copy() for array in self.net)
         if case.trail is not None:
             case.trail.first = case.trail.at = int(case.net.tally[LOGGED])
@@ -679,7 +679,6 @@ class _Search:
         if self.stop() or self._settled():
             return -1
         self.local = self._mapped(self.best.edges if self.best.edges is not None else EMPTY)
-        self.idle = 2
         for _ in range(PORTIONS):
             for tree, edges in self._close():
                 self.offer(edges)
@@ -690,7 +689,7 @@ class _Search:
             if self.best.bound >= self.best.cost:
                 return -1
             if self._shut():
-                before = self.graph
+                before, self.idle = self.graph, 2  # so that even few edges go
                 self._exclude()
                 if self.finished or self.stop():
                     return -1
@@ -705,13 +704,17 @@ class _Search:
         return self.trail
 
     def doubtful(self) -> int:
-        """The vertex of the net that the solved relaxation has most nearly half in the tree; -1: it leaves no doubt."""
+        """The vertex of the net that the solved relaxation has most nearly half in the tree; -1: none is entered by a fraction."""
         assert self.closing is not None
         graph = self.graph
         share = np.bincount(graph.head, self.closing.programme.value, graph.size)
         doubt = np.where(graph.terminal, 1.0, np.abs(share - 0.5))
         vertex = int(np.argmin(doubt))
-        return int(graph.vertex[vertex]) if doubt[vertex] < 0.499 else -1
+        if doubt[vertex] >= 0.499:  # whole vertices: one that is entered by a fraction
+            part = np.abs(self.closing.programme.value - 0.5) < 0.499
+            part &= ~graph.terminal[graph.head]
+            return int(graph.vertex[graph.head[np.argmax(part)]]) if part.any() else -1
+        return int(graph.vertex[vertex])
 
     # --- the answer
 
@@ -777,12 +780,12 @@ class _Cases:
             for inside in (True, False):
                 case = chosen.search.case(chosen.vertex, inside, best)
                 vertex = case.conclude()
-                if self.search.stop():
-                    return found
                 case.closing = None
                 if case.best.edges is not None and case.best.cost < best.cost:
                     best = case.best
                     found.append((EMPTY, case.best.edges))
+                if self.search.stop():
+                    return found
                 pair.append(_Case(case, vertex if chosen.depth < DEEPEST else -1, chosen.depth + 1))
             if min(case.search.best.bound for case in pair) < min(best.cost, chosen.search.best.bound):
                 chosen.vertex = -1  # stays as it is
