@@ -62,7 +62,7 @@ OPEN = 200_000_000  # bytes of open cases after which the deepest goes first; up
 DEEPEST = 60  # decisions that lead to one case
 PORTIONS = 40  # portions of the relaxation of one case
 POOL = 16  # trees kept
-EFFORT = 5_000_000  # most steps of one call of `renew`, of which a round has four; 1,000 an edge on small graphs
+EFFORT = 5_000_000  # most steps of one call of `renew`, of which a round has four or ten; 1,000 an edge on small graphs
 PORTION = 3_000  # simplex iterations of one round
 STRIDE = 600_000  # steps of one walk times edges
 PATIENCE = 0.002  # a walk goes on from a tree that much costlier than the best
@@ -299,8 +299,7 @@ class _Search:
         """A bound that holds for every tree cheaper than the best."""
         bound = min(bound, self.best.cost)
         if bound > self.best.bound:
-            dense = self.graph.many > 2 * self.graph.size
-            if bound - self.best.bound > (SLOW if dense else 0.0) * (self.best.cost - self.best.bound):
+            if bound - self.best.bound > (SLOW if self._dense() else 0.0) * (self.best.cost - self.best.bound):
                 self.idle = 0
             self._better(self.best.edges, self.best.cost, bound)
             if self.trail is not None:
@@ -454,6 +453,9 @@ class _Search:
         if not self.finished and self._shut() and self.idle > 1:
             self.cases = _Cases(self)
 
+    def _dense(self) -> bool:
+        return self.graph.many > 2 * self.graph.size
+
     def _shut(self) -> bool:
         """Whether the relaxation of this graph is solved."""
         return self.closing is not None and self.closing.graph is self.graph and self.closing.closed
@@ -568,13 +570,14 @@ class _Search:
         assert state is not None
         guide = self._guide(state.root)
         effort = min(EFFORT, 1_000 * graph.many)
-        for part in range(4):
+        parts = 10 if self.barren >= 4 and not self._dense() else 4  # walks take the other thread as long
+        for part in range(parts):
             if self.offset - (-state.bound // self.scale) >= self.best.cost:
                 break
             most = (5, 10, 20, 40)[(self.rounds + part) % 4]
             gain, cuts = renew(
                 graph.start, graph.arcs, graph.head, state.reduced, graph.terminal, state.root, guide, state.cuts, effort, most,
-                (self.seed * 1_000_003 + 4 * self.rounds + part) % 2**31, self.flag,
+                (self.seed * 1_000_003 + 16 * self.rounds + part) % 2**31, self.flag,
             )  # fmt: skip
             state.bound, state.cuts = state.bound + int(gain), Cuts(*cuts)
         return []
