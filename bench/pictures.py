@@ -15,7 +15,7 @@ import rustworkx
 
 from kiban.design.steiner import Incumbent, Instance, solve
 from kiban.design.steiner.ascent import lift, no_cuts
-from kiban.design.steiner.network import compact, make_net, spelled_out
+from kiban.design.steiner.network import CONTRACTED, compact, make_net, spelled_out
 from kiban.design.steiner.shrink import Ledger, shrink
 from streets import _streets, _villages, make_streets
 
@@ -77,11 +77,11 @@ def spanning_tree(instance: Instance) -> list[int]:
     return [number for _, number in rustworkx.steiner_tree(graph, instance.terminals.tolist(), lambda edge: edge[0]).edges()]
 
 
-def left_by_reductions(instance: Instance) -> tuple[np.ndarray, int]:
-    """Edges of the instance that the reductions leave open, and how many edges are left in the reduced graph."""
+def left_by_reductions(instance: Instance) -> tuple[np.ndarray, int, np.ndarray]:
+    """Edges of the instance that the reductions leave open, how many edges are left in the reduced graph, and edges taken into the tree."""
     net = shrink(make_net(instance.count, instance.edges, instance.terminals, logging=False), FLAG, frozenset(), Ledger())
     graph = compact(net)
-    return spelled_out(net.kid, graph.edge), graph.many
+    return spelled_out(net.kid, graph.edge), graph.many, spelled_out(net.kid, net.taken[: net.tally[CONTRACTED]])
 
 
 def used_by_dual(instance: Instance) -> tuple[np.ndarray, int]:
@@ -149,7 +149,7 @@ def main() -> int:
     (folder / "steiner-trees.svg").write_text(
         pair(panel(0).edges(plan, DEAR, 3).places(), panel(SIDE).edges(list(best.edges), LINE, 3).places()), encoding="utf-8"
     )
-    left, many = left_by_reductions(instance)
+    left, many, taken = left_by_reductions(instance)
     print(f"reductions leave {many} edges, over {len(left)} streets")
     share, bound = used_by_dual(instance)
     print(f"one dual proves {bound:,} m ({bound / best.cost:.1%}), {int((share >= 1).sum())} streets are paid for")
@@ -157,7 +157,7 @@ def main() -> int:
     for floor, width in ((0.25, 1.5), (0.5, 2.0), (0.75, 2.5)):
         full.edges(np.flatnonzero((share >= floor) & (share < 1)), "#9cc3ea", width)
     full.edges(np.flatnonzero(share >= 1), LINE, 3)
-    (folder / "steiner-steps.svg").write_text(pair(panel(0).edges(left, INK, 2).places(), full.places()), encoding="utf-8")
+    (folder / "steiner-steps.svg").write_text(pair(panel(0).edges(left, INK, 2).edges(taken, LINE, 3).places(), full.places()), encoding="utf-8")
     told: list[Incumbent] = []
     large = make_streets(100_000, 0)
     result = solve(large, time_limit=30, tell=told.append)

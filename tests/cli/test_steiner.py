@@ -99,7 +99,9 @@ def test_a_file_that_cannot_be_written_is_told_before_the_work(star, tmp_path, c
         assert said.out == ""
 
 
-@pytest.mark.parametrize("options", [["--time", "0"], ["--time", "nan"], ["--work", "0"], ["--threads", "0"], ["--memory", "-1"]])
+@pytest.mark.parametrize(
+    "options", [["--time", "0"], ["--time", "nan"], ["--work", "0"], ["--threads", "0"], ["--threads", "3"], ["--memory", "-1"], ["--memory", "abc"]]
+)
 def test_numbers_that_make_no_sense_are_refused(star, options):
     with pytest.raises(SystemExit, match="2"):
         main(["steiner", str(star), *options])
@@ -211,3 +213,18 @@ sys.exit(main(sys.argv[1:]))
     assert (process.returncode, out) == (130, "")
     assert "stopped" in err
     assert not (tmp_path / "tree.txt").exists()
+
+
+@pytest.mark.parametrize("options", [["-o", "star.gr"], ["--certificate", "star.gr"], ["-o", "same", "--certificate", "same"]])
+def test_no_file_is_written_over_another_that_was_named(star, capsys, monkeypatch, options):
+    monkeypatch.chdir(star.parent)
+    before = star.read_bytes()
+    assert star.name == "star.gr"
+    assert main(["steiner", "star.gr", *options]) == 2
+    assert "the same file twice" in capsys.readouterr().err
+    assert star.read_bytes() == before
+
+
+def test_a_certificate_without_its_instance_is_told_what_is_missing(star, capsys):
+    assert main(["check", str(star)]) == 2
+    assert "--instance" in capsys.readouterr().err

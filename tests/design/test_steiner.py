@@ -479,6 +479,38 @@ def test_terminals_apart_are_told(count, edges, terminals):
         solve(made(count, edges, terminals), work=1)
 
 
+ROWS = [[0, 1, 4], [1, 2, 5], [2, 3, 6]]
+NOT_ONE = {
+    "costs with a fraction": (4, np.array(ROWS) + 0.5, [0, 3], "whole numbers"),
+    "not a number": (4, np.array(ROWS) * np.nan, [0, 3], "whole numbers"),
+    "two columns": (4, np.array(ROWS)[:, :2], [0, 3], "shape"),
+    "on its side": (4, np.array([ROWS[0], ROWS[1]]).T, [0, 3], "shape"),
+    "a cost below 0": (4, [[0, 1, 4], [1, 2, -5], [2, 3, 6]], [0, 3], "row 1: found cost -5"),
+    "an end that is no vertex": (4, [[0, 7, 4]], [0, 3], "0 … 3"),
+    "an end below 0": (4, [[0, -1, 4]], [0, 3], "0 … 3"),
+    "a terminal that is no vertex": (4, ROWS, [0, 4], "0 … 3"),
+    "a terminal below 0": (4, ROWS, [-1, 2], "0 … 3"),
+    "flags for terminals": (4, ROWS, np.array([True, True, False, False]), "whole numbers"),
+    "floats for terminals": (4, ROWS, [0.0, 3.0], "whole numbers"),
+    "costs that are too large": (4, np.array([[0, 1, 2**62], [1, 2, 2**62]]), [0, 2], "add up to"),
+    "unsigned costs that are too large": (4, np.array([[0, 1, 2**63], [1, 2, 2**63]], np.uint64), [0, 2], "add up to"),
+    "a count that is no number": ("4", ROWS, [0, 3], "whole number"),
+}
+
+
+@pytest.mark.parametrize(("count", "edges", "terminals", "says"), NOT_ONE.values(), ids=NOT_ONE)
+def test_what_is_no_instance_is_told(count, edges, terminals, says):
+    with pytest.raises(DesignError, match=says):
+        solve(Instance(count, edges, terminals), work=1)
+
+
+@pytest.mark.parametrize("kind", [np.int32, np.int64, np.uint64])
+def test_any_whole_numbers_and_plain_lists_are_an_instance(kind):
+    table = np.array(ROWS, kind)
+    for edges, terminals in ((table, np.array([3, 0, 3], kind)), (table.tolist(), [3, 0]), (np.asfortranarray(table), (0, 3))):
+        assert solve(Instance(4, edges, terminals), work=1).cost == 15
+
+
 def test_too_little_memory_is_told_before_the_work():
     with pytest.raises(DesignError, match=r"memory: .*GiB"):
         solve(grid(0, 40, 100), work=1, memory_gib=0.01)

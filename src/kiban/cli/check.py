@@ -34,19 +34,25 @@ def add(parsers: Parsers) -> None:
     """Add the command."""
     parser = parsers.add_parser("check", help="設計を独立に検算する / check a design independently")
     parser.add_argument(
-        "folder", metavar="DIR", type=Path, help="計画のフォルダ（problem.json と design.json）/ a plan folder with problem.json and design.json"
+        "folder",
+        metavar="PLAN",
+        type=Path,
+        help="計画のフォルダ（problem.json と design.json）、または kiban steiner の証明書"
+        " / a plan folder with problem.json and design.json, or a certificate of kiban steiner",
     )
     parser.add_argument(
         "--instance",
         metavar="FILE",
         type=Path,
-        help="DIR は kiban steiner の証明書（.json、.json.gz）、FILE はその問題 / DIR is a certificate of kiban steiner, FILE its instance",
+        help="証明書（.json、.json.gz）の問題のファイル / the instance that the certificate (.json, .json.gz) is of",
     )
     parser.add_argument("--json", action="store_true", help="結果を JSON で / print the findings as JSON")
 
 
 def run(args: argparse.Namespace, settings: Settings) -> int:
     """Print one line per constraint; 0 when all hold, 1 when one fails."""
+    if args.instance is None and args.folder.is_file():
+        raise KibanError(str(args.folder), "a file", "a plan folder, or a certificate beside --instance FILE", "add --instance FILE")
     report = judge(args.folder, args.instance) if args.instance is not None else _plan_folder(args.folder, settings)
     if args.json:
         print(json.dumps({"ok": report.holds, "findings": msgspec.to_builtins(report.findings)}, ensure_ascii=False))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from kiban.base.errors import DesignError
+from kiban.base.errors import DesignError, KibanError
 from kiban.base.settings import Settings
 from kiban.cli._certificate import read_instance, writable, write_whole
 
@@ -35,7 +35,7 @@ def add(parsers: Any) -> None:
     )
     parser.add_argument("--work", type=_count, metavar="N", help="ラウンド数の上限。同じ N は同じ答え / at most N rounds; the same N gives the same answer")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="乱数の種（0） / seed (0)")
-    parser.add_argument("--threads", type=_count, default=2, metavar="N", help="スレッド数 1 か 2（2） / threads, 1 or 2 (2)")
+    parser.add_argument("--threads", type=int, choices=(1, 2), default=2, metavar="N", help="スレッド数 1 か 2（2） / threads, 1 or 2 (2)")
     parser.add_argument("--memory", type=_positive, default=4.0, metavar="GIB", help="メモリの上限 GiB（4） / most memory in GiB (4)")
     parser.add_argument(
         "--certificate", type=Path, metavar="OUT.json", help="下限の証明書を書く（.gz なら gzip） / write the proof of the bound (gzipped if .gz)"
@@ -50,6 +50,9 @@ def run(args: argparse.Namespace, _: Settings) -> int:
     Raises KibanError when the file is no instance, its terminals are apart, or it needs more memory than allowed.
     """
     with _interruptible() as interrupt:
+        told = [path.resolve() for path in (args.file, args.certificate, args.output) if path is not None]
+        if len(set(told)) < len(told):
+            raise KibanError(str(told[-1]), "the same file twice", "other files for FILE, --certificate and -o", "name another file: nothing is overwritten")
         for path in (args.certificate, args.output):
             if path is not None:
                 writable(path)
@@ -161,14 +164,17 @@ def _write_certificate(path: Path, result: Result) -> None:
 
 
 def _positive(text: str) -> float:
-    number = float(text)
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
     if not (math.isfinite(number) and number > 0):
         raise argparse.ArgumentTypeError(f"{text}: above 0 expected")
     return number
 
 
 def _count(text: str) -> int:
-    number = int(text)
+    number = int(text) if text.isdecimal() else 0
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text}: 1 or more expected")
     return number

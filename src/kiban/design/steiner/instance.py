@@ -31,7 +31,7 @@ PASSED_OVER = {b"comment", b"coordinates", b"presolve", b"tree"}
 
 @dataclass(frozen=True)
 class Instance:
-    """An undirected graph with whole costs, loops and parallel edges allowed.
+    """An undirected graph with whole costs, loops and parallel edges allowed; `solve` looks whether it is one, see `checked`.
 
     count      number of vertices, named 0 … count − 1
     edges      int64 [edges, 3]: end, end, cost ≥ 0; together at most LARGEST
@@ -41,6 +41,42 @@ class Instance:
     count: int
     edges: Ints
     terminals: Ints
+
+
+def checked(instance: Instance) -> Instance:
+    """The same instance in arrays of its own, as 64-bit whole numbers, terminals ascending and each once.
+
+    Raises
+    ------
+    DesignError  what is no instance: other shapes or kinds of numbers, vertices that do not exist, costs below 0 or together above LARGEST
+
+    >>> checked(Instance(2, [[0, 1, 7]], [1, 0, 1])).terminals.tolist()
+    [0, 1]
+    >>> checked(Instance(2, np.array([[0, 1, 1.5]]), np.array([0, 1])))
+    Traceback (most recent call last):
+    kiban.base.errors.DesignError: edges: found float64 numbers of shape (1, 3); expected whole numbers [edges, 3]. Next: round, or multiply costs first
+    """
+    count = instance.count
+    if not isinstance(count, int | np.integer) or not 0 <= count <= MOST_VERTICES:
+        raise DesignError("count", repr(count), f"a whole number, 0 … {MOST_VERTICES}", "name the number of vertices")
+    edges, terminals = np.asarray(instance.edges), np.asarray(instance.terminals)
+    if not edges.size:
+        edges = np.zeros((0, 3), np.int64)
+    if not terminals.size:
+        terminals = np.zeros(0, np.int64)
+    if edges.dtype.kind not in "iu" or edges.ndim != 2 or edges.shape[1] != 3:
+        raise DesignError("edges", f"{edges.dtype} numbers of shape {edges.shape}", "whole numbers [edges, 3]", "round, or multiply costs first")
+    if terminals.dtype.kind not in "iu" or terminals.ndim != 1:
+        raise DesignError("terminals", f"{terminals.dtype} numbers of shape {terminals.shape}", "whole numbers [terminals]", "list the vertices to be joined")
+    for name, points in (("edges", edges[:, :2]), ("terminals", terminals)):
+        if points.size and not (int(points.min()) >= 0 and int(points.max()) < count):
+            raise DesignError(name, f"vertices {int(points.min())} … {int(points.max())}", f"0 … {int(count) - 1}", "count vertices from 0")
+    if len(edges) and int(edges[:, 2].min()) < 0:
+        row = int(np.argmin(edges[:, 2]))
+        raise DesignError(f"edges, row {row}", f"cost {int(edges[row, 2])}", "0 or more", "take the edge into the tree beforehand, or raise all costs")
+    if float(edges[:, 2].sum(dtype=np.float64)) > 0.9 * LARGEST and (total := sum(edges[:, 2].tolist())) > LARGEST:
+        raise DesignError("edges", f"costs that add up to {total:,}", f"at most {LARGEST:,}", "use a larger unit of cost")
+    return Instance(int(count), np.array(edges, np.int64, order="C"), np.unique(terminals.astype(np.int64)))
 
 
 def parse(data: bytes, where: str = "instance", most_bytes: int = 2**31) -> Instance:

@@ -31,7 +31,7 @@ from kiban.design.steiner.ascent import Cuts, carried, charged, lift, no_cuts, r
 from kiban.design.steiner.cuts import Relaxation
 from kiban.design.steiner.exchange import improve, wander
 from kiban.design.steiner.growing import grow, proper, spans
-from kiban.design.steiner.instance import Instance
+from kiban.design.steiner.instance import Instance, checked
 from kiban.design.steiner.network import (
     CONTRACTED,
     LOGGED,
@@ -145,7 +145,7 @@ def solve(
 
     Raises
     ------
-    DesignError  terminals that no edges join; more memory than allowed
+    DesignError  what is no instance (`checked`); terminals that no edges join; more memory than allowed
 
     >>> edges = np.array([[0, 3, 1], [1, 3, 1], [2, 3, 1], [0, 1, 2], [1, 2, 2]])
     >>> result = solve(Instance(4, edges, np.array([0, 1, 2])), work=1)
@@ -153,6 +153,7 @@ def solve(
     ((0, 1, 2), 3, 3, 'proved')
     """
     begin = time.monotonic()
+    instance = checked(instance)
     need, least = estimate_gib(instance, certify), held_gib()
     if need > memory_gib:
         raise DesignError(
