@@ -15,6 +15,7 @@ from types import ModuleType
 import pytest
 
 from kiban.cli import main
+from kiban.cli.steiner import _Interrupt
 from kiban.design.steiner import parse, write, write_stp
 
 BENCH = Path(__file__).parents[2] / "bench"
@@ -188,6 +189,14 @@ def test_ctrl_c_at_any_moment_prints_the_answer_so_far(tmp_path, run):
     assert found.code == 0 or early
     assert found.end < 5, f"{found.end:.1f} s"  # 2 s on a machine that does nothing else
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_a_signal_that_is_heard_twice_at_once_is_one_wish():
+    interrupt = _Interrupt()
+    interrupt.solving = True
+    interrupt(signal.SIGTERM)
+    interrupt(signal.SIGTERM)  # a second wish would end the process here
+    assert interrupt.asked()
 
 
 def test_a_second_ctrl_c_ends_at_once_with_130(tmp_path):

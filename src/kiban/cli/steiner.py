@@ -8,6 +8,7 @@ import math
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,7 @@ if TYPE_CHECKING:  # loads the kernels
     from kiban.design.steiner import Incumbent, Result
     from kiban.design.steiner.instance import Instance
 
+TWIN = 0.3  # seconds within which a second signal is the same one
 SECONDS = 60.0  # when neither --time nor --work is given
 
 
@@ -101,6 +103,7 @@ class _Interrupt:
 
     def __init__(self) -> None:
         self.stop = False
+        self.since = 0.0
         self.solving = False
 
     def asked(self) -> bool:
@@ -108,11 +111,13 @@ class _Interrupt:
 
     def __call__(self, *_: object) -> None:
         """A signal: the first one while solving asks for the answer so far; any other ends at once."""
+        if self.stop and time.monotonic() - self.since < TWIN:  # `timeout` and some terminals signal the process and its group: one wish, heard twice
+            return
         if self.stop or not self.solving:
             # No exception: threads that still compute would be waited for, and one out of an import can end the process by the signal instead.
             print("kiban: 中断しました / stopped", file=sys.stderr, flush=True)
             os._exit(130)
-        self.stop = True
+        self.stop, self.since = True, time.monotonic()
 
 
 @contextmanager
