@@ -91,7 +91,7 @@ def used_by_dual(instance: Instance) -> tuple[np.ndarray, int]:
     reduced = np.repeat(graph.cost * scale, 2)
     root = int(np.flatnonzero(graph.terminal)[0])
     jitter = np.arange(graph.size)
-    gain, _ = lift(graph.start, graph.arcs, graph.head, reduced, graph.terminal, root, jitter, np.zeros(0, np.bool_), True, no_cuts(), FLAG)
+    gain, _ = lift(graph.start, graph.arcs, graph.head, reduced, graph.terminal, root, jitter, np.zeros(0, np.bool_), True, no_cuts(), False, FLAG)
     share = np.zeros(len(instance.edges))
     share[graph.edge] = 1.0 - np.minimum(reduced[0::2], reduced[1::2]) / (graph.cost * scale)
     return share, -(-int(gain) // scale)

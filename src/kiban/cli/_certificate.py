@@ -27,12 +27,12 @@ def read_instance(path: Path) -> Instance:
     """An instance out of a `.stp` or `.gr` file, gzipped or not. Raises KibanError when there is no such file, it is too large or no instance."""
     from kiban.design.steiner.instance import parse
 
-    return parse(_content(path, "a SteinLib .stp or PACE .gr file, gzipped or not", MOST_INSTANCE), path.name, MOST_INSTANCE)
+    return parse(content(path, "a SteinLib .stp or PACE .gr file, gzipped or not", MOST_INSTANCE), path.name, MOST_INSTANCE)
 
 
 def read_certificate(path: Path) -> SteinerCertificate:
     """A certificate out of a JSON file, gzipped or not. Raises KibanError when there is no such file, it is too large or damaged."""
-    data = _content(path, "a certificate of kiban steiner, .json or .json.gz", MOST_CERTIFICATE)
+    data = content(path, "a certificate of kiban steiner, .json or .json.gz", MOST_CERTIFICATE)
     try:
         if data[:2] == b"\x1f\x8b":
             with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
@@ -85,7 +85,7 @@ def _mask() -> int:
     return mask
 
 
-def _content(path: Path, fits: str, most: int) -> bytes:
+def content(path: Path, fits: str, most: int) -> bytes:
     if not path.is_file():
         raise KibanError(str(path), "no such file", fits, "check the path")
     with path.open("rb") as file:

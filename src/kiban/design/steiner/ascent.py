@@ -22,8 +22,10 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
+PARK = 400  # vertices of a cut from which it waits for another of the same place
 # The kernels unpack a Desk before they write into it: numba 0.68 lost writes made through the attribute of a tuple built in
 # the same kernel.
+FAR = 1 << 60  # an arc that is not there costs this or more: twice as much at first, so that sums of duals leave it above
 STAMP, TURN, ARCS_SAVED, NODES_SAVED, STEPS = 0, 1, 2, 3, 4  # places in Desk.tally
 
 
@@ -163,10 +165,11 @@ def _spread(start, arcs, head, desk, first):  # noqa: ANN001, ANN202
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def _raise(start, arcs, head, desk, waiting, guide, record, last, cuts, filled, cut_terminal, cut_base, cut_dual, cut_start, pool, flag):  # noqa: ANN001, ANN202
+def _raise(start, arcs, head, desk, waiting, guide, record, last, cuts, filled, cut_terminal, cut_base, cut_dual, cut_start, pool, sinks, flag):  # noqa: ANN001, ANN202
     """Raise cuts until every waiting terminal is joined to the root over arcs of reduced cost 0.
 
     waiting: heap of (arcs into the cut, order among equals, terminal); last: per vertex the cut that the next one of this terminal contains.
+    sinks: no arcs leave terminals, so that no cut of one meets another: a large cut that shares a vertex with another terminal's waits until that is done.
     Returns what was gained, and the cuts.
     """
     active, border, inside, mark, reduced, rooted, tally, via = (
@@ -184,8 +187,23 @@ def _raise(start, arcs, head, desk, waiting, guide, record, last, cuts, filled, 
     bound = np.int64(0)
     for entry in waiting:
         active[entry[2]] = True
-    while len(waiting) > 0:
+    holder = np.full(n if sinks else 1, -1, np.int32)  # whose cut was last seen to hold a vertex
+    guest = np.full(n if sinks else 1, -1, np.int32)  # first terminal that waits for this one
+    beside = np.full(n if sinks else 1, -1, np.int32)  # the next one that waits for the same
+    parked = np.zeros(n if sinks else 1, np.bool_)
+    done = np.int64(-1)
+    while True:
+        if sinks and done >= 0 and not active[done]:
+            w = guest[done]
+            guest[done] = -1
+            while w >= 0:
+                parked[w] = False
+                heappush(waiting, (np.int64(1), np.int64(0), np.int64(w)))
+                w = beside[w]
+        if len(waiting) == 0:
+            break
         key, tie, t = heappop(waiting)
+        done = t
         if rooted[t]:
             active[t] = False
             continue
@@ -205,10 +223,19 @@ def _raise(start, arcs, head, desk, waiting, guide, record, last, cuts, filled, 
                 if v != t and active[v]:
                     met = True
                     break
+                if sinks and at > PARK:
+                    h = holder[v]
+                    if h >= 0 and h != t and active[h] and not parked[h]:
+                        met = True
+                        parked[t] = True
+                        beside[t] = guest[h]
+                        guest[h] = t
+                        break
+                    holder[v] = t
                 for p in range(start[v], start[v + 1]):
                     a = arcs[p] ^ 1  # into v
                     u = head[a ^ 1]
-                    if mark[u] != stamp:
+                    if mark[u] != stamp and reduced[a] < FAR:
                         if reduced[a] > 0:
                             border[crossing] = a
                             crossing += 1
@@ -217,7 +244,7 @@ def _raise(start, arcs, head, desk, waiting, guide, record, last, cuts, filled, 
                             inside[size] = u
                             size += 1
             if met:
-                active[t] = False  # whoever is inside goes on for both
+                active[t] = sinks and parked[t]  # whoever is inside goes on for both
                 break
             kept = 0
             entered = 0
@@ -311,12 +338,13 @@ def _raise(start, arcs, head, desk, waiting, guide, record, last, cuts, filled, 
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def lift(start, arcs, head, reduced, terminal, root, jitter, guide, record, cuts, flag):  # noqa: ANN001, ANN201
+def lift(start, arcs, head, reduced, terminal, root, jitter, guide, record, cuts, sinks, flag):  # noqa: ANN001, ANN201
     """Raise cuts from given reduced costs (changed) until every terminal is joined to the root; new cuts stand behind the given ones.
 
     jitter  order among terminals of equally many arcs, one number per vertex
     guide   flag per arc of an arborescence from the root, or no element
     record  keep the cuts
+    sinks   no arcs leave terminals (see `_raise`)
 
     Returns (gain, cuts). Stopped by the flag, what was gained holds all the same.
     """
@@ -331,7 +359,7 @@ def lift(start, arcs, head, reduced, terminal, root, jitter, guide, record, cuts
     last = np.full(n if record else 1, -1, np.int64)
     gain, many, filled, terminals, base, dual, places, nodes = _raise(
         start, arcs, head, desk, waiting, guide, record, last, len(cuts.terminal), len(cuts.nodes),
-        cuts.terminal, cuts.base, cuts.dual, cuts.start, cuts.nodes, flag,
+        cuts.terminal, cuts.base, cuts.dual, cuts.start, cuts.nodes, sinks, flag,
     )  # fmt: skip
     if not record:
         return gain, cuts
@@ -472,7 +500,9 @@ def renew(start, arcs, head, reduced, terminal, root, guide, cuts, effort, most,
         while at < size and many < goal:
             v = queue[at]
             at += 1
-            if terminal[v] and v != root:
+            if v == root:  # where all ways to the sky meet, all are neighbours
+                continue
+            if terminal[v]:
                 chosen[many] = v
                 many += 1
             for p in range(start[v], start[v + 1]):
@@ -517,7 +547,7 @@ def renew(start, arcs, head, reduced, terminal, root, guide, cuts, effort, most,
             heapify(waiting)
         won, many_cuts, filled, cut_terminal, cut_base, cut_dual, cut_start, pool = _raise(
             start, arcs, head, desk, waiting, guide if np.random.random() < 0.67 else nothing, True, last, many_cuts, filled,
-            cut_terminal, cut_base, cut_dual, cut_start, pool, flag,
+            cut_terminal, cut_base, cut_dual, cut_start, pool, False, flag,
         )  # fmt: skip
         if won < lost:
             _take_back(desk)

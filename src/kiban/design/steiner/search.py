@@ -332,7 +332,7 @@ class _Search:
         reduced = np.repeat(graph.cost * self.scale, 2)
         bound = int(charged(graph.start, graph.arcs, graph.head, reduced, cuts))
         jitter = np.random.default_rng(seed).permutation(graph.size)
-        gain, cuts = lift(graph.start, graph.arcs, graph.head, reduced, graph.terminal, root, jitter, guide, True, cuts, self.flag)
+        gain, cuts = lift(graph.start, graph.arcs, graph.head, reduced, graph.terminal, root, jitter, guide, True, cuts, False, self.flag)
         return State(root, bound + int(gain), reduced, Cuts(*cuts))
 
     def spell(self, tree: Ints) -> Ints:
@@ -479,7 +479,7 @@ class _Search:
             if kind == 0:
                 rest = np.repeat(graph.cost, 2)
                 guide = self._guide(root) if random.random() < 0.5 else UNGUIDED
-                lift(graph.start, graph.arcs, graph.head, rest, graph.terminal, root, random.permutation(graph.size), guide, False, no_cuts(), self.flag)
+                lift(graph.start, graph.arcs, graph.head, rest, graph.terminal, root, random.permutation(graph.size), guide, False, no_cuts(), False, self.flag)
                 tree = self._saturated(rest, root)
             elif kind == 4:
                 tree = self._walked(self.local, 1, random)[2] if len(self.local) else EMPTY
@@ -545,7 +545,7 @@ class _Search:
             rest = np.repeat(graph.cost, 2)
             guide = rooted_arcs(graph.start, graph.arcs, graph.head, best, root) if len(best) else UNGUIDED
             _, cuts = lift(
-                graph.start, graph.arcs, graph.head, rest, graph.terminal, root, random.permutation(graph.size), guide, turn == 3, no_cuts(), self.flag
+                graph.start, graph.arcs, graph.head, rest, graph.terminal, root, random.permutation(graph.size), guide, turn == 3, no_cuts(), False, self.flag
             )
             free = np.minimum(rest[0::2], rest[1::2]) == 0
             tree = grow(graph.start, graph.arcs, graph.head, np.where(free, length, np.inf), graph.terminal, root, self.flag)

@@ -1,0 +1,517 @@
+"""Solving a mix: a bound on the whole arborescence, designs grown along what it left, local search, and what cannot matter any more taken out.
+
+In: a Mix, a seed, an amount of work or time. Out: a Result: a way to serve every site, its cost, a bound that no way undercuts.
+
+Each round does two things side by side. One raises the bound: dual ascent, then the cuts of neighbouring sites taken back and raised anew. The other looks
+for designs: grown along reduced costs, or the best one shaken; then improved as a Steiner tree without directions, in which a site's ways cost so much more
+that none leads through a site, and facilities at the end of a hop are taken as open; then settled with true costs. What no better design can hold, by the
+reduced costs, is taken out of the graph.
+
+Capacities are side constraints. A facility needs at least one module, and at least load ÷ capacity of them: any share between 0 and 1 of a module's cost may
+be put on the load and the rest on the opening, and the graph with these costs bounds the whole; the shares are multipliers, moved from round to round. What
+this bound leaves out is the rounding up of modules: `relaxed` names it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kiban.base.errors import DesignError
+from kiban.base.progress import Cancel, never
+from kiban.design.mix.graph import HOP, OPEN, RADIO, STREET, Flags, Floats, Ground, Ints, make_ground, needless, shrunk
+from kiban.design.mix.grow import fitted, grown, settled, symmetric
+from kiban.design.mix.instance import Arrays, arrays
+from kiban.design.steiner.ascent import FAR, Cuts, carried, charged, lift, no_cuts, renew
+from kiban.design.steiner.exchange import improve
+from kiban.design.steiner.search import MARGIN, held_gib
+from kiban.records.mix import Mix, MixSolution
+
+ALONE = 0.6  # seconds that a running kernel may take to notice the flag before the answer goes out without it
+EFFORT = 5_000_000  # most steps of one call of `renew`
+MOST = 8  # sites whose cuts are taken back at once
+PATIENCE = 0.003  # a walk goes on from a design that much dearer than the best
+SHARES = 24  # rounds in which the shares of modules move
+POOL = 8
+UNGUIDED: Flags = np.zeros(0, np.bool_)
+
+
+@dataclass(frozen=True)
+class Incumbent:
+    """The best design and bound at one moment."""
+
+    cost: float
+    lower_bound: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """A design, its cost, a bound that no design undercuts, and (cost − bound) ÷ cost.
+
+    status    proved: no design is cheaper; bounded: the gap is open; partial: some sites have no way at all (`unserved`), cost and bound are the others'
+    relaxed   side constraints that the bound does not use in full
+    """
+
+    solution: MixSolution
+    cost: float
+    lower_bound: float
+    gap: float
+    status: Literal["proved", "bounded", "partial"]
+    relaxed: tuple[str, ...]
+    unserved: tuple[int, ...]
+    seconds: float
+    rounds: int
+    ended: Literal["proved", "work", "time", "cancelled", "memory"]
+
+
+def solve(
+    mix: Mix,
+    *,
+    seed: int = 0,
+    work: int | None = None,
+    time_limit: float | None = None,
+    threads: int = 2,
+    memory_gib: float = 4.0,
+    cancel: Cancel = never,
+    tell: Callable[[Incumbent], None] | None = None,
+) -> Result:
+    """The cheapest way to serve every site that is found, with a proven bound.
+
+    Parameters
+    ----------
+    seed        of all random choices
+    work        most rounds; with neither this nor a time limit 20
+    time_limit  seconds; the first design is always finished
+    threads     1 or 2; one thread does the same work, later
+    memory_gib  the search ends with the best so far when the process has come to hold nearly so much more than at the beginning
+    cancel      asked every 50 ms: True ends the search with the best so far, within 2 s
+    tell        called for each better design or bound, in this thread
+
+    Raises
+    ------
+    DesignError  costs that add up to more than can be counted
+
+    >>> mix = Mix(nodes=2, root=0, links=((0, 1, 5.0),), sites=((1, 1),), fibre_terminal=(1.0,), sky=(7.0,))
+    >>> found = solve(mix, work=1)
+    >>> found.cost, found.lower_bound, found.status, found.solution.serve
+    (6.0, 6.0, 'proved', (('fibre',),))
+    """
+    begin, least = time.monotonic(), held_gib()
+    if work is None and time_limit is None:
+        work = 20
+    search = _Search(arrays(mix), seed, threads, begin)
+
+    def report() -> None:
+        while search.news:
+            now = search.news.popleft()
+            if tell is not None:
+                tell(now)
+
+    ended: Literal["time", "cancelled", "memory"] | None = None
+    lone = ThreadPoolExecutor(1)
+    running = lone.submit(search.run, work)
+    lone.shutdown(wait=False)
+    try:
+        while not wait([running], 0.02 if time.monotonic() - begin < 1 else 0.05).done:
+            report()
+            if cancel():
+                ended = "cancelled"
+            elif held_gib() - least > (1.0 - MARGIN) * memory_gib:
+                ended = "memory"
+            elif time_limit is not None and time.monotonic() - begin > time_limit:
+                ended = "time"
+            if ended is not None:
+                search.flag[0] = 1
+                if search.best.solution is not None:
+                    wait([running], ALONE)
+                    break
+    finally:
+        search.flag[0] = 1
+    report()
+    if running.done():
+        running.result()  # raises what went wrong
+    return search.result(not running.done(), ended)
+
+
+@dataclass(frozen=True)
+class _Best:
+    """The answer so far, replaced as a whole. Whole numbers of 1 / scale."""
+
+    solution: MixSolution | None
+    cost: int
+    bound: int
+
+
+@dataclass(frozen=True)
+class _Design:
+    """A design on a ground: its vertices, the tree arcs into them, the edge that serves each site, modules, true cost."""
+
+    inside: Flags
+    parent: Ints
+    served: Ints
+    modules: Ints
+    cost: int
+
+
+@dataclass
+class _Search:
+    given: Arrays
+    seed: int
+    threads: int
+    begin: float
+    flag: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(1, np.uint8))
+    best: _Best = _Best(None, 0, 0)
+    rounds: int = 0
+    finished: bool = False
+
+    def __post_init__(self) -> None:
+        self.news: deque[Incumbent] = deque()
+        self.cuts: Cuts = no_cuts()
+        self.reduced: Ints = np.zeros(0, np.int64)
+        self.bound = 0  # of the cuts at hand
+        self.fixed_at = (0, 0)  # cost and bound when arcs were last taken out
+        self.pool: list[_Design] = []
+        self.idle = 0
+
+    # --- running
+
+    def stop(self) -> bool:
+        return bool(self.flag[0])
+
+    def run(self, work: int | None) -> None:
+        """Everything."""
+        given = self.given
+        whole = make_ground(given)
+        self.scale = whole.scale
+        self.opening = np.floor(given.module_cost * self.scale + (0.5 if whole.exact else 0.0)).astype(np.int64)
+        self.limited = np.isfinite(given.capacity)
+        self.share = np.where(self.limited, 1.0, 0.0)
+        self._stand_on(whole)
+        self.unserved = tuple(np.flatnonzero(~self._reached()).tolist())
+        self.terminal[whole.streets + whole.facilities + np.array(self.unserved, np.int64)] = False
+        self._offer(self._settle(np.zeros(whole.size, np.bool_)))  # all by sky where there is one, so that there is an answer at once
+        self._raise_anew(self.share)
+        with ThreadPoolExecutor(max(1, min(2, self.threads))) as crew:
+            for length in self._first_guides():
+                self._offer(self._improved(self._grow(length)))
+                if self.stop() or self._settled():
+                    return
+            while not (self.finished or self.stop() or (work is not None and self.rounds >= work)):
+                self._round(crew)
+                self.rounds += 1
+
+    def _round(self, crew: ThreadPoolExecutor) -> None:
+        moving = bool(self.limited.any()) and self.rounds < SHARES
+        raising = crew.submit(self._move_shares if moving else self._renew)
+        looking = crew.submit(self._look)
+        raising.result()
+        for design in looking.result():
+            self._offer(design)
+        if not self._settled():
+            self._take_out()
+
+    def _settled(self) -> bool:
+        """Nothing is left to gain."""
+        self.finished = self.finished or (self.best.solution is not None and self.best.bound >= self.best.cost)
+        return self.finished
+
+    # --- the ground at hand
+
+    def _stand_on(self, ground: Ground) -> None:
+        self.ground = ground
+        self.terminal = ground.terminal
+        if ground.sites and hasattr(self, "unserved"):
+            self.terminal[ground.streets + ground.facilities + np.array(self.unserved, np.int64)] = False
+        self.ends = self.terminal.copy()
+        self.ends[ground.root] = True
+        order = np.flatnonzero((ground.kind == STREET) | (ground.kind == HOP))
+        price = np.minimum(ground.cost[0::2], ground.cost[1::2])
+        hop = np.flatnonzero(ground.kind == HOP)
+        there = ground.cost[2 * hop] - self.opening[ground.head[2 * hop] - ground.streets]
+        back = ground.cost[2 * hop + 1] - self.opening[ground.head[2 * hop + 1] - ground.streets]
+        price[hop] = np.minimum(there, back)
+        self.order = order[np.argsort(price[order], kind="stable")]
+        self._price(self.share)
+
+    def _price(self, share: Floats) -> None:
+        """Costs that guide, and that the bound is raised on: shares of modules on the load, the rest on the opening; both rounded down."""
+        self.guide, self.guide_opening = self._shared(self.ground, share)
+        self.share = share
+
+    def _shared(self, ground: Ground, share: Floats) -> tuple[Ints, Ints]:
+        opening = np.floor(self.opening * (1.0 - share)).astype(np.int64)
+        cost = ground.cost.copy()
+        base = ground.streets
+        at = np.flatnonzero(ground.kind == OPEN)
+        cost[2 * at] = np.where(cost[2 * at] >= FAR, cost[2 * at], opening[ground.head[2 * at] - base])
+        for side in (0, 1):
+            at = np.flatnonzero(ground.kind == HOP)
+            to = ground.head[2 * at + side] - base
+            cost[2 * at + side] = np.where(cost[2 * at + side] >= FAR, cost[2 * at + side], cost[2 * at + side] - self.opening[to] + opening[to])
+        at = np.flatnonzero(ground.kind == RADIO)
+        facility, site = ground.head[2 * at + 1] - base, ground.head[2 * at] - base - ground.facilities
+        room = np.where(self.limited, self.given.capacity, 1.0)
+        load = np.where(self.limited[facility], share[facility] * self.opening[facility] * self.given.demand[site] / room[facility], 0.0)
+        cost[2 * at] += np.floor(load).astype(np.int64)
+        return cost, opening
+
+    def _reached(self) -> Flags:
+        """Flag per site: some way leads to it."""
+        ground = self.ground
+        inside = np.zeros(ground.size, np.bool_)
+        length = np.where(ground.cost >= FAR, np.inf, 0.0)
+        grown(ground.start, ground.arcs, ground.head, length, ground.terminal, ground.root, inside, np.zeros(1, np.uint8))
+        return inside[ground.streets + ground.facilities :]
+
+    # --- the bound
+
+    def _prove(self, bound: int) -> None:
+        bound = min(bound, self.best.cost)
+        if bound > self.best.bound:
+            self._tell(_Best(self.best.solution, self.best.cost, bound))
+
+    def _raise_anew(self, share: Floats) -> None:
+        """Dual ascent from nothing at given shares; kept when its bound is the best of all."""
+        ground = self.ground
+        cost, _ = self._shared(ground, share)
+        reduced = cost.copy()
+        jitter = np.random.default_rng(self.seed + self.rounds).permutation(ground.size)
+        gain, cuts = lift(ground.start, ground.arcs, ground.head, reduced, self.terminal, ground.root, jitter, UNGUIDED, True, no_cuts(), True, self.flag)
+        if gain >= self.bound or not len(self.reduced):
+            self._price(share)
+            self.reduced, self.cuts, self.bound = reduced, cuts, int(gain)
+            self._prove(self.bound)
+
+    def _move_shares(self) -> None:
+        """Move the share of each open facility towards its load: full ones pay by load, others by opening."""
+        step = 0.5 / (1 + self.rounds / 4)
+        design = self.pool[0]
+        ground = self.ground
+        radio = design.served[design.served >= 0]
+        radio = radio[ground.kind[radio] == RADIO]
+        load = np.bincount(
+            ground.head[2 * radio + 1] - ground.streets, self.given.demand[ground.head[2 * radio] - ground.streets - ground.facilities], ground.facilities
+        )
+        room = np.where(self.limited, self.given.capacity, 1.0)
+        full = load / room
+        share = self.share + step * np.where(design.inside[ground.streets : ground.streets + ground.facilities], np.clip(full - 1.0, -1.0, 1.0), 0.0)
+        share = np.where(self.limited, np.clip(share, 0.0, 1.0), 0.0)
+        if self.rounds % 3 == 2:  # all alike now and then: the designs may have gone astray
+            share = np.where(self.limited, np.array([0.3, 0.5, 0.7, 0.85, 1.0, 0.15, 0.6, 0.4])[self.rounds // 3 % 8] * 0.5 + share * 0.5, 0.0)
+        self._raise_anew(share)
+
+    def _renew(self) -> None:
+        ground = self.ground
+        gain, self.cuts = renew(
+            ground.start, ground.arcs, ground.head, self.reduced, self.terminal, ground.root, UNGUIDED, self.cuts,
+            min(EFFORT * 2, 2_000 * ground.many), MOST, self.seed * 1_000_003 + self.rounds, self.flag,
+        )  # fmt: skip
+        self.bound += int(gain)
+        self._prove(self.bound)
+
+    def _take_out(self) -> None:
+        """Take out what no better design can hold, when there is enough of it."""
+        slack = self.best.cost - self.bound
+        last = self.fixed_at[0] - self.fixed_at[1]
+        if self.stop() or self.best.solution is None or slack < 0 or (last and slack > 0.95 * last):
+            return
+        self.fixed_at = (self.best.cost, self.bound)
+        ground = self.ground
+        gone = needless(ground.start, ground.arcs, ground.head, self.reduced, self.terminal, ground.root, np.int64(slack))
+        absent = ground.cost >= FAR
+        if np.count_nonzero(gone & ~absent) < 0.02 * np.count_nonzero(~absent):
+            return
+        smaller, place = shrunk(ground, gone | absent)
+        cuts = carried(smaller.size, self.cuts, place)
+        designs = self.pool
+        self._stand_on(smaller)
+        reduced = self.guide.copy()
+        bound = int(charged(smaller.start, smaller.arcs, smaller.head, reduced, cuts))
+        if (reduced < 0).any():  # never: the duals of a chain's arcs are within the sum of their costs
+            raise DesignError("mix", "a dual that does not hold on the smaller graph", "one that does", "report it")
+        jitter = np.random.default_rng(self.seed + self.rounds).permutation(smaller.size)
+        more, self.cuts = lift(smaller.start, smaller.arcs, smaller.head, reduced, self.terminal, smaller.root, jitter, UNGUIDED, True, cuts, True, self.flag)
+        self.reduced, self.bound = reduced, bound + int(more)
+        self._prove(self.bound)
+        self.pool = []
+        for design in designs:
+            inside = np.zeros(smaller.size, np.bool_)
+            at = place[np.flatnonzero(design.inside)]
+            inside[at[at >= 0]] = True
+            self._keep(self._settle(inside))
+
+    # --- designs
+
+    def _first_guides(self) -> list[Floats]:
+        cost = np.where(self.guide >= FAR, np.inf, self.guide.astype(np.float64))
+        return [np.where(self.reduced == 0, cost, np.inf), self._left(0.001), self._left(0.1)]
+
+    def _left(self, share: float) -> Floats:
+        """What the dual left of the costs, and a share of the costs."""
+        left: Floats = np.where(self.guide >= FAR, np.inf, self.reduced + share * self.guide)
+        return left
+
+    def _grow(self, length: Floats) -> _Design:
+        ground = self.ground
+        inside = np.zeros(ground.size, np.bool_)
+        grown(ground.start, ground.arcs, ground.head, length, self.terminal, ground.root, inside, self.flag)
+        return self._settle(inside)
+
+    def _settle(self, inside: Flags) -> _Design:
+        """The design of chosen vertices, by guiding costs, then with true costs; facilities that do not pay are closed."""
+        ground, given = self.ground, self.given
+        found: _Design | None = None
+        while True:
+            tree, parent, served = settled(
+                ground.start, ground.arcs, ground.head, self.guide, ground.kind, ground.streets, ground.facilities, ground.root, inside, self.order,
+                self.guide_opening,
+            )  # fmt: skip
+            closing = np.zeros(ground.facilities, np.bool_)
+            rest, modules = fitted(
+                ground.start, ground.arcs, ground.head, ground.cost, ground.kind, ground.streets, ground.facilities, inside, served, self.opening,
+                given.demand, given.capacity, closing,
+            )  # fmt: skip
+            design = _Design(inside.copy(), parent, served, modules, int(tree) + int(rest))
+            if found is None or design.cost < found.cost:
+                found = design
+            else:
+                return found
+            if not closing.any():
+                return found
+            inside[ground.streets + np.flatnonzero(closing)] = False
+
+    def _improved(self, design: _Design, shaken: Floats | None = None) -> _Design:
+        """Local search as on a Steiner tree without directions, as long as it pays; with costs shaken, at first by these factors per edge."""
+        ground = self.ground
+        while not self.stop():
+            tree = np.concatenate((design.parent[design.parent >= 0] >> 1, design.served[design.served >= 0]))
+            forced = np.zeros(ground.facilities, np.bool_)
+            hops = tree[ground.kind[tree] == HOP]
+            forced[ground.head[2 * hops] - ground.streets] = True
+            forced[ground.head[2 * hops + 1] - ground.streets] = True
+            guide = self.guide.astype(np.float64)
+            extra = float(max(design.cost, 1))
+            plain = symmetric(ground.head, guide, ground.kind, ground.first, ground.streets, self.guide_opening.astype(np.float64), forced, 0.0)
+            at_site = (ground.kind != STREET) & (ground.kind != OPEN) & (ground.kind != HOP)
+            cost = plain if shaken is None else plain * shaken
+            cost = np.where(at_site, cost + extra, cost)
+            ends = self.ends.copy()
+            ends[ground.streets : ground.streets + ground.facilities] = forced
+            edges = improve(ground.size, ground.start, ground.arcs, ground.head, cost, ends, tree, 4 if shaken is not None else 40, self.flag)
+            inside = np.zeros(ground.size, np.bool_)
+            inside[ground.head[2 * edges]] = True
+            inside[ground.head[2 * edges + 1]] = True
+            found = self._settle(inside)
+            if shaken is None and found.cost >= design.cost:
+                break
+            design, shaken = found, None
+        return design
+
+    def _look(self) -> list[_Design]:
+        """New designs of one round."""
+        random = np.random.default_rng([self.seed, self.rounds])
+        found: list[_Design] = []
+        turns = int(np.clip(200_000 // max(1, self.ground.many), 1, 6))
+        for _ in range(turns):
+            if self.stop():
+                break
+            if random.random() < 0.3:
+                length = self._left(10.0 ** -random.uniform(0.3, 3.0)) * np.repeat(random.uniform(0.8, 1.25, self.ground.many), 2)
+                design = self._improved(self._grow(length))
+            else:
+                start = self.pool[int(random.integers(min(len(self.pool), 3)))]
+                design = self._improved(start, self._shake(random, start))
+            found.append(design)
+        return found
+
+    def _shake(self, random: np.random.Generator, design: _Design) -> Floats:
+        """Factors on the costs of all edges, or of some of a design's."""
+        ground = self.ground
+        wide = 20.0 ** random.random()
+        factors: Floats = np.ones(ground.many)
+        if random.random() < 0.5:
+            factors += 0.05 * wide * random.random(ground.many)
+            return factors
+        tree = np.concatenate((design.parent[design.parent >= 0] >> 1, design.served[design.served >= 0]))
+        struck = tree[random.random(len(tree)) < 0.02 * wide]
+        factors[struck] = 1.0 + 2.0 * random.random(len(struck))
+        return factors
+
+    # --- the answer
+
+    def _keep(self, design: _Design) -> None:
+        if all(design.cost != known.cost for known in self.pool):
+            self.pool = sorted([*self.pool, design], key=lambda one: one.cost)[:POOL]
+
+    def _offer(self, design: _Design) -> None:
+        """Keep a design, as the best one if it is."""
+        self._keep(design)
+        if self.best.solution is None or design.cost < self.best.cost:
+            if self._missing(design):
+                return
+            self._tell(_Best(self._written(design), design.cost, min(design.cost, self.best.bound)))
+
+    def _missing(self, design: _Design) -> bool:
+        return int(np.count_nonzero(design.served < 0)) > len(self.unserved)
+
+    def _written(self, design: _Design) -> MixSolution:
+        ground = self.ground
+        tree = design.parent[design.parent >= 0] >> 1
+        streets = ground.first[tree[ground.kind[tree] == STREET]]
+        links = [ground.links[ground.chains[row] : ground.chains[row + 1]] for row in streets.tolist()]
+        hops = ground.first[tree[ground.kind[tree] == HOP]]
+        open_ = np.flatnonzero(design.inside[ground.streets : ground.streets + ground.facilities])
+        serve: list[tuple[str] | tuple[str, int]] = []
+        for edge in design.served.tolist():
+            kind = -1 if edge < 0 else int(ground.kind[edge])
+            serve.append(
+                ("none",) if kind < 0 else ("radio", int(ground.head[2 * edge + 1]) - ground.streets) if kind == RADIO else (("", "fibre", "sky")[kind],)
+            )
+        return MixSolution(
+            links=tuple(np.unique(np.concatenate(links)).tolist()) if links else (),
+            hops=tuple(sorted(hops.tolist())),
+            open=tuple((int(f), int(design.modules[f])) for f in open_),
+            serve=tuple(serve),
+        )
+
+    def _tell(self, best: _Best) -> None:
+        self.best = best
+        self.news.append(Incumbent(best.cost / self.scale, best.bound / self.scale, time.monotonic() - self.begin))
+
+    def result(self, alone: bool, ended: Literal["time", "cancelled", "memory"] | None) -> Result:
+        """What was found; alone: the search still runs, and what it holds is not looked at."""
+        best = self.best
+        if best.solution is None:
+            raise DesignError("mix", "no design before the end of time", "a design", "give more time")
+        cost = total(self.given, best.solution)
+        bound = min(cost, best.bound / self.scale)
+        proved = best.bound >= best.cost
+        status: Literal["proved", "bounded", "partial"] = "partial" if self.unserved else "proved" if proved else "bounded"
+        return Result(
+            best.solution, cost, bound, (cost - bound) / cost if cost else 0.0, status,
+            ("modules",) if self.limited.any() and not proved else (), self.unserved, time.monotonic() - self.begin, self.rounds,
+            "proved" if proved and ended is None and not alone else ended or "work",
+        )  # fmt: skip
+
+
+def total(given: Arrays, solution: MixSolution) -> float:
+    """What a solution costs."""
+    radio = {(int(f), int(s)): float(c) for f, s, c in zip(given.serve_facility, given.serve_site, given.serve_cost, strict=True)}
+    cost = float(given.link_cost[list(solution.links)].sum()) + float(given.hop_cost[list(solution.hops)].sum())
+    cost += sum(float(given.module_cost[f]) * modules for f, modules in solution.open)
+    for site, how in enumerate(solution.serve):
+        if how[0] == "fibre":
+            cost += float(given.fibre_terminal[site])
+        elif how[0] == "sky":
+            cost += float(given.sky[site])
+        elif len(how) == 2:
+            cost += radio[how[1], site]
+    return round(cost, 9)
