@@ -182,7 +182,7 @@ def backup(view: View) -> Iterator[str]:
         if demand.without is not None:
             avoided[demand.site, demand.usecase].add(demand.without)
     for _, demand, terminal in view.served:
-        ways[demand.site, demand.usecase].append({view.problem.nodes[arc.head].risk for arc in view.path(terminal)} - {"none"})
+        ways[demand.site, demand.usecase].append({str(view.problem.nodes[arc.head].risk) for arc in view.path(terminal)} - {"none"})
     for site, usecase in sorted(avoided.keys() - view.no_service):
         classes = ways[site, usecase]
         for risk in sorted(set().union(*classes) - avoided[site, usecase]):

@@ -85,7 +85,9 @@ class Restored:
     technology  of the new or rejoined terminal; None: no priced way is left
     yen         net present value of what is added; 0 where only what stands is rejoined
     metres      of new line
+    line_m      metres of new line from the nearest junction that is still alive, if it is to be joined by line at all; None: no line leads there
     unpriced    technologies that may serve it but have no price
+    arcs, steps what is added, by index of the problem; each step is counted once
     """
 
     site: str
@@ -93,7 +95,10 @@ class Restored:
     technology: str | None
     yen: int | None
     metres: float
+    line_m: float | None
     unpriced: tuple[str, ...]
+    arcs: tuple[int, ...] = ()
+    steps: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -478,6 +483,8 @@ class _Ways:
         problem = drill.problem
         self.cost = np.array([arc.cost for arc in problem.arcs], np.float64)
         self.laid = np.array([arc.kind in LAID for arc in problem.arcs], np.bool_)
+        self.by_line = np.array([arc.kind in ("exchange", *LAID) for arc in problem.arcs], np.bool_)
+        self.dropped = {arc.head for arc in problem.arcs if arc.kind == "drop"}
         self.is_serve = np.array([arc.kind == "serve" for arc in problem.arcs], np.bool_)
         keys: dict[tuple[str, str, str], int] = {}
         code = [-1 - index for index in range(len(problem.arcs))]  # an arc by itself
@@ -518,19 +525,28 @@ class _Ways:
             return ()
         weight = np.where(self.stands, 1e-9, self.cost + 1e-6) + 1e-9 * drill.length  # ties: fewer metres
         weight[gone | self.is_serve] = np.inf
-        sorted_weight = weight[self.order]
-        least = np.minimum.reduceat(sorted_weight, self.first)
+        far, came = self._search(weight)
+        metres = np.where(self.stands, 1e-9, drill.length + 1e-9)
+        metres[gone | ~(self.stands | self.by_line)] = np.inf
+        near, _ = self._search(metres)
+        return tuple(self._site(site, found, far, came, weight[self.order], near) for site, found in sorted(usecases.items()))
+
+    def _search(self, weight: Floats) -> tuple[Floats, Ints]:
+        """Least weight from the world to each node, and the node before it; of parallel arcs the lighter counts."""
+        least = np.minimum.reduceat(weight[self.order], self.first)
         keep = np.isfinite(least)
-        count = len(drill.problem.nodes)
+        count = len(self.drill.problem.nodes)
         graph = csr_matrix((least[keep], (self.rows[keep], self.cols[keep])), shape=(count, count))
         far, came = dijkstra(graph, indices=0, return_predecessors=True)
-        return tuple(self._site(site, found, far, came, sorted_weight) for site, found in sorted(usecases.items()))
+        return far, came
 
-    def _site(self, site: str, usecases: list[str], far: Floats, came: Ints, weight: Floats) -> Restored:
+    def _site(self, site: str, usecases: list[str], far: Floats, came: Ints, weight: Floats, near: Floats) -> Restored:
         problem = self.drill.problem
         unpriced = tuple(sorted(set().union(*(self.drill.unpriced.get((site, usecase), set()) for usecase in usecases))))
         terminals = {terminal for usecase in usecases for terminal in self.serve.get((site, usecase), ()) if np.isfinite(far[terminal])}
         options = []
+        joined = {terminal for terminal in terminals if terminal in self.dropped and np.isfinite(near[terminal])}
+        line_m = min((round(float(near[terminal]), 3) for terminal in joined), default=None)
         for terminal in sorted(terminals):
             able = [usecase for usecase in usecases if terminal in self.serve[site, usecase]]
             arcs = self._path(terminal, came, weight)
@@ -539,15 +555,16 @@ class _Ways:
             if not self._fits(technology, site, able, arcs):
                 continue
             new = [arc for arc in arcs if not self.stands[arc]]
-            yen = sum(problem.arcs[arc].cost for arc in (*new, *serve))
+            added = (*new, *serve)
             fresh = {problem.arcs[arc].technology for arc in arcs} - self.used
-            yen += sum(step.cost for step in problem.steps if step.technology in fresh)
+            steps = tuple(index for index, step in enumerate(problem.steps) if step.technology in fresh)
+            yen = sum(problem.arcs[arc].cost for arc in added) + sum(problem.steps[index].cost for index in steps)
             metres = math.fsum(problem.arcs[arc].length_m for arc in new if self.laid[arc])
-            options.append((-len(able), yen, metres, technology, tuple(able)))
+            options.append((-len(able), yen, metres, technology, tuple(able), added, steps))
         if not options:
-            return Restored(site, tuple(usecases), None, None, 0.0, unpriced)
-        _, yen, metres, technology, able_now = min(options)
-        return Restored(site, able_now, technology, yen, metres, unpriced)
+            return Restored(site, tuple(usecases), None, None, 0.0, line_m, unpriced)
+        _, yen, metres, technology, able_now, added, steps = min(options)
+        return Restored(site, able_now, technology, yen, metres, line_m, unpriced, added, steps)
 
     def _path(self, node: int, came: Ints, weight: Floats) -> list[int]:
         arcs = []
