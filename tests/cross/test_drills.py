@@ -6,10 +6,13 @@ The areas are judged point by point, without shapes; the ways back by relaxing e
 
 from __future__ import annotations
 
+import json
 import math
 import random
 from collections import defaultdict
 from functools import cache
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from tests.design.valley import DAY, PRICED, TECHNOLOGIES, price, technology, usecase
@@ -24,6 +27,7 @@ from kiban.records.region import Evidence, Hazard, Junction, Place, Region, Site
 from kiban.records.source import Confidence, Quantity, Source
 from kiban.records.technology import Wiring
 from kiban.records.usecase import Needs
+from kiban.region.hazards import hazard_of
 
 HERE = Evidence(source="drawn")
 SEEDS = range(40)
@@ -276,6 +280,34 @@ def nearest(region: Region, problem: Problem, design: Design, event: Event, buil
                 metres[arc.head] = min(metres.get(arc.head, math.inf), metres[arc.tail] + (0.0 if stands else arc.length_m))
     dropped = {arc.head for arc in problem.arcs if arc.kind == "drop"}
     return min((metres[terminal] for terminal in terminals & dropped if terminal in metres), default=None)
+
+
+@pytest.mark.parametrize("name", ["landslides_gsi_20240106", "tsunami_inundation_suzu_wajimaE_20240110"])
+def test_real_areas_of_noto_hold_the_shelters_that_a_walk_around_their_rings_says(test_data: Path, name: str) -> None:
+    hazard = hazard_of(test_data / "noto" / f"{name}.geojson", "real", name, "other", HERE, "174637")
+    shelters = json.loads((test_data / "noto" / "shelters.geojson").read_text(encoding="utf-8"))["features"]
+    at = {f"p{k}": one["geometry"]["coordinates"] for k, one in enumerate(shelters)}
+    at |= {f"q{k}": [137.26 + k % 20 * 0.0015, 37.43 + k // 20 * 0.0015] for k in range(400)}  # a raster over the coast of Suzu
+    sites = tuple(Site(id=id, name=id, kind="shelter", lat=lat, lon=lon, evidence=HERE) for id, (lon, lat) in at.items())
+    region = Region(id="noto", name="能登", lg_code=None, sources={"drawn": Source(title="real", seen_on=DAY)}, sites=sites)
+
+    def crossings(lat: float, lon: float) -> int:
+        """Edges north of a spot: odd inside, the holes taken out; of overlapping areas each by itself."""
+        inside = 0
+        for polygon in hazard.polygons:
+            count = 0
+            for ring in polygon:
+                if not min(p[1] for p in ring) <= lon <= max(p[1] for p in ring):
+                    continue
+                for (a, b), (c, d) in pairwise(ring):
+                    if (b > lon) != (d > lon) and lat < a + (c - a) * (lon - b) / (d - b):
+                        count += 1
+            inside += count % 2
+        return inside
+
+    found = Ground(region).area(hazard).sites
+    assert found == {site.id for site in sites if crossings(site.lat, site.lon)}
+    assert found
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -158,7 +158,7 @@ def _told(result: dict[str, Any], made: Drilled, word: Words, technology: Any) -
         back = ", ".join(f"{technology(id) if id else word('drill.no_way')} {count}" for id, count in ways.most_common())
         kits = ", ".join(f"{count:g}" for id, count in row["kits"].items() if count) or "—"
         sites = word("drill.sites_of", sites=f"{row['sites']:g}", critical=f"{row['critical']:g}")
-        people = word("drill.unknown") if row["people"] is None else f"{row['people']:,.0f}"
+        people = (word("drill.unknown") if row["off"] else "0") if row["people"] is None else f"{row['people']:,.0f}"
         if row["uncounted"]:
             people += word("drill.uncounted", count=f"{row['uncounted']:g}")
         power = row.get("power")
@@ -192,6 +192,8 @@ def _told(result: dict[str, Any], made: Drilled, word: Words, technology: Any) -
         backup = result["backup"]
         lines += ["", word("drill.backup", **{key: yen(backup[name]) for key, name in (("on", "with"), ("off", "without"), ("yen", "difference"))})]
         lines += [f"- {names.get(row['site'], row['site'])}: {technology(row['technology'])} {yen(row['yen'])}" for row in backup["sites"]]
+    if made.sheet.region.links_are_candidates:
+        lines += ["", word("drill.candidates")]
     lines += ["", word("drill.note"), word("plan.check_holds" if result["check"] else "plan.check_fails")]
     return lines
 

@@ -29,6 +29,7 @@ def drill_body(sheet: Sheet, technologies: Mapping[str, Technology], backup: tup
     outcomes = [drill.run(event, restore=True) for event in usual_events(drill, links)]
     return {
         "events": [entered(sheet, drill, outcome) for outcome in outcomes],
+        "candidates": sheet.region.links_are_candidates,
         "hazards": [hazard.id for hazard in sheet.region.hazards],
         "links": [entered_link(sheet, link) for link in links[:1]],
         "kits": [entered_kits(sheet, technologies, kits) for kits in drill.kits(outcomes, links)],
@@ -78,9 +79,11 @@ def entered(sheet: Sheet, drill: Drill, outcome: Outcome) -> dict[str, Any]:
         "restored_yen": None,
         "kits": {id: _count(sheet, f"{key}/kits/{id}", kits, "kits") for id, (kits, _) in outcome.kits.items()},
     }
+    together: dict[str, None] = {}  # a line that brings back several sites is laid once
     for back in outcome.restored:
         name = f"{key}/back/{back.site}"
         costs = [cost for arc in back.arcs if (cost := sheet.arc_cost(arc)) is not None] + [sheet.step_cost(step) for step in back.steps]
+        together |= dict.fromkeys(costs)
         laid = [sheet.metres(sheet.problem.arcs[arc]) for arc in back.arcs if sheet.problem.arcs[arc].kind in ("line", "plant", "drop")]
         body["restored"].append(
             {
@@ -93,9 +96,8 @@ def entered(sheet: Sheet, drill: Drill, outcome: Outcome) -> dict[str, Any]:
                 "metres": sheet.ledger.formula(f"{name}/m", "finance.sum", "m", laid) if back.technology is not None else None,
             }
         )
-    paid = [row["yen"] for row in body["restored"]]
-    if paid and None not in paid:
-        body["restored_yen"] = sheet.total(f"{key}/back", paid)
+    if body["restored"] and all(row["yen"] is not None for row in body["restored"]):
+        body["restored_yen"] = sheet.total(f"{key}/back", list(together))
     if outcome.event.kind == "street":
         body["between"] = between(sheet, next(iter(outcome.event.streets)))
     if outcome.event.hours is not None:
