@@ -77,7 +77,7 @@ def test_the_table_says_who_is_off_and_that_links_are_a_guess(capsys, monkeypatc
     monkeypatch.setenv("KIBAN_LANG", lang)
     assert main(["drill", str(EXAMPLE), "--usecase", "shelter", "--all", "--top", "2"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert ("失われるもの" if lang == "ja" else "what is lost") in lines[0]
+    assert ("失われるもの" if lang == "ja" else "What is lost") in lines[0]
     assert sum(line.startswith("- c") for line in lines) == 2
     assert any("候補ルート" in line or "candidate links" in line for line in lines)
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kiban.finance.ledger import Ledger
     from kiban.loop.drill import Drilled
 
+NAMED = 20  # sites of one event that the table names; --json has them all
 KINDS = "street:ID, road:ID+ID, exchange:ID, place:ID, area:FILE.geojson, hazard:ID, power:HOURS, technology:ID"
 
 
@@ -171,7 +172,8 @@ def _told(result: dict[str, Any], made: Drilled, word: Words, technology: Any) -
         table.append([label(row), sites, people, back or word("drill.none"), kits, yen(paid) if row["off"] else "0"])
         if row["off"]:
             why = {reason: word(f"drill.reason.{reason}") if reason != "path" else "" for reason in {one["reason"] for one in row["off"]}}
-            off = ", ".join(f"{names.get(one['site'], one['site'])}{why[one['reason']]}" for one in row["off"])
+            off = ", ".join(f"{names.get(one['site'], one['site'])}{why[one['reason']]}" for one in row["off"][:NAMED])
+            off += f" … {word('drill.more', count=len(row['off']) - NAMED)}" if len(row["off"]) > NAMED else ""
             below.append(f"{label(row)}: {off}")
     lines = [*_table(table), "", word("drill.who"), *(f"- {line}" for line in below)] if len(table) > 1 else []
     if result["links"]:

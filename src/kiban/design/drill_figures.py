@@ -161,7 +161,8 @@ def backup_cost(sheet: Sheet, backup: tuple[Problem, Design] | None) -> dict[str
     problem, design = backup
     together = _paid(sheet, "drill/backup/with")
     alone = _paid(Sheet(sheet.ledger, problem, design, sheet.region, sheet.usecases, "without-backup"), "drill/backup/without")
-    low, high = float(sheet.design.bound - design.cost), float(sheet.design.cost - design.bound)
+    proved = sheet.design.status == design.status == "proved"
+    low, high = (None, None) if proved else (float(sheet.design.bound - design.cost), float(sheet.design.cost - design.bound))
     rows = [
         {
             "site": row.site,
