@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 from tests.design.valley import DAY, PRICED, TECHNOLOGIES, price, technology, usecase
 
-from kiban.check import check_design
+from kiban.check import check_design, check_drills
+from kiban.check.drill import area
 from kiban.design import solve
 from kiban.design.drill import Drill, Outcome, dead_ends
 from kiban.design.events import Event, Ground, cut, lose_place, lose_power, lose_technology
@@ -207,6 +208,8 @@ def test_who_is_off_is_who_a_search_no_longer_reaches(seed: int) -> None:
                 wanted["kept"].add(pair)
         outcome = drill.run(event)
         assert parts(outcome) == wanted, event.id
+        if event.kind in ("street", "exchange", "place"):
+            assert list(check_drills(problem, design, region, {event.id: wanted["off"]})) == []
         sites = [site for site in region.sites if site.id in outcome.sites]
         known = [site.population for site in sites if site.population is not None]
         assert (outcome.people.people, outcome.people.unknown) == (sum(known) if known else None, len(sites) - len(known))
@@ -253,6 +256,8 @@ def test_a_spot_lies_in_an_area_when_its_latitude_and_longitude_do(seed: int) ->
     region = town(seed)[0]
     hazard = square(random.Random(seed))
     event = Ground(region).area(hazard)
+    mine = area(region, hazard)
+    assert (mine.streets, mine.spurs, mine.sites, mine.places) == (event.streets, event.spurs, event.sites, event.places)
     (south, west), _, (north, east), *_ = hazard.polygons[0][0]
 
     def inside(lat: float, lon: float) -> bool:
@@ -308,6 +313,7 @@ def test_real_areas_of_noto_hold_the_shelters_that_a_walk_around_their_rings_say
     found = Ground(region).area(hazard).sites
     assert found == {site.id for site in sites if crossings(site.lat, site.lon)}
     assert found
+    assert area(region, hazard).sites == found
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -157,7 +157,8 @@ def _told(result: dict[str, Any], made: Drilled, word: Words, technology: Any) -
     for row in result["events"]:
         ways = Counter(one["technology"] for one in row["restored"])
         back = ", ".join(f"{technology(id) if id else word('drill.no_way')} {count}" for id, count in ways.most_common())
-        kits = ", ".join(f"{count:g}" for id, count in row["kits"].items() if count) or "—"
+        most = max(row["kits"].values(), default=0)
+        kits = f"{most:g}" if most else "—"
         sites = word("drill.sites_of", sites=f"{row['sites']:g}", critical=f"{row['critical']:g}")
         people = (word("drill.unknown") if row["off"] else "0") if row["people"] is None else f"{row['people']:,.0f}"
         if row["uncounted"]:
@@ -189,7 +190,7 @@ def _told(result: dict[str, Any], made: Drilled, word: Words, technology: Any) -
             "critical": f"{row['critical_kits']:g}",
             "event": labels.get(row["event"], row["event"]),
         }
-        lines += ["", word("drill.kits_worst", **blanks, yen=yen(row["yen"]))]
+        lines += ["", word("drill.kits_worst", **blanks, yen=word("drill.unknown") if row["yen"] is None else word("drill.amount", yen=yen(row["yen"])))]
     if result["backup"]:
         backup = result["backup"]
         lines += ["", word("drill.backup", **{key: yen(backup[name]) for key, name in (("on", "with"), ("off", "without"), ("yen", "difference"))})]

@@ -106,14 +106,14 @@ def entered(sheet: Sheet, drill: Drill, outcome: Outcome) -> dict[str, Any]:
 
 
 def between(sheet: Sheet, street: str) -> list[str]:
-    """The names of the site or place nearest to each end of a street, by degrees with longitude shortened: a street has no name of its own."""
+    """The names (one or two) of the site or place nearest to each end of a street, by degrees with longitude shortened: a street has no name of its own."""
     found = []
     for end in (sheet.streets[street].a, sheet.streets[street].b):
         lat, lon = sheet.at[end]
         shorter = math.cos(math.radians(lat))
         near = min(sheet.rows.values(), key=lambda row: ((row.lat - lat) ** 2 + ((row.lon - lon) * shorter) ** 2, row.id))
         found.append(near.name)
-    return found
+    return list(dict.fromkeys(found))
 
 
 def entered_link(sheet: Sheet, link: Link) -> dict[str, Any]:
