@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from tests.design.valley import DAY, PRICED, TECHNOLOGIES, price, technology, usecase
 
-from kiban.check import check_design, check_drills
+from kiban.check import check_design, check_drills, check_problem
 from kiban.check.drill import area
 from kiban.design import solve
 from kiban.design.drill import Drill, Outcome, dead_ends
@@ -42,6 +42,7 @@ TOOLS = {
     "dsl": technology(Wiring(pattern="drop", risk="road", network="copper"), down_mbps=15.0),
     "fwa": technology(Wiring(pattern="cell", risk="air", feeds=("fibre", "hop")), radius_km=1.5, one_way_ms=20.0, autonomy_h=12.0),
     "retail": technology(Wiring(pattern="direct", risk="road", needs_coverage=True)),
+    "battery": technology(Wiring(pattern="site"), autonomy_h=10.0),
 }
 PRICES = {
     **PRICED,
@@ -51,9 +52,11 @@ PRICES = {
     "copper": (price("copper", "lay", "km", 30_000),),
     "dsl": (price("dsl", "modem", "site", 20_000),),
     "retail": (price("retail", "line", "site", 800_000),),
+    "battery": (price("battery", "cell", "site", 70_000),),
 }
 USECASES = {
     "talk": usecase("talk", Needs(down_mbps=Quantity(unit="Mbps", value=10, source="drawn", confidence=Confidence.B))),
+    "alarm": usecase("alarm", Needs(autonomy_h=Quantity(unit="h", value=3, source="drawn", confidence=Confidence.B))),
     "shelter": usecase(
         "shelter",
         Needs(
@@ -151,6 +154,8 @@ def dark(region: Region, problem: Problem, index: int, hours: float) -> bool:
     own = {row.id: row.autonomy_h or 0.0 for row in (*region.sites, *region.places)}
     tool = TOOLS[arc.technology].capability.autonomy_h if arc.technology else None
     lasts = tool.value if tool is not None else 0.0
+    if any(problem.prices[item].technology == "battery" for item, _ in arc.items):
+        lasts = max(lasts, 10.0)
     if arc.kind == "exchange":
         return own[arc.ref] < hours
     if arc.kind == "feed":
@@ -192,6 +197,8 @@ def parts(outcome: Outcome) -> dict[str, set[tuple[str, str]]]:
 def test_who_is_off_is_who_a_search_no_longer_reaches(seed: int) -> None:
     region, problem, design = town(seed)
     assert check_design(problem, design).holds
+    bad = [finding.constraint for finding in check_problem(problem, region, USECASES, TOOLS).findings if not finding.holds]
+    assert set(bad) <= {"lines"}  # which knows one network only: copper has no line over the sea here, and goes round
     drill = Drill(region, problem, design, TOOLS)
     for event in events(seed, region):
         seen = reached(region, problem, design, event)

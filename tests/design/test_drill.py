@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from tests.design.valley import HERE, PRICED, SOURCES, TECHNOLOGIES, price, technology, usecase
 
 from kiban.base.errors import DesignError
+from kiban.check import check_problem
 from kiban.design import solve
 from kiban.design.backup import asks_backup, second_ways
 from kiban.design.drill import Drill
@@ -148,6 +149,21 @@ def test_a_battery_bought_with_the_terminal_carries_it_through_a_power_cut():
     drill = Drill(region, problem, design, tools)
     assert drill.run(lose_power(8)).off == ()
     assert {row.reason for row in drill.run(lose_power(12)).off} == {"power"}
+
+
+def test_a_site_with_power_of_its_own_buys_no_battery_and_still_lasts():
+    region = valley(a={"autonomy_h": 10.0}, hours=24.0)
+    tools = WIRED | {"battery": technology(Wiring(pattern="site"), autonomy_h=10.0)}
+    prices = {**CHEAP, "battery": (price("battery", "cell", "site", 70_000),)}
+    usecases = {"talk": usecase("talk", Needs(autonomy_h=q(6)))}
+    problem, design = made(region, tools, needs=usecases["talk"].needs, priced=prices)
+    bought = {arc.ref for index in design.arcs for arc in [problem.arcs[index]] for item, _ in arc.items if problem.prices[item].technology == "battery"}
+    assert bought == {"b"}
+    assert Drill(region, problem, design, tools).run(lose_power(8)).off == ()
+    assert check_problem(problem, region, usecases, tools).holds
+    alone, none = made(region, WIRED, needs=usecases["talk"].needs, priced=CHEAP)  # without any battery to buy, only the site with its own is served
+    assert none.unserved == (("b", "talk"),)
+    assert check_problem(alone, region, usecases, WIRED).holds
 
 
 def test_a_carriers_line_is_unsure_after_a_slide_and_sure_when_the_own_satellite_fails():
