@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
@@ -301,7 +301,7 @@ class Drill:
             gone = np.zeros(len(self.problem.arcs), np.bool_)
             gone[list(lost)] = True
             restored = self._ways.back(gone, outcome.off)
-            return Outcome(**{**vars(outcome), "restored": restored})
+            return replace(outcome, restored=restored)
         return outcome
 
     def lost(self, event: Event) -> set[int]:
