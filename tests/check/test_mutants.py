@@ -212,6 +212,18 @@ def the_road_for_the_way_without_it() -> Pair:
     )
 
 
+def two_ways_in_the_sky() -> Pair:
+    problem = replace(PROBLEM, arcs=(*ARCS, arc(8, 11, "serve")), demands=_put(PROBLEM.demands, 1, replace(PROBLEM.demands[1], without="road")))
+    return settled(
+        problem,
+        arcs=(0, 1, 4, 5, 6, 7, 10, 12, 15, 17),
+        served=(10, 17, 12, 15, -1),
+        steps=(DESIGN.steps[0], DESIGN.steps[2]),
+        certificate=replace(DESIGN.certificate, cuts=_put(CUTS, 0, replace(CUTS[0], added=(11, 5, 8), dual=0))),
+        sites=(replace(DESIGN.sites[0], technologies=("sat",)), *DESIGN.sites[1:]),
+    )
+
+
 def a_site_left_out_for_nothing() -> Pair:
     cuts = (*CUTS[:2], replace(CUTS[2], terminal=12, added=(12, 6, 7, 9)), *(replace(cut, terminal=12) for cut in CUTS[3:]))
     return settled(
@@ -286,6 +298,7 @@ MUTANTS: dict[str, dict[str, Callable[[], Pair]]] = {
     },
     "mandatory": {"a demand left out though it could be served": a_site_left_out_for_nothing},
     "without": {"backup over the road that it must avoid": the_road_for_the_way_without_it},
+    "backup": {"two ways over the same satellite": two_ways_in_the_sky},
     "reach": {"a line beyond reach": lambda: settled(replace(PROBLEM, limits=(Limit(technology="ftth", reach_m=499), PROBLEM.limits[1])))},
     "terminal_rate": {
         "more down than the terminal carries": lambda: settled(replace(PROBLEM, limits=(PROBLEM.limits[0], Limit(technology="sat", down_mbps=1)))),
@@ -385,7 +398,7 @@ def test_a_design_with_everything_served_and_no_gap_is_proved():
     problem = replace(
         PROBLEM,
         arcs=(arc(0, 8, "direct", "sat", 0, ((4, 1.0),), 900_000), arc(8, 10, "serve")),
-        demands=PROBLEM.demands[:1],
+        demands=(replace(PROBLEM.demands[0], without=None),),
         steps=(),
         limits=(),
         exclusions=(),

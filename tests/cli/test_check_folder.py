@@ -62,6 +62,19 @@ SPOILED = {
     "no verdict": ("plan.json", lambda body: body.update(steps=[one for one in body["steps"] if one["id"] != "verdict"]), "step_verdict", "missing"),
     "money of an earlier day": ("funding.json", lambda body: body.update(made_on="2026-04-01"), "made_on", "2026-04-01"),
     "papers of another day": ("papers.json", lambda body: body.update(made_on="2026-12-24"), "made_on", "2026-12-24"),
+    "a drill that leaves a site out": ("plan.json", lambda body: step("design")(body)["drill"]["events"][0]["off"].pop(), "drills", "off, not listed"),
+    "a drill with fewer sites off": (
+        "plan.json",
+        lambda body: body["figures"][step("design")(body)["drill"]["events"][0]["sites"]].update(value=1),
+        "drills",
+        "sites",
+    ),
+    "a drill of a street that is not there": (
+        "plan.json",
+        lambda body: step("design")(body)["drill"]["events"][0].update(event="street:none"),
+        "drills",
+        "none",
+    ),
     "papers without sums": ("papers.json", lambda body: body.update(sums={}), "papers", "names no paper"),
 }
 

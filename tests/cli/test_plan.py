@@ -98,6 +98,8 @@ def test_an_unserved_site_may_be_allowed(run, town, tmp_path):
     assert (code, result["status"]) == (0, "unserved")
     assert run("design", town, "--usecase", "shelter")[0] == 3
     assert run("design", town, "--usecase", "shelter", "--allow-unserved")[0] == 0
+    assert run("drill", town, "--usecase", "shelter")[0] == 3
+    assert run("drill", town, "--usecase", "shelter", "--allow-unserved")[0] == 0
 
 
 def test_the_bus_and_clinic_sentence_ends_honestly_with_4(run, tmp_path):

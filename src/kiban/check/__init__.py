@@ -2,5 +2,6 @@
 
 from kiban.check.admission import ADMISSION, check_problem
 from kiban.check.constraints import CONSTRAINTS, Constraint, check_design
+from kiban.check.drill import check_drills
 
-__all__ = ["ADMISSION", "CONSTRAINTS", "Constraint", "check_design", "check_problem"]
+__all__ = ["ADMISSION", "CONSTRAINTS", "Constraint", "check_design", "check_drills", "check_problem"]

@@ -111,7 +111,9 @@ class Records:
                 good = quantity.value <= wanted if name == "one_way_ms" else quantity.value >= wanted
                 found[name] = "ok" if good else "fails"
         hours = need_value(needs.autonomy_h, here)
-        if hours is not None and found["autonomy_h"] != "ok" and hours <= self.longest_addition:
+        if hours is not None and hours <= (here.autonomy_h or 0.0):
+            found["autonomy_h"] = "ok"  # the site has power of its own
+        elif hours is not None and found["autonomy_h"] != "ok" and hours <= self.longest_addition:
             found["autonomy_h"] = "open"
         if needs.iot is not None and needs.iot.value == 1:
             found["iot"] = "unknown" if can.iot is None or can.iot.value is None else "ok" if can.iot.value == 1 else "fails"
@@ -156,7 +158,8 @@ class Records:
         if wiring.pattern == "direct":
             return True
         if wiring.pattern == "drop":
-            return site in self.region.attach and any(node.kind == "junction" and node.ref == self.region.attach[site][0] for node in nodes)
+            at = self.region.attach.get(site, ("", 0.0))[0]
+            return any(node.kind == "junction" and node.ref == at and node.technology in (None, wiring.network) for node in nodes)
         radius = self.technologies[technology].capability.radius_km
         masts = {node.ref for node in nodes if node.kind == "mast"}
         near = (p.id for p in self.region.places if radius and radius.value and kilometres(p, self.sites[site]) <= radius.value * (1 - MARGIN))

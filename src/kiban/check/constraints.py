@@ -45,6 +45,9 @@ CONSTRAINTS: dict[str, Constraint] = {
     "unserved": _row("未供給の一覧は、漏れも余りもない。", "Exactly the pairs without service are listed as unserved.", tree.unserved),
     "mandatory": _row("供給できる需要は、残されていない。", "No demand is left out that could be served.", tree.mandatory),
     "without": _row("別の災害要因でも届くべき需要は、その要因に依存しない経路を持つ。", "Backup ways avoid the risk class that they must avoid.", tree.without),
+    "backup": _row(
+        "代替経路を求めた地点は、災害要因を一つ失っても、一つの経路が残る。", "A backed-up site keeps a way when any one risk class is lost.", tree.backup
+    ),
     "reach": _row("線路の長さは、到達距離以内である。", "No line is longer than its technology reaches.", tree.reach),
     "terminal_rate": _row("一つの端末の速度は、上限以内である。", "No terminal carries more than its rate.", tree.terminal_rate),
     "step_list": _row("支払う容量段階は、問題にあり、重複しない。", "Each paid step exists and is listed once.", recompute.step_list),

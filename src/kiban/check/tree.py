@@ -171,6 +171,25 @@ def without(view: View) -> Iterator[str]:
                 break
 
 
+def backup(view: View) -> Iterator[str]:
+    """Where all demands of a backed-up pair are served, the loss of any one risk class that its ways depend on leaves one of them whole.
+
+    The ways are followed node by node. A class that one of its demands must avoid is left to `without`; here are those that nobody named.
+    """
+    ways: dict[tuple[str, str], list[set[str]]] = defaultdict(list)
+    avoided: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for demand in view.problem.demands:
+        if demand.without is not None:
+            avoided[demand.site, demand.usecase].add(demand.without)
+    for _, demand, terminal in view.served:
+        ways[demand.site, demand.usecase].append({str(view.problem.nodes[arc.head].risk) for arc in view.path(terminal)} - {"none"})
+    for site, usecase in sorted(avoided.keys() - view.no_service):
+        classes = ways[site, usecase]
+        for risk in sorted(set().union(*classes) - avoided[site, usecase]):
+            if all(risk in way for way in classes):
+                yield f"{site}・{usecase}: {risk} が失われるとどの経路も残らない / no way is left when {risk} is lost"
+
+
 def reach(view: View) -> Iterator[str]:
     """From the exchange to the end of each line, plant and drop arc there are no more metres of line than its technology reaches."""
     limits = {limit.technology: limit.reach_m for limit in view.problem.limits if limit.reach_m is not None}

@@ -14,7 +14,7 @@ import msgspec
 
 from kiban.base.errors import CheckError, KibanError, RecordError
 from kiban.base.settings import Settings
-from kiban.check import check_design, check_problem
+from kiban.check import check_design, check_drills, check_problem
 from kiban.cli._certificate import judge
 from kiban.records.design import CheckReport, Design, Finding, Problem
 from kiban.records.funding import Funding
@@ -110,10 +110,30 @@ def _beside(folder: Path, settings: Settings, problem: Problem, design: Design) 
     if any(step.id in ("funding", "verdict") for step in plan.steps) or "funding.json" not in missing:
         findings += _money(folder, plan, region, problem, design, catalogue)
         findings.append(_papers(folder))
+    findings.append(_drills(plan, region, problem, design))
     totals = {"total/priced": design.cost, "total/bound": design.bound}
     other = sorted(key for key, value in totals.items() if key not in plan.figures or plan.figures[key].value != value)
     findings.append(Finding(constraint="totals", holds=not other, found=", ".join(other) or "plan.json and design.json agree"))
     return findings
+
+
+def _drills(plan: Plan, region: Region, problem: Problem, design: Design) -> Finding:
+    """Whether each drill of the plan, done again, puts the same sites off, and as many as its figures say."""
+    bodies = [step.body for step in plan.steps if step.id == "design"]
+    said: dict[str, set[tuple[str, str]]] = {}
+    wrong = []
+    try:
+        for row in bodies[0].get("drill", {"events": ()})["events"] if bodies else ():
+            said[row["event"]] = {(one["site"], usecase) for one in row["off"] for usecase in one["usecases"]}
+            off = {site.id: site for site in region.sites if site.id in {site for site, _ in said[row["event"]]}}
+            known = [site.population for site in off.values() if site.population is not None]
+            counts = {"sites": len(off), "critical": sum(site.critical for site in off.values()), "uncounted": len(off) - len(known)}
+            counts |= {"people": sum(known)} if known else {}
+            wrong += [f"{row['event']}: {name}" for name, count in counts.items() if plan.figures[row[name]].value != count]
+        wrong += list(check_drills(problem, design, region, said))
+    except (KeyError, TypeError, IndexError) as error:  # a plan that was changed, or one without a drill, may lack anything
+        wrong.append(f"cannot be done again: {type(error).__name__} {error}")
+    return Finding(constraint="drills", holds=not wrong, found="; ".join(wrong[:5]) or f"{len(said)} events done again")
 
 
 def _money(folder: Path, plan: Plan, region: Region, problem: Problem, design: Design, catalogue: Catalogue) -> list[Finding]:

@@ -80,7 +80,7 @@ def ask(site: Site, usecase_id: str, usecase: UseCase) -> Asked:
 def judge(asked: Asked, technology: Technology, covered: bool | None, extra_autonomy_h: float = 0.0) -> list[Verdict]:
     """Every need that speaks against the technology: those that fail, else those that are unknown; empty: admissible.
 
-    `extra_autonomy_h` is what a priced addition inside the site (power backup) can give.
+    `extra_autonomy_h` is what the site's own power, or a priced addition inside the site (power backup), can give.
     """
     found = [Verdict(need, "unknown", None, None) for need in asked.refused]
     if technology.wiring.needs_coverage and covered is not True:
@@ -101,10 +101,10 @@ def judge(asked: Asked, technology: Technology, covered: bool | None, extra_auto
     return failing or found
 
 
-def needs_addition(asked: Asked, technology: Technology) -> float:
-    """Hours of autonomy that an addition inside the site must give; 0 when the technology itself lasts long enough."""
+def needs_addition(asked: Asked, technology: Technology, own_h: float = 0.0) -> float:
+    """Hours of autonomy that an addition inside the site must give; 0 when the technology or the site's own power (`own_h`) lasts long enough."""
     required = asked.values.get("autonomy_h", 0.0)
-    return required if (capability_value(technology.capability, "autonomy_h") or 0.0) < required else 0.0
+    return required if max(capability_value(technology.capability, "autonomy_h") or 0.0, own_h) < required else 0.0
 
 
 def judge_upstream(asked: Asked, cell: Technology, upstream: Technology) -> bool:

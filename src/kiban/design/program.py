@@ -72,7 +72,8 @@ def build(
         for id in sorted(technologies):
             if technologies[id].wiring.pattern not in SERVING:
                 continue
-            against = judge(need, technologies[id], sites[need.site].covered.get(id), longest)
+            own = sites[need.site].autonomy_h or 0.0
+            against = judge(need, technologies[id], sites[need.site].covered.get(id), max(longest, own))
             if against:
                 exclusions += [
                     Exclusion(site=need.site, usecase=need.usecase, technology=id, need=v.need, state=v.state, required=v.required, available=v.available)
@@ -80,7 +81,7 @@ def build(
                 ]
                 continue
             allowed[need.site, need.usecase].append(id)
-            hours[need.site, id] = max(hours.get((need.site, id), 0.0), needs_addition(need, technologies[id]))
+            hours[need.site, id] = max(hours.get((need.site, id), 0.0), needs_addition(need, technologies[id], own))
 
     served: dict[str, set[str]] = defaultdict(set)
     for (site, _), ids in allowed.items():

@@ -33,6 +33,8 @@ def figure_name(view: View, key: str) -> str:
         return word("figname." + last, name=row_names(view).get(parts[1], parts[1]))
     if head == "break-even" and len(parts) == 2:
         return word("figname.break_even", name=view.name("technologies/" + last))
+    if head == "drill":
+        return word("figname.drill", name=_drill(view, parts))
     if head == "arcs" and len(parts) > 3:
         return word("figname.arc", name=view.name("technologies/" + parts[2]), place=row_names(view).get(parts[3], parts[3]))
     return _by_item(view, key) or _by_rule(view, key) or key
@@ -71,3 +73,11 @@ def _by_rule(view: View, key: str) -> str | None:
     head, _, rest = key.partition("/")
     id, mark, since = rest.partition("@")
     return f"{view.name('rules/' + id)} ({since})" if head == "rules" and mark and id in view.catalogue.rules else None
+
+
+def _drill(view: View, parts: list[str]) -> str:
+    """The event of a drill by the name of its row, or the part of the backup's cost."""
+    rows = row_names(view)
+    if parts[1] in ("backup", "kits", "power"):
+        return " · ".join(rows.get(part, part) for part in parts[1:])
+    return " · ".join([rows.get(parts[1].partition(":")[2], parts[1]), *(rows.get(part, part) for part in parts[2:])])

@@ -18,7 +18,10 @@ from kiban.base.errors import DataFileError, KibanError
 from kiban.base.progress import Cancel, Progress
 from kiban.check import ADMISSION, CONSTRAINTS, check_design, check_problem
 from kiban.design import figures, program, solve
+from kiban.design.backup import asks_backup
+from kiban.design.drill_figures import drill_body
 from kiban.design.explain import Entering, Solve, break_even, priced_in, shared, site_results, why_each_site
+from kiban.design.figures import Sheet
 from kiban.design.flip import COMPLETE, Flip, flip_price
 from kiban.design.tree import technologies_used
 from kiban.finance import Priced, price_technology
@@ -197,14 +200,16 @@ class _Variants:
         usecase: str | None = None,
         technologies: Set[str] | None = None,
         factors: Mapping[str, float] | None = None,
+        backup: bool = True,
     ) -> Problem:
-        """The problem with break-even prices, of one use case alone, of some technologies alone, or with the prices of a technology multiplied."""
+        """The problem with break-even prices, of one use case or some technologies alone, with prices multiplied, or without backup."""
         known = {id: one for id, one in self.given.catalogue.technologies.items() if technologies is None or id in technologies}
         prices = {id: [_times(price, (factors or {}).get(id, 1.0)) for price in one.prices] for id, one in self.priced.items() if id in known}
         pairs = [pair for pair in self.wanted if usecase is None or pair[1] == usecase]
         return program.build(
-            self.given.region, pairs, self.usecases, known, prices, start=self.given.start, horizon=self.horizon, discount=self.discount, free=free
-        )
+            self.given.region, pairs, self.usecases, known, prices, start=self.given.start, horizon=self.horizon, discount=self.discount, free=free,
+            backup=backup,
+        )  # fmt: skip
 
     def without(self, technology: str) -> Problem:
         """The problem with one technology forbidden."""
@@ -289,6 +294,8 @@ def design_step(given: Given, wanted: Wanted, ledger: Ledger, progress: Progress
     flips = _flips(variants, problem, design, brief, hasty, cancel)
     services = variants.bought()
     buy = (services, again(services)) if not cancel() else None
+    plain = variants.build(backup=False) if asks_backup(problem) else None
+    backup = (plain, again(plain)) if plain is not None and not cancel() else None
     progress(0.88, "独立検査 / independent check")
     reports = (check_design(problem, design), check_problem(problem, region, usecases, catalogue.technologies))
     report = CheckReport(holds=all(one.holds for one in reports), findings=tuple(finding for one in reports for finding in one.findings))
@@ -298,6 +305,7 @@ def design_step(given: Given, wanted: Wanted, ledger: Ledger, progress: Progress
     body = figures.enter(
         ledger, problem, design, region, catalogue.technologies, usecases, rules, REPORT_YEARS, reasons, unpriced, alone, excludes, flips, buy, missing
     )
+    body["drill"] = drill_body(Sheet(ledger, problem, design, region, usecases), catalogue.technologies, backup)
     if not report.holds:  # a design that the checker rejects has no total and proves nothing
         body |= {"status": "rejected", "cost_npv": None, "cost_5y": None, "cost_5y_taxed": None}
     body["traffic"] = traffic_scenarios(given, ledger)

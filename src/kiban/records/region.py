@@ -6,7 +6,7 @@ from datetime import date
 from typing import Literal
 
 from kiban.base.errors import RecordError
-from kiban.records.rules import Record, check_latlon, check_range, check_unique
+from kiban.records.rules import Record, check_id, check_latlon, check_range, check_unique
 from kiban.records.source import Confidence, Source
 from kiban.records.usecase import SiteKind
 
@@ -38,7 +38,8 @@ class Evidence(Record, frozen=True, kw_only=True):
 class Site(Record, frozen=True, kw_only=True):
     """A place with a need. Counts are None when unknown. `critical`: must also be reached over another risk class, if the use case asks for backup.
 
-    covered  technologies that the rows say reach this site (True / False by technology id); absent: unknown
+    covered     technologies that the rows say reach this site (True / False by technology id); absent: unknown
+    autonomy_h  hours that the place's own power lasts without the grid; None: nobody has said
     """
 
     id: str
@@ -54,15 +55,19 @@ class Site(Record, frozen=True, kw_only=True):
     critical: bool = False
     covered: dict[str, bool] = {}
     note: str | None = None
+    autonomy_h: float | None = None
 
     def __post_init__(self) -> None:
         check_latlon(f"site {self.id}", self.lat, self.lon)
-        for name in ("households", "population", "pupils", "devices"):
+        for name in ("households", "population", "pupils", "devices", "autonomy_h"):
             check_range(f"site {self.id}, {name}", getattr(self, name), 0)
 
 
 class Place(Record, frozen=True, kw_only=True):
-    """A place where equipment can stand: an exchange 収容局 (a line may start here), a tower or roof, an office."""
+    """A place where equipment can stand: an exchange 収容局 (a line may start here), a tower or roof, an office.
+
+    autonomy_h  hours that its own power lasts without the grid; None: nobody has said
+    """
 
     id: str
     name: str
@@ -71,10 +76,12 @@ class Place(Record, frozen=True, kw_only=True):
     lon: float
     evidence: Evidence
     height_m: float | None = None
+    autonomy_h: float | None = None
 
     def __post_init__(self) -> None:
         check_latlon(f"place {self.id}", self.lat, self.lon)
         check_range(f"place {self.id}, height_m", self.height_m, 0, 700)
+        check_range(f"place {self.id}, autonomy_h", self.autonomy_h, 0)
 
 
 class Junction(Record, frozen=True, kw_only=True, array_like=True):
@@ -134,6 +141,30 @@ class Fact(Record, frozen=True, kw_only=True):
     year: int | None = None
 
 
+HazardKind = Literal["slide", "tsunami", "flood", "other"]
+Ring = tuple[tuple[float, float], ...]  # latitude, longitude; the first point again at the end
+
+
+class Hazard(Record, frozen=True, kw_only=True):
+    """An area that may be lost at once, such as the slides or the tsunami of one earthquake.
+
+    kind      slide, tsunami, flood or other
+    polygons  each an outer ring and its holes
+    """
+
+    id: str
+    name: str
+    kind: HazardKind
+    polygons: tuple[tuple[Ring, ...], ...]
+    evidence: Evidence
+
+    def __post_init__(self) -> None:
+        check_id("hazard", self.id)
+        short = [ring for polygon in self.polygons for ring in polygon if len(ring) < 4 or ring[0] != ring[-1]]
+        if not self.polygons or not all(self.polygons) or short:
+            raise RecordError(f"hazard {self.id}", f"{len(self.polygons)} polygons, {len(short)} open rings", "closed rings of 4 points or more", "mend it")
+
+
 class Elevation(Record, frozen=True, kw_only=True):
     """Heights on a grid, row by row from the north-west corner; `spacing_m` tells how coarse it is."""
 
@@ -169,6 +200,7 @@ class Region(Record, frozen=True, kw_only=True):
     attach: dict[str, tuple[str, float]] = {}
     plants: tuple[Plant, ...] = ()
     facts: tuple[Fact, ...] = ()
+    hazards: tuple[Hazard, ...] = ()
     elevation: Elevation | None = None
     missing: tuple[Missing, ...] = ()
     label: str | None = None  # a sentence that every page and paper of this region carries
@@ -180,11 +212,12 @@ class Region(Record, frozen=True, kw_only=True):
         check_unique("sites and places", [s.id for s in self.sites] + [p.id for p in self.places])
         check_unique("streets", (s.id for s in self.streets))
         check_unique("plants", (p.id for p in self.plants))
+        check_unique("hazards", (h.id for h in self.hazards))
         known = {j.id for j in self.junctions}
         for street in self.streets:
             if street.a not in known or street.b not in known:
                 raise RecordError(f"street {street.id}", f"junctions {street.a}, {street.b}", "junctions of the region", "rebuild the region")
-        rows: tuple[Site | Place | Plant | Fact, ...] = (*self.sites, *self.places, *self.plants, *self.facts)
+        rows: tuple[Site | Place | Plant | Fact | Hazard, ...] = (*self.sites, *self.places, *self.plants, *self.facts, *self.hazards)
         for row in rows:
             if row.evidence.source is not None and row.evidence.source not in self.sources:
                 raise RecordError(f"row {row.id}", f"source {row.evidence.source!r}", f"one of {', '.join(self.sources)}", "add it under sources:")

@@ -24,6 +24,7 @@ from kiban.region.columns import check_in_japan
 from kiban.region.detect import load_json
 from kiban.region.geodesy import Point
 from kiban.region.geojson import lines_of
+from kiban.region.hazards import hazards
 from kiban.region.head import Detour, Head, read_head
 from kiban.region.streets import Graph, Link, attach, contract, place
 from kiban.region.text import Table, read_table
@@ -31,8 +32,8 @@ from kiban.region.ways import candidate_links, computed, inland, shortest, witho
 
 EVIDENCE = ("source", "original_id", "confidence", "assumed", "reason", "confirm")
 COLUMNS = {
-    "sites.csv": ("id", "kind", "name", "lat", "lon", "households", "population", "pupils", "devices", "critical", "covered", "note", *EVIDENCE),
-    "places.csv": ("id", "kind", "name", "lat", "lon", "height_m", *EVIDENCE),
+    "sites.csv": ("id", "kind", "name", "lat", "lon", "households", "population", "pupils", "devices", "critical", "covered", "note", "autonomy_h", *EVIDENCE),
+    "places.csv": ("id", "kind", "name", "lat", "lon", "height_m", "autonomy_h", *EVIDENCE),
     "plants.csv": ("id", "name", "technology", "year_built", "owner", "funding", "restricted_until", "iru_until", "route", *EVIDENCE),
     "facts.csv": ("id", "value", "unit", "year", *EVIDENCE),
     "junctions.csv": ("id", "lat", "lon"),
@@ -141,7 +142,8 @@ def read(folder: Path, *, detour: Detour | None = None) -> Region:
 
     Parameters
     ----------
-    folder  holds region.yaml and sites.csv, and maybe places, plants, facts, junctions and streets, streets.geojson, boundary.geojson
+    folder  holds region.yaml and sites.csv, and maybe places, plants, facts, junctions and streets, streets.geojson, boundary.geojson,
+            hazards/*.geojson
     detour  used when the folder has no streets and names no factor of its own
 
     Raises
@@ -161,6 +163,7 @@ def read(folder: Path, *, detour: Detour | None = None) -> Region:
     both = {site.id for site in sites} & {spot.id for spot in places}
     reading.problems += [RegionError("places.csv", f"id {id!r} also in sites.csv", "each id once", "rename one of them") for id in sorted(both)]
     polygons = _boundary(reading, sites, places)
+    dangers = hazards(folder, head, reading.problems)
 
     located: list[Site | Place] = [*sites, *places]
     ids = {row.id for row in located}
@@ -207,6 +210,7 @@ def read(folder: Path, *, detour: Detour | None = None) -> Region:
             attach=dict(sorted(joined.items())),
             plants=tuple(plants),
             facts=tuple(facts),
+            hazards=dangers,
             elevation=head.elevation,
             missing=(*head.missing, *notes),
             label=head.label,
@@ -234,14 +238,15 @@ def _site(reading: _Reading, cells: Cells, id: str) -> Make:
             cells.problem("covered", "words such as lte=yes leo=no", "write technology=yes or technology=no, separated by spaces")
         covered[technology] = answer == "yes"
     named: dict[str, Any] = {"name": name, "kind": kind, "evidence": evidence, **counts}
-    return partial(Site, id=id, lat=lat, lon=lon, critical=critical, covered=covered, note=note, **named)
+    return partial(Site, id=id, lat=lat, lon=lon, critical=critical, covered=covered, note=note, autonomy_h=cells.number("autonomy_h", 0), **named)
 
 
 def _place(reading: _Reading, cells: Cells, id: str) -> Make:
     lat, lon = reading.point(cells)
     kind, name, evidence = cells.choice("kind", PLACE_KINDS), cells.text("name", needed=True), reading.evidence(cells)
     named: dict[str, Any] = {"name": name, "kind": kind, "evidence": evidence}
-    return partial(Place, id=id, lat=lat, lon=lon, height_m=cells.number("height_m", 0, 700), **named)
+    height, autonomy = cells.number("height_m", 0, 700), cells.number("autonomy_h", 0)
+    return partial(Place, id=id, lat=lat, lon=lon, height_m=height, autonomy_h=autonomy, **named)
 
 
 def _plant(reading: _Reading, cells: Cells, id: str) -> Make:

@@ -12,9 +12,9 @@ import yaml
 
 from kiban.base.errors import KibanError, RegionError
 from kiban.base.lgcode import normal
-from kiban.records.region import Elevation, Missing
+from kiban.records.region import Elevation, HazardKind, Missing
 from kiban.records.rules import Record, check_id, check_range
-from kiban.records.source import Source
+from kiban.records.source import Confidence, Source
 from kiban.region.text import decode
 
 
@@ -38,6 +38,16 @@ class HeadDetour(Record, frozen=True, kw_only=True):
         check_range("detour", self.value, 1, 5)
 
 
+class HeadHazard(Record, frozen=True, kw_only=True):
+    """What region.yaml says of one file of the folder `hazards`: its name, its kind, and where it comes from (a key of its sources)."""
+
+    name: str
+    kind: HazardKind
+    source: str
+    original: str | None = None
+    confidence: Confidence = Confidence.B
+
+
 class Head(Record, frozen=True, kw_only=True):
     """region.yaml."""
 
@@ -51,6 +61,7 @@ class Head(Record, frozen=True, kw_only=True):
     attach_limit_m: float = 1000.0
     outside_limit_m: float = 300.0  # boundaries and coastlines are simplified by about as much
     no_links: tuple[tuple[str, str], ...] = ()  # ids of two points between which no candidate link is drawn: water or a cliff lies there
+    hazards: dict[str, HeadHazard] = {}  # by the name of the file hazards/<id>.geojson
     elevation: Elevation | None = None
     missing: tuple[Missing, ...] = ()
 
@@ -58,6 +69,8 @@ class Head(Record, frozen=True, kw_only=True):
         check_id("region", self.id)
         check_range("attach_limit_m", self.attach_limit_m, 0, 100_000)
         check_range("outside_limit_m", self.outside_limit_m, 0, 100_000)
+        for id in self.hazards:
+            check_id("hazards", id)
 
 
 def read_head(path: Path) -> Head:
@@ -80,6 +93,10 @@ def read_head(path: Path) -> Head:
         raise RegionError(
             f"{path.name}:{_line(text, '$.detour')}", f"source {head.detour.source!r}", f"one of {', '.join(head.sources)}", "add it under sources:"
         )
+    for id, hazard in head.hazards.items():
+        if hazard.source not in head.sources:
+            where = f"{path.name}:{_line(text, '$.hazards.' + id)}"
+            raise RegionError(where, f"source {hazard.source!r}", f"one of {', '.join(head.sources)}", "add it under sources:")
     return head if head.lg_code is None else msgspec.structs.replace(head, lg_code=normal(head.lg_code, f"{path.name}:{_line(text, '$.lg_code')}"))
 
 

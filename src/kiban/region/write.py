@@ -18,7 +18,8 @@ import yaml
 from kiban.base.errors import RegionError
 from kiban.records.region import Evidence, Fact, Place, Plant, Region, Site, Street
 from kiban.region.folder import COLUMNS
-from kiban.region.head import Head, HeadDetour
+from kiban.region.hazards import FOLDER, geojson
+from kiban.region.head import Head, HeadDetour, HeadHazard
 from kiban.region.missing import COMPUTED
 
 
@@ -37,11 +38,19 @@ def write(region: Region, folder: Path) -> None:
         sources=region.sources,
         detour=HeadDetour(value=region.detour, source=region.detour_source) if region.detour and region.detour_source else None,
         links_are_candidates=region.links_are_candidates,
+        hazards={
+            one.id: HeadHazard(
+                name=one.name, kind=one.kind, source=str(one.evidence.source), original=one.evidence.original, confidence=one.evidence.confidence
+            )
+            for one in region.hazards
+        },
         elevation=region.elevation,
         missing=tuple(one for one in region.missing if one.what not in COMPUTED),
     )
     write_head(head, folder)
     write_rows(folder, region.sites, region.places, region.plants, region.facts)
+    for one in region.hazards:
+        save(folder / FOLDER / f"{one.id}.geojson", geojson(one))
     if region.streets:
         rows: list[Site | Place] = [*region.sites, *region.places]
         spots = {row.id: row for row in rows}
@@ -74,12 +83,19 @@ def write_rows(
     save_table(
         folder / "sites.csv",
         (
-            (*(getattr(s, name) for name in ("id", "kind", "name", "lat", "lon", *counts)), s.critical, _covered(s), s.note, *_evidence(s.evidence))
+            (
+                *(getattr(s, name) for name in ("id", "kind", "name", "lat", "lon", *counts)),
+                s.critical,
+                _covered(s),
+                s.note,
+                s.autonomy_h,
+                *_evidence(s.evidence),
+            )
             for s in sites
         ),
     )
     if places:
-        save_table(folder / "places.csv", ((p.id, p.kind, p.name, p.lat, p.lon, p.height_m, *_evidence(p.evidence)) for p in places))
+        save_table(folder / "places.csv", ((p.id, p.kind, p.name, p.lat, p.lon, p.height_m, p.autonomy_h, *_evidence(p.evidence)) for p in places))
     if plants:
         names = ("id", "name", "technology", "year_built", "owner", "funding", "restricted_until", "iru_until")
         save_table(folder / "plants.csv", ((*(getattr(p, name) for name in names), (routes or {}).get(p.id), *_evidence(p.evidence)) for p in plants))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kiban.base.formula import formulas
+from kiban.documents.drills import drill_label
 from kiban.documents.evidence import facts, others
 from kiban.documents.map_svg import COLOURS, UNKNOWN
 from kiban.documents.names import figure_name
@@ -66,6 +67,8 @@ def plan_page(view: View, folder: Folder, path: Path) -> dict[str, Any]:
         "warnings": list(dict.fromkeys(view.say(line) for line in design["warnings"])),
         "colour": lambda id: COLOURS[technologies.index(id) % len(COLOURS)] if id in technologies else UNKNOWN,
         "reason": lambda row: reason(view, row),
+        "site_name": lambda id: names.get(id, id),
+        "drill_label": lambda row: drill_label(view, row),
         "point_text": lambda point: point_text(view, point, names),
         "whom": lambda point: whom(view, point),
         "assumed_name": lambda row: assumed_name(view, row),

@@ -13,7 +13,7 @@ from typing import no_type_check
 import numba
 import numpy as np
 
-from kiban.design.mix.graph import HOP, OPEN, RADIO, SKY, STREET
+from kiban.design.mix.graph import HOP, OPEN, RADIO, STREET
 from kiban.design.steiner.ascent import FAR
 from kiban.design.steiner.paths import find
 
