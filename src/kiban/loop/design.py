@@ -20,6 +20,7 @@ from kiban.check import ADMISSION, CONSTRAINTS, check_design, check_problem
 from kiban.design import figures, program, solve
 from kiban.design.explain import Entering, Solve, break_even, priced_in, shared, site_results, why_each_site
 from kiban.design.flip import COMPLETE, Flip, flip_price
+from kiban.design.split import Divided, divide, enter_split
 from kiban.design.tree import technologies_used
 from kiban.finance import Priced, price_technology
 from kiban.finance.ledger import Ledger
@@ -194,14 +195,14 @@ class _Variants:
         self,
         free: Mapping[str, float] | None = None,
         *,
-        usecase: str | None = None,
+        group: Set[str] | None = None,
         technologies: Set[str] | None = None,
         factors: Mapping[str, float] | None = None,
     ) -> Problem:
-        """The problem with break-even prices, of one use case alone, of some technologies alone, or with the prices of a technology multiplied."""
+        """The problem with break-even prices, of some use cases alone, of some technologies alone, or with the prices of a technology multiplied."""
         known = {id: one for id, one in self.given.catalogue.technologies.items() if technologies is None or id in technologies}
         prices = {id: [_times(price, (factors or {}).get(id, 1.0)) for price in one.prices] for id, one in self.priced.items() if id in known}
-        pairs = [pair for pair in self.wanted if usecase is None or pair[1] == usecase]
+        pairs = [pair for pair in self.wanted if group is None or pair[1] in group]
         return program.build(
             self.given.region, pairs, self.usecases, known, prices, start=self.given.start, horizon=self.horizon, discount=self.discount, free=free
         )
@@ -236,6 +237,21 @@ def _flips(variants: _Variants, problem: Problem, design: Design, solve: Solve, 
             return []
         rows.append(flip_price(id, variants.given.catalogue.technologies[id], problem, design, variants.without, variants.dearer, solve, attempt))
     return [] if cancel() else rows  # a search cut short says nothing
+
+
+def _divide(variants: _Variants, problem: Problem, design: Design, alone: Mapping[str, tuple[Problem, Design]], solve: Solve, cancel: Cancel) -> Divided | None:
+    """The joint cost split between the use cases; None where there is one only, where a group has no total, or when the user stopped."""
+
+    def design_of(group: frozenset[str]) -> tuple[Problem, Design]:
+        if len(group) == len(alone):
+            return problem, design
+        if len(group) == 1:
+            return alone[next(iter(group))]
+        variant = variants.build(group=group)
+        return variant, solve(variant)
+
+    divided = divide(sorted(alone), variants.given.catalogue.technologies, design_of, seed=variants.given.seed) if alone else None
+    return None if cancel() else divided
 
 
 def design_step(given: Given, wanted: Wanted, ledger: Ledger, progress: Progress, cancel: Cancel) -> Designed:
@@ -280,10 +296,11 @@ def design_step(given: Given, wanted: Wanted, ledger: Ledger, progress: Progress
     alone = {}
     if len(usecases) > 1 and design.status in ("proved", "bounded") and not cancel():
         for usecase in usecases:
-            variant = variants.build(usecase=usecase)
+            variant = variants.build(group={usecase})
             alone[usecase] = (variant, again(variant))
         if cancel() or any(one.status not in ("proved", "bounded") for _, one in alone.values()):
             alone = {}  # cut short, or a use case alone has no total: there is nothing to compare
+    divided = _divide(variants, problem, design, alone, brief, cancel)
     design = replace(design, break_even=tuple(priced_in(row, design.cost) for *_, row in unpriced if row is not None), shared=shared(design.cost, alone))
     progress(0.85, "代わりの案と比較 / comparing the designs that would take its place")
     flips = _flips(variants, problem, design, brief, hasty, cancel)
@@ -298,6 +315,9 @@ def design_step(given: Given, wanted: Wanted, ledger: Ledger, progress: Progress
     body = figures.enter(
         ledger, problem, design, region, catalogue.technologies, usecases, rules, REPORT_YEARS, reasons, unpriced, alone, excludes, flips, buy, missing
     )
+    if body["shared"] is not None:
+        sheet = figures.Sheet(ledger, problem, design, region, usecases)
+        body["shared"]["split"] = None if divided is None else enter_split(sheet, divided, catalogue.technologies)
     if not report.holds:  # a design that the checker rejects has no total and proves nothing
         body |= {"status": "rejected", "cost_npv": None, "cost_5y": None, "cost_5y_taxed": None}
     body["traffic"] = traffic_scenarios(given, ledger)
