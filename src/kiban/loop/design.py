@@ -20,7 +20,9 @@ from kiban.check import ADMISSION, CONSTRAINTS, check_design, check_problem
 from kiban.design import figures, program, solve
 from kiban.design.explain import Entering, Solve, break_even, priced_in, shared, site_results, why_each_site
 from kiban.design.flip import COMPLETE, Flip, flip_price
+from kiban.design.gap import enter_gap, needs_met, split_urban
 from kiban.design.split import Divided, divide, enter_split
+from kiban.design.tornado import enter_swings, swings
 from kiban.design.tree import technologies_used
 from kiban.finance import Priced, price_technology
 from kiban.finance.ledger import Ledger
@@ -254,6 +256,27 @@ def _divide(variants: _Variants, problem: Problem, design: Design, alone: Mappin
     return None if cancel() else divided
 
 
+def _detour_range(given: Given) -> dict[str, tuple[float, float]]:
+    """The range of the detour factor, where the region's comes from the rule."""
+    quantity = given.catalogue.rule_at("detour-factor", given.now.date()).quantity
+    known = given.region.detour_source == "detour-factor" and quantity.low is not None and quantity.high is not None
+    return {"rules/detour": (float(quantity.low or 0), float(quantity.high or 0))} if known else {}
+
+
+def _gap(given: Given, sheet: figures.Sheet) -> dict[str, Any]:
+    """The gap between town and country by the rule of the day."""
+    limits = {row.id: row.quantity.value for row in given.catalogue.list_at("urban-district", given.now.date()).entries if row.quantity is not None}
+    parts = split_urban(given.region, float(limits["density"] or 0), float(limits["people"] or 0))
+    return enter_gap(sheet, needs_met(sheet.problem, sheet.design, given.region, sheet.usecases, given.catalogue.technologies, parts), parts)
+
+
+def problem_of(given: Given, wanted: Wanted, ledger: Ledger) -> Problem:
+    """The problem of the wanted pairs alone, priced by the rules of the day."""
+    rules = rules_of(given, ledger)
+    usecases = {usecase: given.catalogue.usecases[usecase] for usecase in dict.fromkeys(usecase for _, usecase in wanted)}
+    return _Variants(given, wanted, usecases, price_all(given, ledger, rules), int(rules["horizon"][1]), rules["discount-rate"][1]).build()
+
+
 def design_step(given: Given, wanted: Wanted, ledger: Ledger, progress: Progress, cancel: Cancel) -> Designed:
     """Price, build, solve, check, and write down.
 
@@ -315,8 +338,10 @@ def design_step(given: Given, wanted: Wanted, ledger: Ledger, progress: Progress
     body = figures.enter(
         ledger, problem, design, region, catalogue.technologies, usecases, rules, REPORT_YEARS, reasons, unpriced, alone, excludes, flips, buy, missing
     )
+    sheet = figures.Sheet(ledger, problem, design, region, usecases)
+    body["tornado"] = enter_swings(ledger, swings(ledger, problem, design, _detour_range(given)))
+    body["urban_gap"] = _gap(given, sheet)
     if body["shared"] is not None:
-        sheet = figures.Sheet(ledger, problem, design, region, usecases)
         body["shared"]["split"] = None if divided is None else enter_split(sheet, divided, catalogue.technologies)
     if not report.holds:  # a design that the checker rejects has no total and proves nothing
         body |= {"status": "rejected", "cost_npv": None, "cost_5y": None, "cost_5y_taxed": None}

@@ -29,6 +29,7 @@ from kiban.documents.reasons import (
 )
 from kiban.documents.references import phrase
 from kiban.documents.view import View
+from kiban.documents.weak_points import bars, ends, objections
 from kiban.loop.files import FILES, Folder, paper_names
 from kiban.records.case import Case
 from kiban.records.plan import Figure
@@ -67,6 +68,10 @@ def plan_page(view: View, folder: Folder, path: Path) -> dict[str, Any]:
         "colour": lambda id: COLOURS[technologies.index(id) % len(COLOURS)] if id in technologies else UNKNOWN,
         "reason": lambda row: reason(view, row),
         "point_text": lambda point: point_text(view, point, names),
+        "objections": objections(view),
+        "bars": bars(view)[0],
+        "bars_count": bars(view)[1],
+        "share_ends": lambda id: ends(view, id),
         "whom": lambda point: whom(view, point),
         "assumed_name": lambda row: assumed_name(view, row),
         "missing_costs": lambda row: missing_costs(view, row),
