@@ -10,10 +10,13 @@ from pathlib import Path
 
 import pytest
 import yaml
+from msgspec.structs import replace
 
 from kiban.catalogue import load
 from kiban.cli import main
 from kiban.design.share import by_layer, groups_of
+from kiban.documents.view import View
+from kiban.documents.weak_points import objections
 from kiban.loop.given import Given
 from kiban.loop.plan import make_plan
 from kiban.loop.share import share_towns
@@ -131,3 +134,22 @@ def test_a_town_that_has_none_of_the_places_is_named(halves, capsys, monkeypatch
     monkeypatch.setenv("KIBAN_STATE", str(tmp_path))
     assert main(["share", str(halves / "west"), str(SAMPLE), "--usecase", "river_gauge"]) != 0
     assert "leave the town out" in capsys.readouterr().err
+
+
+def test_the_page_names_the_group_that_would_pay_less_alone_with_the_yen():
+    made, shared, _ = school()
+    rows = {row["player"]: row for row in shared["split"]["rows"]}
+    names = ["school_giga", "video_session"]
+    core = {"state": "broken", "all": True, "open": [["school_giga"]]}
+    core["objections"] = [
+        {"players": names, "pays": rows["school_giga"]["alone"], "alone": rows["school_giga"]["share"], "more": rows["school_giga"]["saving"]}
+    ]
+    split = shared["split"] | {"core": core, "unproved": [names]}
+    steps = tuple(replace(step, body=step.body | {"shared": shared | {"split": split}}) if step.id == "design" else step for step in made.plan.steps)
+    words = catalogue().words["ja"]
+    view = View(replace(made.plan, steps=steps), catalogue(), lambda key, **parts: words[key].format(**parts), "ja", "能登町")
+    broken, who, unknown, unproved = objections(view)
+    assert "単独のほうが安い用途がある" in broken
+    assert who.startswith("学校の1人1台端末(GIGAスクール)＋ビデオ会議・遠隔授業: この分け方では")
+    assert all(amount in who for amount in ("約1,800万円", "約840万円", "約950万円"))
+    assert ("まだ分からない組" in unknown, "証明されていない" in unproved) == (True, True)
