@@ -12,6 +12,7 @@ from kiban.records.region import Evidence, Fact, Region, Site
 from kiban.records.source import Confidence, Quantity, Source, Text
 from kiban.records.technology import Capability, Technology, Wiring
 from kiban.records.usecase import Needs, UseCase
+from kiban.region import Detour, Given, build
 from kiban.region.mesh import centre
 
 DAY = date(2026, 11, 27)
@@ -48,6 +49,13 @@ def test_without_squares_a_region_may_say_that_it_has_no_such_district_else_nobo
     assert split_urban(region(site("a"), facts=(fact("did_population", 0.0),)), 4000, 5000) == Parts({"a": False}, "fact")
     assert split_urban(region(site("a")), 4000, 5000) == Parts({}, "unknown")
     assert split_urban(region(cell("53384395", None)), 4000, 5000).basis == "unknown"
+
+
+def test_the_grid_of_a_real_mountain_town_has_no_urban_square(test_data, tmp_path):
+    factor = Detour(value=1.3, source=Source(title="a factor for this test", seen_on=DAY))
+    here = build(tmp_path / "hokuto", [Given(test_data / "hokuto" / "hokuto_mesh_1km.csv")], id="hokuto", name="北杜市", today=DAY, detour=factor)
+    parts = split_urban(here, 4000, 5000)
+    assert (parts.basis, len(parts.urban), any(parts.urban.values())) == ("cells", 272, False)
 
 
 def rate(value):

@@ -75,10 +75,10 @@ def split_urban(region: Region, density: float, people: float) -> Parts:
     ----------
     density  people per km² that each grid square has at least; people: what adjoining squares of that density hold together at least
 
-    A site outside every square with people is rural: nobody lives there.
+    A site outside every square with people is rural, and so is a square without a count: the grid lists people where there are some.
     """
     cells = {str(site.evidence.original): site.population for site in region.sites if site.id.startswith(CELL) and site.evidence.original}
-    if cells and all(count is not None for count in cells.values()) and len({len(code) for code in cells}) == 1:
+    if any(count is not None for count in cells.values()) and len({len(code) for code in cells}) == 1:
         dense = {code for code, count in cells.items() if (count or 0) / _square_km(code) >= density}
         urban = {code for group in _adjoining(dense) if sum(cells[code] or 0 for code in group) >= people for code in group}
         squares = [corner(code) for code in urban]
