@@ -10,7 +10,7 @@ from typing import Any
 
 from kiban.base.errors import KibanError
 from kiban.base.settings import Settings
-from kiban.cli.plan import common, exit_code, interruptible, open_inputs
+from kiban.cli.plan import common, exit_code, interruptible, open_inputs, sharing
 
 
 def add(parsers: Any) -> None:
@@ -49,6 +49,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         "lower_bound_yen": design.bound,
         "gap": design.gap,
         "relaxed": list(design.relaxed),
+        "sharing": sharing(body, ledger.figures),
         "check": made.report.holds,
         "sites_by_technology": dict(sorted(Counter(id for site in design.sites for id in site.technologies).items())),
         "unserved": [list(pair) for pair in design.unserved],

@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +23,7 @@ from kiban.records.design import Design
 if TYPE_CHECKING:  # loaded when the command runs: other commands do not wait for the solver
     from kiban.catalogue import Catalogue
     from kiban.loop.plan import Made
+    from kiban.records.plan import Figure
     from kiban.records.region import Region
 
 TOKYO = "+09:00"
@@ -211,6 +212,7 @@ def summary(made: Made, files: list[str], seconds: float) -> dict[str, Any]:
         "gap": value(body["gap"]),
         "design": body["status"],
         "relaxed": body["relaxed"],
+        "sharing": sharing(body, plan.figures),
         "check": body["check"]["holds"],
         "budget": _budget(made),
         "supports": [{"support": one.support, "answer": one.answer, "example": one.example} for one in made.funding.answers] if made.funding else [],
@@ -227,6 +229,27 @@ def summary(made: Made, files: list[str], seconds: float) -> dict[str, Any]:
         ],
         "files": files,
         "seconds": round(seconds, 2),
+    }
+
+
+def sharing(body: dict[str, Any], figures: Mapping[str, Figure]) -> dict[str, Any] | None:
+    """The split of the joint cost between the use cases, in yen; None where there is none."""
+    split = (body.get("shared") or {}).get("split")
+    if not split:
+        return None
+
+    def yen(key: str | None) -> int | None:
+        value = None if key is None else figures[key].value
+        return None if value is None else int(value)
+
+    return {
+        "shares_yen": {row["player"]: yen(row["share"]) for row in split["rows"]},
+        "alone_yen": {row["player"]: yen(row["alone"]) for row in split["rows"]},
+        "by_layer_yen": {row["player"]: {part["layer"]: yen(part["figure"]) for part in row["layers"]} for row in split["rows"]},
+        "exact": split["exact"],
+        "core": split["core"]["state"],
+        "better_alone": [{"usecases": row["players"], "more_yen": yen(row["more"])} for row in split["core"]["objections"]],
+        "not_proved": split["unproved"],
     }
 
 
@@ -260,6 +283,9 @@ def _print_summary(result: dict[str, Any], output: Path) -> None:
         + f"  下限 / bound: {bound:,} 円  差 / gap: {result['gap']:.2%}"
     )
     print(f"設計 / design: {result['design']}  独立検査 / check: {'合格 / holds' if result['check'] else '不合格 / FAILS'}")
+    if result["sharing"]:
+        told = "  ".join(f"{id} {yen:,} 円" for id, yen in result["sharing"]["shares_yen"].items())
+        print(f"用途の負担 / use cases pay: {told}  コア / core: {result['sharing']['core']}")
     if result["budget"]:
         money = result["budget"]
         print(

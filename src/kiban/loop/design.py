@@ -23,6 +23,9 @@ from kiban.design.drill_figures import drill_body
 from kiban.design.explain import Entering, Solve, break_even, priced_in, shared, site_results, why_each_site
 from kiban.design.figures import Sheet
 from kiban.design.flip import COMPLETE, Flip, flip_price
+from kiban.design.gap import enter_gap, needs_met, split_urban
+from kiban.design.split import Divided, divide, enter_split
+from kiban.design.tornado import enter_swings, swings
 from kiban.design.tree import technologies_used
 from kiban.finance import Priced, price_technology
 from kiban.finance.ledger import Ledger
@@ -197,15 +200,15 @@ class _Variants:
         self,
         free: Mapping[str, float] | None = None,
         *,
-        usecase: str | None = None,
+        group: Set[str] | None = None,
         technologies: Set[str] | None = None,
         factors: Mapping[str, float] | None = None,
         backup: bool = True,
     ) -> Problem:
-        """The problem with break-even prices, of one use case or some technologies alone, with prices multiplied, or without backup."""
+        """The problem with break-even prices, of some use cases or technologies alone, with prices multiplied, or without backup."""
         known = {id: one for id, one in self.given.catalogue.technologies.items() if technologies is None or id in technologies}
         prices = {id: [_times(price, (factors or {}).get(id, 1.0)) for price in one.prices] for id, one in self.priced.items() if id in known}
-        pairs = [pair for pair in self.wanted if usecase is None or pair[1] == usecase]
+        pairs = [pair for pair in self.wanted if group is None or pair[1] in group]
         return program.build(
             self.given.region, pairs, self.usecases, known, prices, start=self.given.start, horizon=self.horizon, discount=self.discount, free=free,
             backup=backup,
@@ -241,6 +244,42 @@ def _flips(variants: _Variants, problem: Problem, design: Design, solve: Solve, 
             return []
         rows.append(flip_price(id, variants.given.catalogue.technologies[id], problem, design, variants.without, variants.dearer, solve, attempt))
     return [] if cancel() else rows  # a search cut short says nothing
+
+
+def _divide(variants: _Variants, problem: Problem, design: Design, alone: Mapping[str, tuple[Problem, Design]], solve: Solve, cancel: Cancel) -> Divided | None:
+    """The joint cost split between the use cases; None where there is one only, where a group has no total, or when the user stopped."""
+
+    def design_of(group: frozenset[str]) -> tuple[Problem, Design]:
+        if len(group) == len(alone):
+            return problem, design
+        if len(group) == 1:
+            return alone[next(iter(group))]
+        variant = variants.build(group=group)
+        return variant, solve(variant)
+
+    divided = divide(sorted(alone), variants.given.catalogue.technologies, design_of, seed=variants.given.seed) if alone else None
+    return None if cancel() else divided
+
+
+def _detour_range(given: Given) -> dict[str, tuple[float, float]]:
+    """The range of the detour factor, where the region's comes from the rule."""
+    quantity = given.catalogue.rule_at("detour-factor", given.now.date()).quantity
+    known = given.region.detour_source == "detour-factor" and quantity.low is not None and quantity.high is not None
+    return {"rules/detour": (float(quantity.low or 0), float(quantity.high or 0))} if known else {}
+
+
+def _gap(given: Given, sheet: figures.Sheet) -> dict[str, Any]:
+    """The gap between town and country by the rule of the day."""
+    limits = {row.id: row.quantity.value for row in given.catalogue.list_at("urban-district", given.now.date()).entries if row.quantity is not None}
+    parts = split_urban(given.region, float(limits["density"] or 0), float(limits["people"] or 0))
+    return enter_gap(sheet, needs_met(sheet.problem, sheet.design, given.region, sheet.usecases, given.catalogue.technologies, parts), parts)
+
+
+def problem_of(given: Given, wanted: Wanted, ledger: Ledger) -> Problem:
+    """The problem of the wanted pairs alone, priced by the rules of the day."""
+    rules = rules_of(given, ledger)
+    usecases = {usecase: given.catalogue.usecases[usecase] for usecase in dict.fromkeys(usecase for _, usecase in wanted)}
+    return _Variants(given, wanted, usecases, price_all(given, ledger, rules), int(rules["horizon"][1]), rules["discount-rate"][1]).build()
 
 
 def design_step(given: Given, wanted: Wanted, ledger: Ledger, progress: Progress, cancel: Cancel) -> Designed:
@@ -285,10 +324,11 @@ def design_step(given: Given, wanted: Wanted, ledger: Ledger, progress: Progress
     alone = {}
     if len(usecases) > 1 and design.status in ("proved", "bounded") and not cancel():
         for usecase in usecases:
-            variant = variants.build(usecase=usecase)
+            variant = variants.build(group={usecase})
             alone[usecase] = (variant, again(variant))
         if cancel() or any(one.status not in ("proved", "bounded") for _, one in alone.values()):
             alone = {}  # cut short, or a use case alone has no total: there is nothing to compare
+    divided = _divide(variants, problem, design, alone, brief, cancel)
     design = replace(design, break_even=tuple(priced_in(row, design.cost) for *_, row in unpriced if row is not None), shared=shared(design.cost, alone))
     progress(0.85, "代わりの案と比較 / comparing the designs that would take its place")
     flips = _flips(variants, problem, design, brief, hasty, cancel)
@@ -305,7 +345,12 @@ def design_step(given: Given, wanted: Wanted, ledger: Ledger, progress: Progress
     body = figures.enter(
         ledger, problem, design, region, catalogue.technologies, usecases, rules, REPORT_YEARS, reasons, unpriced, alone, excludes, flips, buy, missing
     )
-    body["drill"] = drill_body(Sheet(ledger, problem, design, region, usecases), catalogue.technologies, backup)
+    sheet = Sheet(ledger, problem, design, region, usecases)
+    body["drill"] = drill_body(sheet, catalogue.technologies, backup)
+    body["tornado"] = enter_swings(ledger, swings(ledger, problem, design, _detour_range(given)))
+    body["urban_gap"] = _gap(given, sheet)
+    if body["shared"] is not None:
+        body["shared"]["split"] = None if divided is None else enter_split(sheet, divided, catalogue.technologies)
     if not report.holds:  # a design that the checker rejects has no total and proves nothing
         body |= {"status": "rejected", "cost_npv": None, "cost_5y": None, "cost_5y_taxed": None}
     body["traffic"] = traffic_scenarios(given, ledger)

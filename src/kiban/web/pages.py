@@ -30,6 +30,7 @@ from kiban.documents.reasons import (
 )
 from kiban.documents.references import phrase
 from kiban.documents.view import View
+from kiban.documents.weak_points import bars, ends, objections
 from kiban.loop.files import FILES, Folder, paper_names
 from kiban.records.case import Case
 from kiban.records.plan import Figure
@@ -70,6 +71,10 @@ def plan_page(view: View, folder: Folder, path: Path) -> dict[str, Any]:
         "site_name": lambda id: names.get(id, id),
         "drill_label": lambda row: drill_label(view, row),
         "point_text": lambda point: point_text(view, point, names),
+        "objections": objections(view),
+        "bars": bars(view)[0],
+        "bars_count": bars(view)[1],
+        "share_ends": lambda id: ends(view, id),
         "whom": lambda point: whom(view, point),
         "assumed_name": lambda row: assumed_name(view, row),
         "missing_costs": lambda row: missing_costs(view, row),
