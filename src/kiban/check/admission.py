@@ -64,6 +64,8 @@ def exclusions_true(records: Records) -> Iterator[str]:
             true = item.technology not in records.priced
         elif item.need == "place":
             true = not records.has_place(item.site, item.technology)
+        elif item.need in ("link_budget", "line_of_sight"):
+            true = records.hidden(item.site, item.technology, item.need)
         else:
             said = {states.get(item.need)}
             said |= {records.upstream(item.site, item.usecase, carrier).get(item.need) for carrier in records.carriers(item.technology)}
@@ -119,6 +121,7 @@ def cells_complete(records: Records) -> Iterator[str]:
             far, has = kilometres(places[place], site), (place, risk, site.id, technology) in links
             if (
                 not has
+                and (technology, place, site.id) not in records.obstructed
                 and far <= radius * (1 - MARGIN)
                 and any(records.carried(site.id, usecase, technology or "", risk) for usecase in users[site.id, technology or ""])
             ):

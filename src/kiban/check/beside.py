@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Literal
 
 from kiban.check.view import LINE_KINDS
-from kiban.records.design import Demand, Problem
+from kiban.records.design import Demand, Obstructed, Problem
 from kiban.records.region import Place, Region, Site
 from kiban.records.source import Quantity
 from kiban.records.technology import Technology
@@ -164,6 +164,20 @@ class Records:
         masts = {node.ref for node in nodes if node.kind == "mast"}
         near = (p.id for p in self.region.places if radius and radius.value and kilometres(p, self.sites[site]) <= radius.value * (1 - MARGIN))
         return any(place in masts for place in near)
+
+    @cached_property
+    def obstructed(self) -> dict[tuple[str, str, str], Obstructed]:
+        """(technology, place, site or place) → a pair that the ground rules out, as the problem says."""
+        rows = self.problem.terrain.obstructed if self.problem.terrain is not None else ()
+        return {(row.technology, row.a, row.b): row for row in rows}
+
+    def hidden(self, site: str, technology: str, need: str) -> bool:
+        """True when the ground rules out what would serve the site: a link of the cell, or a hop to a place within its radius."""
+        if need == "link_budget":
+            return any(row.need == need and row.technology == technology and row.b == site for row in self.obstructed.values())
+        radius = self.technologies[technology].capability.radius_km
+        near = {p.id for p in self.region.places if radius and radius.value and kilometres(p, self.sites[site]) <= radius.value * (1 + MARGIN)}
+        return any(row.need == need and near & {row.a, row.b} for row in self.obstructed.values())
 
     @cached_property
     def street_metres(self) -> tuple[dict[str, float], dict[str, float]]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # loaded when the command runs: other commands do not wait fo
     from kiban.loop.plan import Made
     from kiban.records.plan import Figure
     from kiban.records.region import Region
+    from kiban.records.terrain import Terrain
 
 TOKYO = "+09:00"
 
@@ -93,6 +94,16 @@ def open_inputs(args: argparse.Namespace, settings: Settings) -> tuple[Region, C
     return region, catalogue, now
 
 
+def heights_of(region: Region, folder: Path) -> Terrain | None:
+    """The heights of the region's ground; None where it has none, or none fine enough to look at."""
+    from kiban.records.terrain import COARSEST_M
+    from kiban.region.heights import region_heights
+
+    if region.elevation is None or region.elevation.spacing_m > COARSEST_M:
+        return None
+    return region_heights(region, folder)
+
+
 @contextmanager
 def interruptible(json_output: bool) -> Iterator[tuple[Progress, Cancel]]:
     """Progress on the error stream, and a Cancel that Ctrl-C sets; a second Ctrl-C ends at once."""
@@ -142,6 +153,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         seed=args.seed,
         work=args.work,
         time_limit=args.time,
+        terrain=heights_of(region, args.region),
     )
     with interruptible(args.json) as (progress, cancel):
         made = make_plan(given, progress, cancel)

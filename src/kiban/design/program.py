@@ -13,11 +13,13 @@ from typing import Literal
 
 from kiban.base.errors import DesignError, ManyErrors
 from kiban.design.admit import Asked, ask_all, capability_value, judge, judge_upstream, needs_addition
+from kiban.design.radio.sight import Sight
 from kiban.design.shelf import HasPrices, Items, Shelf
 from kiban.design.skeleton import ROOT, Candidate, Key, Skeleton
 from kiban.records.design import Arc, Demand, Exclusion, Limit, Node, Price, Problem, Step
 from kiban.records.region import Region, Site
 from kiban.records.technology import RiskClass, Technology
+from kiban.records.terrain import Terrain
 from kiban.records.usecase import UseCase
 
 SERVING = ("drop", "cell", "direct")
@@ -36,6 +38,7 @@ def build(
     discount: float,
     backup: bool = True,
     free: Mapping[str, float] | None = None,
+    terrain: Terrain | None = None,
 ) -> Problem:
     """Put the design problem together.
 
@@ -47,6 +50,7 @@ def build(
     discount         1/year, 0.04 means 4 %
     backup           False: no demand is duplicated over risk classes
     free             technology id → yen per unit (facility, site, km or hop as the pattern counts): priced at that, whatever `priced` says
+    terrain          heights of the ground; None, or too coarse (records.terrain): radio carries as far as its radius and reach say
 
     Returns
     -------
@@ -88,7 +92,7 @@ def build(
         for id in ids:
             served[id].add(site)
     addition = {key: next(items for given, items in additions if given >= wish) for key, wish in hours.items() if wish > 0}
-    skeleton = Skeleton(region, technologies, shelf, {id: frozenset(found) for id, found in served.items()}, addition).build()
+    skeleton = Skeleton(region, technologies, shelf, {id: frozenset(found) for id, found in served.items()}, addition, Sight(terrain))
 
     graph = _Demands(technologies, shelf, skeleton, sites, backup)
     for need in asked:
@@ -137,11 +141,13 @@ def depends(risk: RiskClass) -> frozenset[RiskClass]:
 class _Demands:
     """Adds demands and serve arcs to a skeleton, and says what no arc reaches."""
 
-    def __init__(self, technologies: Mapping[str, Technology], shelf: Shelf, skeleton: list[Candidate], sites: Mapping[str, Site], backup: bool) -> None:
+    def __init__(self, technologies: Mapping[str, Technology], shelf: Shelf, skeleton: Skeleton, sites: Mapping[str, Site], backup: bool) -> None:
         self.technologies, self.shelf, self.sites, self.backup = technologies, shelf, sites, backup
-        self.arcs = [arc for arc in skeleton if arc.priced]
+        candidates = skeleton.build()
+        self.sight, self.near = skeleton.sight, skeleton.near
+        self.arcs = [arc for arc in candidates if arc.priced]
         out_all, out_priced = defaultdict(list), defaultdict(list)
-        for arc in skeleton:
+        for arc in candidates:
             out_all[arc.tail].append(arc.head)
             if arc.priced:
                 out_priced[arc.tail].append(arc.head)
@@ -162,6 +168,15 @@ class _Demands:
             if not any(key in self.reached for key in found):
                 radius_unknown = self.technologies[id].wiring.pattern == "cell" and capability_value(self.technologies[id].capability, "radius_km") is None
                 state: Literal["fails", "unknown", "unpriced"] = "unpriced" if found else "unknown" if radius_unknown else "fails"
+                behind = None if found else self.sight.why(need.site, id, self.near.get((need.site, id), ()))
+                if behind is not None:
+                    lost.append(
+                        Exclusion(
+                            site=need.site, usecase=need.usecase, technology=id, need=behind.need, state="fails", required=behind.required,
+                            available=behind.available,
+                        )
+                    )  # fmt: skip
+                    continue
                 lost.append(Exclusion(site=need.site, usecase=need.usecase, technology=id, need="price" if found else "place", state=state))
         for without in self._copies(need, ways):
             usable = [(id, key) for id, key in ways if without is None or without not in depends(key.risk)]
@@ -243,6 +258,7 @@ def _records(graph: _Demands, region: str, start: int, horizon: int, discount: f
         limits=tuple(limit for id in sorted(used) if (limit := _limit(id, graph.technologies[id])) is not None),
         exclusions=tuple(sorted(exclusions, key=lambda e: (e.site, e.usecase, e.technology, e.need))),
         no_way=tuple(graph.no_way),
+        terrain=graph.sight.looked(),
     )  # fmt: skip
 
 

@@ -8,11 +8,12 @@ Choices that the record leaves open:
 - Of parallel land lines of one network on one street only the cheapest is kept, unless one of them has a cost per system.
 - Wired junctions stand once below roads and once more ("sea") for what lies behind a submarine link.
 - What a satellite carries is kept apart by satellite, so that its delay is tested.
-- A hop needs only its reach: line of sight is not tested here.
+- Where the ground is known (`sight`), a hop needs line of sight and a cell links only where its power arrives; elsewhere reach and radius are enough.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -21,6 +22,7 @@ import numpy as np
 from pyproj import Geod
 
 from kiban.design.admit import capability_value
+from kiban.design.radio.sight import Sight
 from kiban.design.shelf import Items, Shelf
 from kiban.records.design import ArcKind, NodeKind
 from kiban.records.region import Place, Region, Site
@@ -64,11 +66,13 @@ class Skeleton:
     shelf: Shelf
     served: Mapping[str, frozenset[str]]
     addition: Mapping[tuple[str, str], Items]
+    sight: Sight = field(default_factory=lambda: Sight(None))
     arcs: list[Candidate] = field(default_factory=list)
 
     def build(self) -> list[Candidate]:
         """All candidates, in a fixed order."""
         self.sites = {site.id: site for site in self.region.sites}
+        self.near: dict[tuple[str, str], list[str]] = defaultdict(list)  # (site, cell technology) → places within its radius
         self.places = sorted(self.region.places, key=lambda place: place.id)
         self.networks = sorted({t.wiring.network for _, t in self._of("line", "plant", "drop", "cell") if t.wiring.network})
         self.spur = {network: self._spur_line(network) for network in self.networks}
@@ -177,7 +181,11 @@ class Skeleton:
         """Per place, the sites that a cell there may serve, with the metres."""
         radius = (capability_value(technology.capability, "radius_km") or 0) * 1000
         sites = [self.sites[site] for site in sorted(self.served[id])]
-        return [[(site.id, metres) for site, metres in zip(sites, _metres(place, sites), strict=True) if metres <= radius] for place in self.places]
+        near = [[(site.id, metres) for site, metres in zip(sites, _metres(place, sites), strict=True) if metres <= radius] for place in self.places]
+        for place, found in zip(self.places, near, strict=True):
+            for site, _ in found:
+                self.near[site, id].append(place.id)
+        return self.sight.links(id, technology, self.places, near, self.sites)
 
     def _feed(self, cells: Iterable[tuple[str, Technology]]) -> dict[str, list[Key]]:
         """Masts of each place, by risk and by how they are fed ("fibre", "hop", "sky:<satellite>" or "hop:<satellite>")."""
@@ -220,10 +228,12 @@ class Skeleton:
         gained: dict[str, dict[Key, None]] = {place.id: {} for place in self.places}
         for id, technology in hops:
             reach = (capability_value(technology.capability, "reach_km") or 0) * 1000
-            for place in self.places:
-                others = [other for other in self.places if other.id != place.id]
-                for other, metres in zip(others, _metres(place, others), strict=True):
-                    if metres > reach:
+            far = [_metres(place, self.places) for place in self.places]
+            within = [(a, b) for a, row in enumerate(far) for b, metres in enumerate(row) if a != b and metres <= reach]
+            blocked = self.sight.hops(id, technology, self.places, within)
+            for index, place in enumerate(self.places):
+                for number, (other, metres) in enumerate(zip(self.places, far[index], strict=True)):
+                    if number == index or metres > reach or (index, number) in blocked:
                         continue
                     items = self.shelf.items(id, {"hop": 1, "km": metres / 1000, "facility": 2})
                     for risk, carrier in kinds:

@@ -19,12 +19,14 @@ from numba.core.dispatcher import Dispatcher
 
 from kiban.design.blend import Blend
 from kiban.design.graph import graph_of
+from kiban.design.radio import clearances, path_losses
 from kiban.design.solve import solve
 from kiban.design.steiner import Instance, check, parse, write
 from kiban.design.steiner import solve as solve_steiner
 from kiban.design.trees import make_ground
 from kiban.records.design import Arc, Demand, Node, Problem
 from kiban.records.steiner import Leaf, Proof
+from kiban.records.terrain import Terrain
 
 WAIT = 300.0  # seconds for another process to finish
 
@@ -113,6 +115,9 @@ def warm() -> float:
         if result.certificate is not None:
             check(instance, result.certificate)
             check(instance, msgspec.structs.replace(result.certificate, proof=Proof(end=Leaf())))
+    hill = Terrain(np.arange(64, dtype=np.float32).reshape(8, 8), 42.0, 1.0, 42.007, 1.007, 111.0)
+    for look in (path_losses, clearances):
+        look(hill, [[42.001, 1.001, 10.0]], [[42.006, 1.006, 10.0]], 920.0)
     return time.perf_counter() - begin
 
 

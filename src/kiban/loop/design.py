@@ -34,6 +34,7 @@ from kiban.loop.needs import Wanted
 from kiban.records.design import CheckReport, Design, Price, Problem
 from kiban.records.plan import PlanStep
 from kiban.records.region import Fact, Place, Plant, Region, Site
+from kiban.records.terrain import COARSEST_M
 from kiban.records.usecase import UseCase
 
 SENTENCES = {name: constraint.text for name, constraint in CONSTRAINTS.items()} | {name: sentence for name, (sentence, _) in ADMISSION.items()}
@@ -169,6 +170,28 @@ def traffic_scenarios(given: Given, ledger: Ledger) -> list[dict[str, Any]]:
     return rows
 
 
+def terrain_said(given: Given, problem: Problem, ledger: Ledger) -> dict[str, Any]:
+    """Whether the ground was looked at, in words and figures; without it radio carries as far as its radius and reach say."""
+    seen, elevation = problem.terrain, given.region.elevation
+    if seen is None:
+        if elevation is None:
+            why = text("標高のファイルがないため、地形は見ていない。", "There is no elevation file: terrain was not looked at.")
+        elif elevation.spacing_m > COARSEST_M:
+            ja = "標高の間隔が粗すぎるため、地形は見ていない（resolution too coarse）。"
+            why = text(ja, "The elevation is too coarse: terrain was not looked at (resolution too coarse).")
+        else:
+            why = text("標高を読まずに計算したため、地形は見ていない。", "The heights were not read for this plan: terrain was not looked at.")
+        return {"looked_at": False, "text": why}
+    ja = "地形を見た。見通しのない中継と、電波の届かない地点への接続を外した。高さのわからない組は判定していない。"
+    en = "Terrain was looked at: hops without line of sight and links whose power does not arrive are left out. Pairs with an unknown height are not judged."
+    base, how = f"region/{given.region.id}#terrain", "counted over the terrain by design.radio"
+    counts = {name: getattr(seen, name) for name in ("hops", "hops_unknown", "links", "links_unknown")} | {
+        "hops_blocked": sum(row.need == "line_of_sight" for row in seen.obstructed),
+        "links_blocked": sum(row.need == "link_budget" for row in seen.obstructed),
+    }
+    return {"looked_at": True, "text": text(ja, en)} | {name: ledger.source(f"{base}/{name}", value, "pairs", how) for name, value in counts.items()}
+
+
 def _unpriced(
     given: Given, problem: Problem, design: Design, priced: Mapping[str, Priced], build: Callable[[Mapping[str, float]], Problem], again: Solve, cancel: Cancel
 ) -> list[tuple[str, tuple[str, ...], Entering | None]]:
@@ -212,6 +235,7 @@ class _Variants:
         return program.build(
             self.given.region, pairs, self.usecases, known, prices, start=self.given.start, horizon=self.horizon, discount=self.discount, free=free,
             backup=backup,
+            terrain=self.given.terrain,
         )  # fmt: skip
 
     def without(self, technology: str) -> Problem:
@@ -353,6 +377,7 @@ def design_step(given: Given, wanted: Wanted, ledger: Ledger, progress: Progress
         body["shared"]["split"] = None if divided is None else enter_split(sheet, divided, catalogue.technologies)
     if not report.holds:  # a design that the checker rejects has no total and proves nothing
         body |= {"status": "rejected", "cost_npv": None, "cost_5y": None, "cost_5y_taxed": None}
+    body["terrain"] = terrain_said(given, problem, ledger)
     body["traffic"] = traffic_scenarios(given, ledger)
     body["assumed"] = assumed_rows(region, {site for site, _ in wanted})
     body["missing"] = [

@@ -17,6 +17,7 @@ from kiban.finance.ledger import Ledger
 from kiban.records.funding import Inputs
 from kiban.records.plan import PlanStep
 from kiban.records.region import Region
+from kiban.records.terrain import Terrain
 
 ENGINE = f"kiban {__version__}"
 TOKYO = timezone(timedelta(hours=9))
@@ -42,6 +43,7 @@ class Given:
     seed: int = 0
     work: int = 100
     time_limit: float | None = None
+    terrain: Terrain | None = None  # heights of the region's ground (region.heights); None: not looked at
 
     @property
     def start(self) -> int:

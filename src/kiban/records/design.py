@@ -131,7 +131,8 @@ class Step(Record, frozen=True, kw_only=True):
 class Exclusion(Record, frozen=True, kw_only=True):
     """A (site, use case, technology) that the filter dropped, and why.
 
-    need         the need that fails, or "coverage", "place", "price"
+    need         the need that fails, or "coverage", "place", "price"; where the ground is in the way "link_budget" (required, available: dBm that must
+                 arrive, and do) or "line_of_sight" (required, available: metres of room above the ground; the hop that would feed the cell)
     state        fails: the capability is known and too small · unknown: nobody states the capability · unpriced: admissible, but without a price
     """
 
@@ -153,11 +154,42 @@ class Limit(Record, frozen=True, kw_only=True):
     up_mbps: float | None = None
 
 
+class Obstructed(Record, frozen=True, kw_only=True, array_like=True):
+    """A pair that the ground rules out: a cell at place `a` does not reach site `b`, or no hop between places `a` and `b`.
+
+    required, available: in dBm for a link budget, in metres of room above the ground for a line of sight
+    """
+
+    technology: str
+    a: str
+    b: str
+    need: Literal["line_of_sight", "link_budget"]
+    required: float
+    available: float
+
+    def __post_init__(self) -> None:
+        if not self.available < self.required:
+            found = f"{self.available:g} available, {self.required:g} required"
+            raise RecordError(f"obstructed {self.a} – {self.b}", found, "less than required", "a pair that holds is not obstructed")
+
+
+class Looked(Record, frozen=True, kw_only=True):
+    """What a design looked at on the terrain: spacing of the heights in m, hops and links judged, and those that nobody can judge (a height is unknown)."""
+
+    spacing_m: float
+    hops: int = 0
+    hops_unknown: int = 0
+    links: int = 0
+    links_unknown: int = 0
+    obstructed: tuple[Obstructed, ...] = ()
+
+
 class Problem(Record, frozen=True, kw_only=True):
     """Everything that a design is judged by; the solver and the independent checker read nothing else.
 
     discount 1/year, 0.04 means 4 %; horizon in fiscal years, `start` the first of them.
     no_way: demands (site, use case, without) that no priced arc can reach, with the technologies that are only unpriced.
+    terrain: what was looked at on the ground; None: nothing, radio was taken to carry as far as its radius and reach say.
     """
 
     region: str
@@ -172,6 +204,7 @@ class Problem(Record, frozen=True, kw_only=True):
     limits: tuple[Limit, ...] = ()
     exclusions: tuple[Exclusion, ...] = ()
     no_way: tuple[tuple[str, str, str | None, tuple[str, ...]], ...] = ()
+    terrain: Looked | None = None
 
     def __post_init__(self) -> None:
         check_range("problem, discount", self.discount, 0, 0.3)

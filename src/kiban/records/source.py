@@ -38,6 +38,9 @@ class Tax(StrEnum):
     unknown = "unknown"
 
 
+DECIBELS = ("dB", "dBm", "dBi")  # units in which less than nothing is an everyday value
+
+
 class Source(Record, frozen=True, kw_only=True):
     """A page or document that says something, and when it was seen."""
 
@@ -77,15 +80,16 @@ class Quantity(Record, frozen=True, kw_only=True, tag="quantity"):
 
     def __post_init__(self) -> None:
         where = f"quantity in {self.unit}"
+        low = -300.0 if self.unit in DECIBELS else 0.0
         if not self.unit.strip():
             raise RecordError(where, "no unit", "a unit such as JPY/km or Mbps", "write it under unit:")
         for name, number in (("value", self.value), ("low", self.low), ("high", self.high)):
-            check_range(f"{where}, {name}", number, 0)
+            check_range(f"{where}, {name}", number, low)
         if self.value is None and not self.needs_source:
             raise RecordError(where, "value null", "needs_source: true beside a null", "find the figure, or add needs_source: true")
         if self.value is not None and (self.source is None or self.confidence is None or self.needs_source):
             raise RecordError(where, f"value {self.value:g} without source or confidence", "source, confidence and no needs_source", "cite it, or write null")
         if self.low is not None and self.high is not None and self.low > self.high:
             raise RecordError(where, f"low {self.low:g} above high {self.high:g}", "low ≤ high", "exchange them")
-        if self.value is not None and not (self.low or 0) <= self.value <= (self.high if self.high is not None else self.value):
+        if self.value is not None and not (low if self.low is None else self.low) <= self.value <= (self.high if self.high is not None else self.value):
             raise RecordError(where, f"value {self.value:g} outside {self.low}…{self.high}", "low ≤ value ≤ high", "correct one of them")

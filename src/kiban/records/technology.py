@@ -90,6 +90,24 @@ class Capability(Record, frozen=True, kw_only=True):
     broadband: Quantity | None = None
 
 
+class Radio(Record, frozen=True, kw_only=True):
+    """What its radio can bear, in the weaker direction; a figure that is null or absent leaves the technology its plain radius_km.
+
+    eirp_dbm         of the sender towards the receiver, antenna included; gain_dbi: antenna of the receiver less its cable
+    sensitivity_dbm  least power that the receiver reads at the rate stated under capability
+    margin_db        kept for fading, trees and walls; absent: 0
+    base_height_m    antenna at a place whose row gives no height; site_height_m: antenna at the site; above the ground
+    """
+
+    frequency_mhz: Quantity | None = None
+    eirp_dbm: Quantity | None = None
+    gain_dbi: Quantity | None = None
+    sensitivity_dbm: Quantity | None = None
+    margin_db: Quantity | None = None
+    base_height_m: Quantity | None = None
+    site_height_m: Quantity | None = None
+
+
 class Cost(Record, frozen=True, kw_only=True):
     """One item that is paid, with every figure known for it.
 
@@ -151,6 +169,7 @@ class Technology(Record, frozen=True, kw_only=True):
     checked_on: date
     bought: bool = False
     capability: Capability = Capability()
+    radio: Radio | None = None  # for cells and hops
     costs: tuple[Cost, ...] = ()
     lifetime_years: Quantity | None = None
     kwh_per_year: Quantity | None = None

@@ -1,4 +1,4 @@
-"""Elevation files 標高: how coarse they are and what they cover; heights themselves are read where a design needs them.
+"""Elevation files 標高: how coarse they are and what they cover; the heights themselves are read by region.heights.
 
 In: GeoTIFF (rasterio), SRTM .hgt or .hgt.zip, a CSV by grid square. Out: spacing in metres and the box that is covered.
 """
@@ -49,26 +49,41 @@ def grid(path: Path) -> Grid:
     return _mesh_table(path)
 
 
-def _hgt(path: Path) -> Grid:
-    """SRTM tile: the name gives the south-west corner, the size the number of rows. Source: USGS SRTM documentation."""
-    inner, size = path.name, path.stat().st_size
-    if path.suffix == ".zip":
+@dataclass(frozen=True)
+class Tile:
+    """An SRTM tile: its south-west corner in whole degrees, heights on a side, and its name inside a zip (None: not zipped)."""
+
+    south: int
+    west: int
+    side: int
+    member: str | None
+
+
+def tile(path: Path) -> Tile:
+    """What an .hgt or .hgt.zip is: the name gives the south-west corner, the size the number of rows. Source: USGS SRTM documentation."""
+    inner, size, member = path.name, path.stat().st_size, None
+    if path.suffix.lower() == ".zip":
         try:
             with zipfile.ZipFile(path) as archive:
-                member = next((one for one in archive.infolist() if one.filename.lower().endswith(".hgt")), None)
+                found = next((one for one in archive.infolist() if one.filename.lower().endswith(".hgt")), None)
         except zipfile.BadZipFile as error:
             raise RegionError(path.name, "a broken zip", "a zip with one .hgt", "fetch it again") from error
-        if member is None:
+        if found is None:
             raise RegionError(path.name, "a zip without .hgt", "a zip with one .hgt", "fetch it again")
-        inner, size = Path(member.filename).name, member.file_size
+        inner, size, member = Path(found.filename).name, found.file_size, found.filename
     match = re.match(r"([NS])(\d\d)([EW])(\d{3})", inner, re.IGNORECASE)
     side = math.isqrt(size // 2)
     if not match or side * side * 2 != size or side < 2:
         raise RegionError(path.name, f"{inner}, {size} bytes", "a tile such as N37E137.hgt with 1201 or 3601 rows of as many heights", "fetch it again")
     south = int(match[2]) * (1 if match[1].upper() == "N" else -1)
     west = int(match[4]) * (1 if match[3].upper() == "E" else -1)
-    step = 1 / (side - 1)
-    return Grid(_spacing((south + 0.5, west + 0.5), step, step), south, west, south + 1, west + 1)
+    return Tile(south, west, side, member)
+
+
+def _hgt(path: Path) -> Grid:
+    one = tile(path)
+    step = 1 / (one.side - 1)
+    return Grid(_spacing((one.south + 0.5, one.west + 0.5), step, step), one.south, one.west, one.south + 1, one.west + 1)
 
 
 def _geotiff(path: Path) -> Grid:

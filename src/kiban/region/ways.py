@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from kiban.records.region import Missing, Place, Site
+from kiban.records.terrain import COARSEST_M
 from kiban.region import missing as say
 from kiban.region.boundary import Area
 from kiban.region.geodesy import Point, plane_of
@@ -139,7 +140,7 @@ def computed(
     if stranded:
         ask = "通信事業者(収容局の位置)、道路台帳の所管課 / carrier (place of the exchange), road register"
         out.append(say.note(say.NO_EXCHANGE, "有線の起点がない / no line can start there", ask, stranded))
-    if head.elevation and head.elevation.spacing_m > 100:
+    if head.elevation and head.elevation.spacing_m > COARSEST_M:
         why = f"間隔 {head.elevation.spacing_m:.0f} m: 見通し・回折の判定に使えない / too coarse for line of sight and diffraction"
         out.append(say.note(say.ELEVATION_COARSE, why, "国土地理院 基盤地図情報 数値標高モデル / 10 m elevation model"))
     return out

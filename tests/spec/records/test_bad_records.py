@@ -17,7 +17,7 @@ import pytest
 import kiban.records
 from kiban.base.errors import RecordError
 from kiban.records.case import Case, CaseCost
-from kiban.records.design import Arc, Certificate, Demand, Design, Node, Price, Problem, Step
+from kiban.records.design import Arc, Certificate, Demand, Design, Node, Obstructed, Price, Problem, Step
 from kiban.records.fact import NamedFact
 from kiban.records.funding import Answered, Budget, Funding, Inputs, Line, Quote, Row, Viability
 from kiban.records.issue import Concept, FormChoice, FormQuestion, Issue, IssueForm, IssueLimits, Match, Question
@@ -260,6 +260,7 @@ GOOD: dict[type[Record], dict[str, Any]] = {
     Junction: {"id": "j", "lat": 37.3, "lon": 137.2},
     Street: {"id": "st", "a": "j", "b": "j", "length_m": 1.0},
     Plant: {"id": "p", "name": "cable", "technology": "fibre", "evidence": ROW, "year_built": 2009},
+    Obstructed: {"technology": "hop", "a": "t", "b": "x", "need": "line_of_sight", "required": 0.0, "available": -3.5},
     Elevation: {"file": "dem.tif", "spacing_m": 90.0, "source": "page"},
     Region: {
         "id": "noto",
@@ -478,6 +479,7 @@ BAD: list[tuple[type[Record], dict[str, Any], str]] = [
     (Street, {"length_m": -1.0}, "length_m: found -1.0"),
     (Street, {"length_m": NAN}, "length_m: found nan"),
     (Plant, {"year_built": 21}, "year_built: found 21"),
+    (Obstructed, {"available": 1.0}, "1 available, 0 required"),
     (Elevation, {"spacing_m": 0.0}, "spacing_m: found 0.0"),
     (Region, {"sites": (SITE, SITE)}, "'s' twice"),
     (Region, {"sites": (), "places": (Place(id="t", name="t", kind="tower", lat=1.0, lon=1.0, evidence=Evidence(source="x")),)}, "source 'x'"),
