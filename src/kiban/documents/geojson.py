@@ -60,6 +60,6 @@ def design_geojson(region: Region, problem: Problem, design: Design, technology_
 def _written(feature: Feature) -> dict[str, Any]:
     point = feature.layer in ("sites", "facilities")
     coordinates: Any = feature.points[0] if point else feature.points
-    part = "spur" if feature.properties["kind"] in SPURS else PARTS[feature.layer]
+    part = "spur" if feature.layer == "lines" and feature.properties["kind"] in SPURS else PARTS[feature.layer]
     geometry = {"type": "Point" if point else "LineString", "coordinates": coordinates}
     return {"type": "Feature", "id": feature.id, "geometry": geometry, "properties": {"part": part, **feature.properties}}

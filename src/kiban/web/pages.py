@@ -15,6 +15,7 @@ from kiban.documents.names import figure_name
 from kiban.documents.reasons import (
     answers,
     assumed_name,
+    bottlenecks_by_site,
     break_even,
     case_cost,
     cases_heading,
@@ -25,6 +26,7 @@ from kiban.documents.reasons import (
     reason,
     row_names,
     to_confirm,
+    town_bottleneck_texts,
     whom,
 )
 from kiban.documents.references import phrase
@@ -66,6 +68,8 @@ def plan_page(view: View, folder: Folder, path: Path) -> dict[str, Any]:
         "warnings": list(dict.fromkeys(view.say(line) for line in design["warnings"])),
         "colour": lambda id: COLOURS[technologies.index(id) % len(COLOURS)] if id in technologies else UNKNOWN,
         "reason": lambda row: reason(view, row),
+        "bottlenecks": bottlenecks_by_site(view),
+        "town_bottlenecks": town_bottleneck_texts(view),
         "point_text": lambda point: point_text(view, point, names),
         "whom": lambda point: whom(view, point),
         "assumed_name": lambda row: assumed_name(view, row),
