@@ -22,6 +22,7 @@ FILES = {"plan.json", "plan.pdf", "sites.xlsx", "design.geojson", "problem.json"
 INSIDE = {"起案文", "予算要求説明書", "事業計画書", "議会説明資料", "想定問答", "庁内照会文"}
 OUTSIDE = {"仕様書案", "情報提供依頼書", "参考見積依頼書", "照会文"}
 PAPERS = {f"庁内限り/{name}.{kind}" for name in INSIDE for kind in ("docx", "pdf")} | {"庁内限り/積算内訳書.xlsx", "庁内限り/予算表.xlsx"}
+PAPERS |= {"庁内限り/数量表.xlsx", "庁内限り/設計図.gpkg", "庁内限り/設計図_OFDS.json"}
 PAPERS |= {f"公表・提供用/{name}.{kind}" for name in OUTSIDE for kind in ("docx", "pdf")}
 PAPERS |= {"公表・提供用/見積様式.xlsx", "公表・提供用/要件一覧.xlsx", "公表・提供用/公表版.geojson"}
 HEAD = """id: umiyama

@@ -6,6 +6,7 @@ import argparse
 import json
 import time
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 from kiban.base.errors import KibanError
@@ -20,6 +21,9 @@ def add(parsers: Any) -> None:
     parser.add_argument(
         "--usecase", action="append", required=True, metavar="ID", help="対象のユースケース（何度でも） / a use case to serve; may be given several times"
     )
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="DIR", help="地図・OFDS・数量表のファイルを書くフォルダ / folder for the map files, OFDS and the bill of materials"
+    )
 
 
 def run(args: argparse.Namespace, settings: Settings) -> int:
@@ -27,8 +31,11 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     began = time.monotonic()
     from kiban.finance.ledger import Ledger
     from kiban.loop.design import design_step
-    from kiban.loop.given import Given
+    from kiban.loop.exports import exports, write_exports
+    from kiban.loop.given import TOKYO, Given
 
+    if args.output is not None and args.output.exists() and not args.output.is_dir():
+        raise KibanError(str(args.output), "a file", "a folder, or a name that is free", "name another folder after -o")
     region, catalogue, now = open_inputs(args, settings)
     usecases = {id: catalogue.get("usecases", id) for id in args.usecase}
     wanted = tuple((site.id, id) for site in region.sites for id, usecase in usecases.items() if site.kind in usecase.sites)
@@ -41,6 +48,12 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         made = design_step(given, wanted, ledger, progress, cancel)
     design = made.design
     body = made.step.body
+    files: list[Path] = []
+    if args.output is not None:
+        excludes = [(row["technology"], row["cost"]) for row in body["excludes"]]
+        day = now.astimezone(TOKYO).date()
+        made_files = exports(region, made.problem, design, catalogue, ledger.figures, excludes=excludes, status=body["status"], lang=settings.lang, day=day)
+        files = write_exports(made_files, args.output)
     result = {
         "status": body["status"],
         "cost_is_lower_bound": body["lower_bound_only"],
@@ -54,6 +67,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         "check": made.report.holds,
         "sites_by_technology": dict(sorted(Counter(id for site in design.sites for id in site.technologies).items())),
         "unserved": [list(pair) for pair in design.unserved],
+        "files": [str(path) for path in files],
         "seconds": round(time.monotonic() - began, 2),
     }
     if args.json:

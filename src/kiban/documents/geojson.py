@@ -1,97 +1,65 @@
 """A design as GeoJSON (RFC 7946): sites, places, chosen links, air links, and the candidate links in grey.
 
-In: region, problem, design. Out: bytes. Coordinates are WGS84 longitude, latitude with seven decimals.
+In: region, problem, design. Out: bytes. Coordinates are WGS84 longitude, latitude with seven decimals. It names single households and the ways of
+lines, and stays in the office; the map that may leave it is documents.public_geojson.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
+from kiban.documents.features import DECIMALS, Feature, Layer, draw
 from kiban.records.design import Design, Problem
-from kiban.records.region import Place, Region, Site
+from kiban.records.region import Region
+
+# What a feature is on the map page; spurs to exchanges and masts are part of the data and not drawn there.
+PARTS = {"sites": "site", "lines": "link", "facilities": "place", "hops": "air"}
+DRAWN: tuple[Layer, ...] = ("lines", "hops", "sites", "facilities")  # points lie on top
+SPURS = ("feed", "exchange")
 
 
-def design_geojson(region: Region, problem: Problem, design: Design, technology_name: dict[str, str]) -> bytes:
+def design_geojson(region: Region, problem: Problem, design: Design, technology_name: dict[str, str], status: str | None = None) -> bytes:
     """All features in one collection; `part` tells what a feature is, `technology` which technology it shows.
 
-    technology_name: id → name in the language of the popups.
+    Parameters
+    ----------
+    technology_name  id → name in the language of the popups
+    status           of the plan, where that says more than the design's own ("rejected" by the independent check)
     """
-    rows: tuple[Site | Place, ...] = (*region.sites, *region.places)
-    places = {row.id: (row.lon, row.lat) for row in rows}
-    junctions = {junction.id: (junction.lon, junction.lat) for junction in region.junctions}
-    streets = {street.id: street for street in region.streets}
+    drawing = draw(region, problem, design, technology_name)
+    at = {junction.id: [round(junction.lon, DECIMALS), round(junction.lat, DECIMALS)] for junction in region.junctions}
+    built = {problem.arcs[index].ref for index in design.arcs if problem.arcs[index].kind in ("line", "plant")}
+    features = [
+        {
+            "type": "Feature",
+            "id": f"candidates/{street.id}",
+            "geometry": {
+                "type": "LineString",
+                "coordinates": [at[street.a], *([round(lon, DECIMALS), round(lat, DECIMALS)] for lat, lon in street.shape), at[street.b]],
+            },
+            "properties": {"part": "candidate", "id": street.id, "kind": street.kind},
+        }
+        for street in region.streets
+        if street.id not in built
+    ]
+    for layer in DRAWN:
+        features += [_written(feature) for feature in drawing.of(layer)]
+    body = {
+        "type": "FeatureCollection",
+        "label": region.label,
+        "status": status or design.status,
+        "npv_yen": design.cost if (status or design.status) in ("proved", "proved_as_priced", "bounded") else None,
+        "system_npv_yen": drawing.system_npv_yen,
+        "features": features,
+    }
+    return msgspec.json.format(msgspec.json.encode(body), indent=0)
 
-    def spot(index: int) -> tuple[float, float] | None:
-        node = problem.nodes[index]
-        return junctions.get(node.ref) if node.kind == "junction" else places.get(node.ref)
 
-    def line(a: tuple[float, float], b: tuple[float, float], between: Sequence[tuple[float, float]] = (), **properties: Any) -> dict[str, Any]:
-        points = [[round(lon, 7), round(lat, 7)] for lon, lat in (a, *((lon, lat) for lat, lon in between), b)]
-        return {"type": "Feature", "geometry": {"type": "LineString", "coordinates": points}, "properties": properties}
-
-    features: list[dict[str, Any]] = []
-    chosen = set(design.arcs)
-    built = {problem.arcs[index].ref for index in chosen if problem.arcs[index].kind in ("line", "plant")}
-    for street in streets.values():
-        if street.id not in built:
-            features.append(line(junctions[street.a], junctions[street.b], street.shape, part="candidate", id=street.id, kind=street.kind))
-    for index in sorted(chosen):
-        arc = problem.arcs[index]
-        a, b = spot(arc.tail), spot(arc.head)
-        if arc.kind in ("line", "plant"):
-            street = streets[arc.ref]
-            ends = junctions[street.a], junctions[street.b]
-            features.append(line(*ends, street.shape, part="link", kind=arc.kind, technology=arc.technology, id=arc.ref, length_m=round(arc.length_m)))
-        elif arc.kind == "drop":
-            if a and b and a != b:
-                features.append(line(a, b, part="link", kind=arc.kind, technology=arc.technology, id=arc.ref, length_m=round(arc.length_m)))
-        elif arc.kind in ("hop", "link") and a and b:
-            features.append(line(a, b, part="air", kind=arc.kind, technology=arc.technology, id=arc.ref))
-    results = {result.site: result for result in design.sites}
-    wanted = {demand.site for demand in problem.demands} | {site for site, _, _, _ in problem.no_way}
-    unserved = {site for site, _ in design.unserved}
-    for site in region.sites:
-        if site.id not in wanted:
-            continue
-        technologies = results[site.id].technologies if site.id in results else ()
-        features.append(
-            {
-                "type": "Feature",
-                "geometry": {"type": "Point", "coordinates": [round(site.lon, 7), round(site.lat, 7)]},
-                "properties": {
-                    "part": "site",
-                    "id": site.id,
-                    "name": site.name,
-                    "kind": site.kind,
-                    "technology": technologies[0] if technologies else "",
-                    "technologies": list(technologies),
-                    "second": technologies[1] if len(technologies) > 1 else "",
-                    "text": "＋".join(technology_name.get(id, id) for id in technologies),
-                    "critical": site.critical,
-                    "served": site.id not in unserved,
-                    "assumed": site.evidence.assumed,
-                },
-            }
-        )
-    used = {problem.nodes[problem.arcs[index].head].ref for index in chosen} | {problem.nodes[problem.arcs[index].tail].ref for index in chosen}
-    attached = {region.attach[place.id][0]: place.id for place in region.places if place.id in region.attach}
-    used |= {attached[ref] for ref in used if ref in attached}
-    for place in region.places:
-        features.append(
-            {
-                "type": "Feature",
-                "geometry": {"type": "Point", "coordinates": [round(place.lon, 7), round(place.lat, 7)]},
-                "properties": {
-                    "part": "place",
-                    "id": place.id,
-                    "name": place.name,
-                    "kind": place.kind,
-                    "used": place.id in used,
-                    "assumed": place.evidence.assumed,
-                },
-            }
-        )
-    return msgspec.json.format(msgspec.json.encode({"type": "FeatureCollection", "label": region.label, "features": features}), indent=0)
+def _written(feature: Feature) -> dict[str, Any]:
+    point = feature.layer in ("sites", "facilities")
+    coordinates: Any = feature.points[0] if point else feature.points
+    part = "spur" if feature.layer == "lines" and feature.properties["kind"] in SPURS else PARTS[feature.layer]
+    geometry = {"type": "Point" if point else "LineString", "coordinates": coordinates}
+    return {"type": "Feature", "id": feature.id, "geometry": geometry, "properties": {"part": part, **feature.properties}}

@@ -23,6 +23,45 @@ def reason(view: View, row: Mapping[str, Any]) -> str:
     return " ".join(parts) if view.lang == "en" else "".join(parts)
 
 
+def bottleneck_text(view: View, row: Mapping[str, Any]) -> str:
+    """One bottleneck in one sentence, with its evidence or whom to ask."""
+    key = "need" if row["kind"] == "coverage" and row["need"] else row["state"]
+    name = row.get("name") or ""
+    kind = "unknown" if row["kind"] == "capacity" and row["available"] is None else key
+    said = view.word(
+        f"diagnose.{row['kind']}.{kind}",
+        technologies=view.joined([view.name("technologies/" + id) for id in row["technologies"]]),
+        need=view.word("field." + row["need"]) if row["need"] else "",
+        required=_given(view, row, "required"),
+        available=_given(view, row, "available"),
+        name=view.say(name) if isinstance(name, Mapping) else view.local(name),
+    )
+    if row["state"] == "unknown":
+        return f"{said} {view.word('diagnose.ask.' + row['ask'], desk=view.say(row.get('ask_text')))}"
+    parts = [view.word("diagnose.evidence", row=row["row"], field=row["field"], confidence=row["confidence"] or "")]
+    return said + view.aside(*parts, *([view.word("diagnose.assumed")] if row["assumed"] else []))
+
+
+def _given(view: View, row: Mapping[str, Any], key: str) -> str:
+    """A figure of a bottleneck: with its unit, but for years, whose unit stands in the sentence."""
+    if row[key] is None:
+        return view.word("diagnose.unknown")
+    return f"{view.plan.figures[row[key]].value:g}" if row["kind"] == "age" else view.quantity(row[key])
+
+
+def bottlenecks_by_site(view: View) -> dict[str, list[str]]:
+    """The sentences of each site, the gravest first."""
+    found: dict[str, list[str]] = {}
+    for row in view.step("design").get("bottlenecks", ()):
+        found.setdefault(row["site"], []).append(bottleneck_text(view, row))
+    return found
+
+
+def town_bottleneck_texts(view: View) -> list[str]:
+    """The sentences of the whole town."""
+    return [bottleneck_text(view, row) for row in view.step("verdict").get("bottlenecks", ())]
+
+
 def row_names(view: View) -> dict[str, str]:
     """Names of the sites and of the assumed rows of a plan, by id."""
     design = view.step("design")

@@ -8,13 +8,24 @@ from __future__ import annotations
 import io
 import math
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import xlsxwriter
 
 from kiban.documents.amounts import Yen
-from kiban.documents.reasons import assumed_name, break_even, left_out, missing_costs, point_text, reason, row_names, whom
+from kiban.documents.reasons import (
+    assumed_name,
+    bottlenecks_by_site,
+    break_even,
+    left_out,
+    missing_costs,
+    point_text,
+    reason,
+    row_names,
+    town_bottleneck_texts,
+    whom,
+)
 from kiban.documents.summary_sheet import WIDTHS, Cell, cell, summary
 from kiban.documents.view import View
 
@@ -27,6 +38,15 @@ def _lines(text: str, width: int) -> int:
     """
     letters = sum(2 if unicodedata.east_asian_width(letter) in "WFA" else 1 for letter in text)
     return max(1, math.ceil(letters / max(width - 1, 1)))
+
+
+def _diagnosis(view: View, sheet: Callable[..., None]) -> None:
+    """What stands in the way today, of the town first, then by site: one row each."""
+    rows = [(view.word("diagnose.town"), line) for line in town_bottleneck_texts(view)]
+    sites, texts = {row["site"]: row for row in view.step("design")["sites"]}, bottlenecks_by_site(view)
+    for id, row in sites.items():
+        rows += [(view.local(row["name"]), line) for line in texts.get(id, [view.word("diagnose.none")])]
+    sheet(view.word("diagnose.title"), view.plan.sentence, [view.word("plan.site"), view.word("diagnose.title")], rows, (30, 110))
 
 
 def sites_xlsx(view: View) -> bytes:
@@ -194,5 +214,6 @@ def sites_xlsx(view: View) -> bytes:
         rows,
         (44, 16, 18, 8, 50, 60, 12),
     )
+    _diagnosis(view, sheet)
     book.close()
     return buffer.getvalue()

@@ -29,6 +29,7 @@ from kiban.design.tornado import enter_swings, swings
 from kiban.design.tree import technologies_used
 from kiban.finance import Priced, price_technology
 from kiban.finance.ledger import Ledger
+from kiban.loop.diagnosis import site_rows
 from kiban.loop.given import Given, pins, step, text
 from kiban.loop.needs import Wanted
 from kiban.records.design import CheckReport, Design, Price, Problem
@@ -379,6 +380,7 @@ def design_step(given: Given, wanted: Wanted, ledger: Ledger, progress: Progress
         body |= {"status": "rejected", "cost_npv": None, "cost_5y": None, "cost_5y_taxed": None}
     body["terrain"] = terrain_said(given, problem, ledger)
     body["traffic"] = traffic_scenarios(given, ledger)
+    body["bottlenecks"] = site_rows(given, wanted, problem, design, ledger)
     body["assumed"] = assumed_rows(region, {site for site, _ in wanted})
     body["missing"] = [
         {

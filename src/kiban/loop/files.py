@@ -29,13 +29,13 @@ from msgspec.structs import replace
 from kiban.base.errors import KibanError
 from kiban.catalogue import Catalogue, words
 from kiban.documents.dossier import Dossier
-from kiban.documents.geojson import design_geojson
 from kiban.documents.leaks import leaks
 from kiban.documents.own_words import read_words
 from kiban.documents.papers import INSIDE, OUTSIDE, papers
 from kiban.documents.plan_pdf import plan_pdf
 from kiban.documents.sites_xlsx import sites_xlsx
 from kiban.documents.view import View
+from kiban.loop.exports import BOM, GEOJSON, GEOPACKAGE, OFDS, exports
 from kiban.loop.given import TOKYO
 from kiban.loop.inputs import read_inputs as inputs_alone
 from kiban.loop.plan import Made, fund_again
@@ -63,7 +63,11 @@ KINDS = {
     ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     ".pdf": "application/pdf",
     ".geojson": "application/geo+json",
+    ".gpkg": "application/geopackage+sqlite3",
+    ".json": "application/json",
 }
+# The files of the design for other programs, by their names among the papers that stay in the office.
+INSIDE_EXPORTS = {BOM: f"{INSIDE}/数量表.xlsx", GEOPACKAGE: f"{INSIDE}/設計図.gpkg", OFDS: f"{INSIDE}/設計図_OFDS.json"}
 DRAFT, READY, OLD = ".plan-", ".ready", "旧版"
 PATIENCE = 120  # seconds that a writer waits for others: each of them computes its papers while it holds the folder
 
@@ -195,15 +199,18 @@ def _write(folder: Folder, catalogue: Catalogue, lang: str, target: Path, day: d
     """Write all files into a folder that exists and that the caller holds."""
     plan, region, problem, design = folder.plan, folder.region, folder.problem, folder.design
     view = View(plan, catalogue, words(catalogue, lang), lang, region.name, region.sources)
-    names = {id: catalogue.headline("technologies", id, lang) for id in catalogue.technologies}
     office = View(plan, catalogue, words(catalogue, "ja"), "ja", region.name, region.sources)  # papers are Japanese
     made = papers(Dossier(office, region, problem, design, folder.funding, folder.inputs, day))
+    body = view.step("design")
+    excludes = [(row["technology"], row["cost"]) for row in body.get("excludes", ())]
+    maps = exports(region, problem, design, catalogue, plan.figures, excludes=excludes, status=body["status"], lang=lang, day=day)
+    made |= {path: maps[name] for name, path in INSIDE_EXPORTS.items()}
     printed = {name: read_words(content, name) for name, content in made.items() if name.endswith(".docx")}
     manifest = Manifest(made_on=day, sums={name: _sum(content) for name, content in made.items()}, printed=printed)
     contents = {
         "plan.pdf": plan_pdf(view, region, problem, design),
         "sites.xlsx": sites_xlsx(view),
-        "design.geojson": design_geojson(region, problem, design, names),
+        "design.geojson": maps[GEOJSON],
         "problem.json": msgspec.json.encode(problem),
         "design.json": msgspec.json.encode(design),
         "region.json": msgspec.json.encode(region),
@@ -271,6 +278,8 @@ def paper_state(target: Path, name: str, known: str) -> str:
             read_words(content, name)
         elif path.suffix == ".xlsx":
             open_workbook(path)
+        elif path.suffix == ".gpkg" and content.startswith(b"SQLite format 3\0"):
+            return "edited"  # a GIS writes styles into it
         else:
             return "damaged"  # nobody writes on in a PDF or a map
     except KibanError:

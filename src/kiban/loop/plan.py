@@ -18,6 +18,7 @@ from kiban.catalogue import Catalogue
 from kiban.finance.ledger import Ledger
 from kiban.issue import understand
 from kiban.loop.design import Designed, assumed_rows, design_step
+from kiban.loop.diagnosis import town_rows
 from kiban.loop.funding import facts_of, fund, funding_step
 from kiban.loop.given import ENGINE, Given, digest, pins, step
 from kiban.loop.needs import needs_step
@@ -156,4 +157,5 @@ def _decide(given: Given, draft: Plan, problem: Problem, design: Design, ledger:
         cases=issue["cases"],
         facts=facts,
     )
+    verdict.body["bottlenecks"] = town_rows(facts, given.catalogue)
     return replace(draft, steps=(*draft.steps, paid, verdict), figures=ledger.figures), funding

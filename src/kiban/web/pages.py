@@ -16,6 +16,7 @@ from kiban.documents.names import figure_name
 from kiban.documents.reasons import (
     answers,
     assumed_name,
+    bottlenecks_by_site,
     break_even,
     case_cost,
     cases_heading,
@@ -26,6 +27,7 @@ from kiban.documents.reasons import (
     reason,
     row_names,
     to_confirm,
+    town_bottleneck_texts,
     whom,
 )
 from kiban.documents.references import phrase
@@ -70,6 +72,8 @@ def plan_page(view: View, folder: Folder, path: Path) -> dict[str, Any]:
         "reason": lambda row: reason(view, row),
         "site_name": lambda id: names.get(id, id),
         "drill_label": lambda row: drill_label(view, row),
+        "bottlenecks": bottlenecks_by_site(view),
+        "town_bottlenecks": town_bottleneck_texts(view),
         "point_text": lambda point: point_text(view, point, names),
         "objections": objections(view),
         "bars": bars(view)[0],
