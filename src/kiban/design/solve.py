@@ -7,7 +7,7 @@ The same (problem, seed, work) gives the same design; a time limit or a cancel c
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -87,6 +87,7 @@ def solve(
     time_limit: float | None = None,
     progress: Progress = silent,
     cancel: Cancel = never,
+    starts: Sequence[Sequence[int]] = (),
 ) -> Design:
     """Solve a design problem.
 
@@ -97,6 +98,7 @@ def solve(
     time_limit  seconds, None: none; the first design is always finished
     progress    told of the share done and what is being done
     cancel      asked between steps; the best design so far is returned
+    starts      arcs of designs that are known already
 
     Returns
     -------
@@ -116,6 +118,8 @@ def solve(
     judge, ground = Judge(problem), make_ground(problem, bounded.graph)
     search = _Search(problem, bounded, ground, judge, seed, work, stop, judge.judge([]), Blend(problem, ground, _spread(problem)))
     progress(0.3, "初期案を作成 / first designs")
+    for known in starts:
+        search.offer(judge.judge(known))
     for turn, cost in enumerate(_guides(search)):
         search.offer(search.try_tree(cost))
         if turn == 0 and not search.whole:
@@ -356,6 +360,7 @@ def _design(search: _Search) -> Design:
         arcs=best.arcs,
         served=best.served,
         steps=best.steps,
+        grown=best.grown,
         cost=best.cost,
         bound=bounded.bound,
         gap=0.0 if best.cost == 0 else (best.cost - bounded.bound) / best.cost,
