@@ -252,6 +252,7 @@ def frontier(
     *,
     stages: Sequence[int] | None = None,
     trials: int = 8,
+    ahead: bool = True,
     progress: Progress = silent,
 ) -> Frontier:
     """What more money buys, and what a sum of money leaves waiting.
@@ -262,6 +263,7 @@ def frontier(
     most     yen that may be paid in the first year for what is built, tax excluded; None: no stage is asked for, the dearest is shown
     stages   other sums to show; None: quarters of what the full design pays
     trials   multipliers tried for the bound; more of them raise it
+    ahead    also look for what a million more buys, and for the next sum that brings something in
 
     Returns
     -------
@@ -282,10 +284,10 @@ def frontier(
         progress(0.1 + 0.7 * (place + 1) / len(sums), "予算ごとの範囲 / what each sum of money buys")
     asked = sums.index(most) if most is not None else len(sums) - 1
     stage = rows[asked]
-    more = book.stage(stage.most + MILLION) if stage.lost else stage
+    more = book.stage(stage.most + MILLION) if stage.lost and ahead else stage
     if more.lost > stage.lost:
         more = stage
-    after = book.next(stage)
+    after = book.next(stage) if ahead else None
     listed = [(site, usecase) for site, usecase, _, _ in problem.no_way]
     waiting = [_waiting(book, rows, stage, need) for need in stage.unserved]
     waiting += [Waiting(site=site, usecase=usecase, reason="no_way") for site, usecase in sorted(set(listed) - set(stage.unserved))]

@@ -14,7 +14,7 @@ import highspy
 import numpy as np
 
 from kiban.design.cuts import CutSet, quiet, separate
-from kiban.design.graph import Graph, Ints
+from kiban.design.graph import Floats, Graph, Ints
 from kiban.design.judge import WIRED, Judge, Judged
 from kiban.records.design import Problem, Step
 
@@ -282,8 +282,7 @@ def improve(
             solver.addRow(1.0, highspy.kHighsInf, len(index), index, np.ones(len(index)))
         rows = len(cuts.arcs)
         _start_from(solver, best, arcs, programme)
-        solver.run()
-        values = np.array(solver.getSolution().col_value)
+        values = _run(solver, np.array(programme.cost) / unit)
         if len(values) < len(arcs) or not solver.getSolution().value_valid:
             break
         chosen = np.zeros(graph.size)
@@ -295,6 +294,22 @@ def improve(
             optimal = solver.getModelStatus() == highspy.HighsModelStatus.kOptimal and not found.broken
             break
     return best, optimal
+
+
+def _run(solver: highspy.Highs, cost: Floats) -> Floats:
+    """Solve; the values of the columns.
+
+    HiGHS 1.16 may improve a solution that was handed over while it presolves, prove the better objective and yet return the values that were handed
+    over (https://github.com/ERGO-Code/HiGHS/issues/1570); then it is solved again from nothing. To be taken out once it returns what it proves.
+    """
+    solver.run()
+    values = np.array(solver.getSolution().col_value)
+    proved = solver.getInfo().objective_function_value
+    if len(values) == len(cost) and solver.getSolution().value_valid and float(cost @ values) > proved + 1e-6 * max(1.0, abs(proved)):
+        solver.clearSolver()
+        solver.run()
+        values = np.array(solver.getSolution().col_value)
+    return values
 
 
 def _start_from(solver: highspy.Highs, best: Judged, arcs: Ints, programme: Programme) -> None:

@@ -22,6 +22,7 @@ from kiban.design.judge import Judge, Judged
 from kiban.design.trees import Ground, grow, make_ground
 from kiban.records.design import Design, Problem, problem_hash
 
+SMALL = 150  # arcs up to which the integer programme comes first
 WHOLE = 400  # arcs up to which the integer programme takes the whole problem at once
 RESTRICTED = 2_500  # arcs of a restricted integer programme
 IDLE = 8  # neighbourhoods in a row without gain that end the search
@@ -126,6 +127,8 @@ def solve(
             _repair(search)
         if search.proved or (stop() and search.whole):
             break
+    if len(problem.arcs) <= SMALL and not search.proved and not stop():
+        _exact(search, begin, time_limit)  # mostly the end of it
     if not search.proved and not stop():
         _blends(search)
     if not search.proved and not stop():
