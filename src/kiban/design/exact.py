@@ -6,6 +6,7 @@ the programme solved again until the answer is connected. The answer is judged b
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -41,7 +42,8 @@ class Programme:
         for ceiling in problem.ceilings:
             terms = [(self.column[arc], amount) for arc, amount in ceiling.arcs if arc in self.column]
             terms += [(column, amount) for step, amount in ceiling.steps for column in self.units.get(step, ())]
-            self.row(-highspy.kHighsInf, ceiling.most, *terms)
+            unit = max([1.0, *(value for _, value in terms)])  # yen beside ones and zeros would lose themselves in tolerances
+            self.row(-highspy.kHighsInf, ceiling.most / unit, *((column, value / unit) for column, value in terms))
 
     def variable(self, cost: float, high: float, whole: bool) -> int:
         """A new column from 0 to `high`."""
@@ -92,17 +94,18 @@ class Programme:
                         continue
                     terms = [(column, amount) for terminal, in_group in terminals for column, amount in self._loads(terminal, in_group, step.load)]
                     self.row(-highspy.kHighsInf, step.free * step.capacity, *terms, (many, -step.capacity))
-                    self._grow(step, many, terms)
+                    self.high[many] = most = 1 + math.ceil(sum(amount for _, amount in terms) / step.capacity)
+                    self._grow(step, many, most, terms)
                     if step.free == 0:
                         for _, in_group in terminals:
                             self.row(0, highspy.kHighsInf, (many, 1.0), (in_group, -1.0))
 
-    def _grow(self, step: Step, many: int, terms: list[tuple[int, float]]) -> None:
+    def _grow(self, step: Step, many: int, most: int, terms: list[tuple[int, float]]) -> None:
         """Units had in each later year; one had in a year but not yet in the year before costs what buying it then costs (Abel's summation)."""
         before = many
         for year in range(1, len(step.growth)):
             factor, following = step.growth[year], step.later[year + 1] if year + 1 < len(step.later) else 0
-            had = self.variable(step.later[year] - following, 1e6, True)
+            had = self.variable(step.later[year] - following, math.ceil(most * max(step.growth[: year + 1])) + 1, True)
             self.row(0, highspy.kHighsInf, (had, 1.0), (before, -1.0))
             capacity = step.capacity or 1.0
             self.row(-highspy.kHighsInf, step.free * capacity, *((column, amount * factor) for column, amount in terms), (had, -capacity))
@@ -282,7 +285,7 @@ def improve(
             solver.addRow(1.0, highspy.kHighsInf, len(index), index, np.ones(len(index)))
         rows = len(cuts.arcs)
         _start_from(solver, best, arcs, programme)
-        values = _run(solver, np.array(programme.cost) / unit)
+        values = run_twice(solver, np.array(programme.cost) / unit)
         if len(values) < len(arcs) or not solver.getSolution().value_valid:
             break
         chosen = np.zeros(graph.size)
@@ -296,18 +299,22 @@ def improve(
     return best, optimal
 
 
-def _run(solver: highspy.Highs, cost: Floats) -> Floats:
-    """Solve; the values of the columns.
+def run_twice(solver: highspy.Highs, cost: Floats) -> Floats:
+    """Solve, and once more where the first answer cannot be right; the values of the columns.
 
-    HiGHS 1.16 may improve a solution that was handed over while it presolves, prove the better objective and yet return the values that were handed
-    over (https://github.com/ERGO-Code/HiGHS/issues/1570); then it is solved again from nothing. To be taken out once it returns what it proves.
+    The presolve of HiGHS 1.16 may improve a solution that was handed over, prove the better objective and yet return the values that were handed over
+    (https://github.com/ERGO-Code/HiGHS/issues/1570), or call a programme infeasible that is not; then it is solved again without presolve and without
+    that solution. To be taken out once a version returns what it proves.
     """
     solver.run()
     values = np.array(solver.getSolution().col_value)
     proved = solver.getInfo().objective_function_value
-    if len(values) == len(cost) and solver.getSolution().value_valid and float(cost @ values) > proved + 1e-6 * max(1.0, abs(proved)):
+    wrong = len(values) == len(cost) and solver.getSolution().value_valid and float(cost @ values) > proved + 1e-6 * max(1.0, abs(proved))
+    if wrong or solver.getModelStatus() == highspy.HighsModelStatus.kInfeasible:
         solver.clearSolver()
+        solver.setOptionValue("presolve", "off")
         solver.run()
+        solver.setOptionValue("presolve", "choose")
         values = np.array(solver.getSolution().col_value)
     return values
 

@@ -20,6 +20,7 @@ from kiban.base.errors import DesignError
 from kiban.base.money import Yen, to_yen
 from kiban.base.progress import Cancel, never
 from kiban.design.cuts import quiet
+from kiban.design.exact import run_twice
 from kiban.design.limits import initial_ceiling
 from kiban.design.tree import Tree
 from kiban.records.design import Design, Problem, problem_hash
@@ -438,9 +439,8 @@ def _run(
     solver.cbMipInterrupt.subscribe(enough)
     solver.setOptionValue("mip_rel_gap", 0.0)
     solver.setOptionValue("mip_abs_gap", 1e-9)
-    solver.run()
+    solution = run_twice(solver, cost)
     bound = float(solver.getInfo().mip_dual_bound)
-    solution = np.array(solver.getSolution().col_value)
     if len(solution) < len(cost) or not solver.getSolution().value_valid:
         return None, bound
     found = []
