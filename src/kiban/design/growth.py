@@ -8,7 +8,7 @@ must be answered, stays as it is.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -32,7 +32,7 @@ class Growth:
     held_from: int | None = None
 
 
-@formula("design.traffic_factor", "1")
+@formula("design.traffic_factor", "1", flat=True)
 def traffic_factor(values: Sequence[float]) -> float:
     """(growth per year, years) → the factor after so many years of even growth.
 
@@ -135,7 +135,7 @@ class Break:
 
     kind       "units": another unit is due, and bought · "unpriced": another unit is due, and no step of the problem buys it · "rate": one terminal
                needs more than it can carry, and no second one is wired
-    node       of the group: facility, first junction below the exchange, terminal
+    node       of the group: facility, first junction below the exchange, terminal; sites and needs (site, use case) that it carries
     load, capacity   Mbps of the first year, Mbps of one unit; units: per year, at least one
     year       of the horizon; None: it lasts
     """
@@ -144,27 +144,32 @@ class Break:
     technology: str
     node: int
     sites: tuple[str, ...]
+    needs: tuple[tuple[str, str], ...]
     load: float
     capacity: float
     units: tuple[int, ...]
     year: int | None
 
 
-def breaks(problem: Problem, design: Design, growth: Sequence[float]) -> tuple[Break, ...]:
+def breaks(problem: Problem, design: Design, growth: Sequence[float], capacities: Mapping[str, float] | None = None) -> tuple[Break, ...]:
     """Every shared link of a design, with the year in which growth breaks it; the earliest first.
 
     Parameters
     ----------
-    growth  (horizon,) factors against the first year; the design may have been found under others
+    growth      (horizon,) factors against the first year; the design may have been found under others
+    capacities  technology → Mbps of one cell, or of one port of an exchange, as its file says it, priced or not
     """
     tree, found = Tree(problem, design), []
-    carried: dict[tuple[str, int, float], list[int]] = {}
-    for index, step in enumerate(problem.steps):
-        if step.load == "mbps" and step.capacity is not None:
-            for node, demands in tree.carried(index).items():
-                carried[step.technology, node, step.capacity] = demands
-    for (technology, node, capacity), demands in carried.items():
-        found.append(_group(problem, "units", technology, node, demands, capacity, growth))
+    priced = {step.technology for step in problem.steps if step.load == "mbps" and step.cost > 0}
+    known = dict(capacities or {}) | {step.technology: step.capacity for step in problem.steps if step.load == "mbps" and step.capacity is not None}
+    carried: dict[tuple[str, int], list[int]] = {}
+    for number, path in tree.paths.items():
+        last = problem.arcs[path[-2]]
+        if last.technology in known and last.kind in ("link", "drop"):
+            node = last.tail if last.kind == "link" else problem.arcs[path[0]].head
+            carried.setdefault((last.technology, node), []).append(number)
+    for (technology, node), demands in carried.items():
+        found.append(_group(problem, "units" if technology in priced else "unpriced", technology, node, demands, known[technology], growth))
     limits = {limit.technology: limit.down_mbps for limit in problem.limits if limit.down_mbps is not None}
     terminals: dict[int, list[int]] = {}
     for number in tree.paths:
@@ -182,6 +187,28 @@ def _group(problem: Problem, kind: str, technology: str, node: int, demands: Seq
     load = math.fsum(once.values())
     units = [max(1, math.ceil(load * factor / capacity - TOLERANCE)) for factor in growth]
     most = tuple(max(units[: year + 1]) for year in range(len(units)))
-    first = most[0] if kind == "units" else 1
+    first = 1 if kind == "rate" else most[0]
     year = next((year for year, many in enumerate(most) if many > first), None)
-    return Break(kind, technology, node, tuple(sorted({site for site, _ in once})), load, capacity, most, year)
+    return Break(kind, technology, node, tuple(sorted({site for site, _ in once})), tuple(sorted(once)), load, capacity, most, year)
+
+
+@formula("design.traffic_ratio", "1", flat=True)
+def traffic_ratio(values: Sequence[float]) -> float:
+    """(level of a year, level of the first year) → factor against the first year.
+
+    >>> traffic_ratio([3, 2])
+    1.5
+    """
+    level, first = values
+    return level / first
+
+
+@formula("design.due_year", "year of the horizon", flat=True)
+def due_year(values: Sequence[float]) -> float:
+    """(load, Mbps of one unit, units, factor of year 0, factor of year 1, …) → the first year in which the units do not suffice; the horizon if they do.
+
+    >>> due_year([80, 100, 1, 1.0, 1.2, 1.5]), due_year([80, 100, 1, 1.0, 1.1])
+    (2, 2)
+    """
+    load, capacity, units, *growth = values
+    return next((year for year, factor in enumerate(growth) if math.ceil(load * factor / capacity - TOLERANCE) > units), len(growth))
