@@ -46,7 +46,10 @@ class Ageing:
 def without_plant(problem: Problem, plant: str) -> Problem:
     """The problem in which nothing can be carried on one plant; demands that no arc reaches any more stay unserved."""
     gone = {index for index, price in enumerate(problem.prices) if price.id.endswith(f"@{plant}")}
-    return replace(problem, arcs=tuple(arc for arc in problem.arcs if not any(item in gone for item, _ in arc.items)), ceilings=())
+    kept = [index for index, arc in enumerate(problem.arcs) if not any(item in gone for item, _ in arc.items)]
+    now = {index: number for number, index in enumerate(kept)}
+    ceilings = tuple(replace(one, arcs=tuple((now[index], used) for index, used in one.arcs if index in now)) for one in problem.ceilings)
+    return replace(problem, arcs=tuple(problem.arcs[index] for index in kept), ceilings=ceilings)
 
 
 def ageing(problem: Problem, design: Design, plants: Sequence[Plant], solve: Solve | None = None) -> tuple[Ageing, ...]:

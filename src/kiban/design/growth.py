@@ -15,10 +15,10 @@ from itertools import pairwise
 from msgspec.structs import replace
 
 from kiban.base.errors import DesignError
-from kiban.base.formula import formula
 from kiban.base.money import to_yen
 from kiban.design.judge import TOLERANCE
 from kiban.design.tree import Tree
+from kiban.design.units import traffic_between, traffic_factor
 from kiban.finance.present import npv_renewal, npv_yearly
 from kiban.records.design import Design, Price, Problem, Step
 from kiban.records.rule import TrafficScenario
@@ -30,28 +30,6 @@ class Growth:
 
     factors: tuple[float, ...]
     held_from: int | None = None
-
-
-@formula("design.traffic_factor", "1", flat=True)
-def traffic_factor(values: Sequence[float]) -> float:
-    """(growth per year, years) → the factor after so many years of even growth.
-
-    >>> round(traffic_factor([0.2, 5]), 3)
-    2.488
-    """
-    yearly, years = values
-    return math.pow(1.0 + yearly, years)
-
-
-@formula("design.traffic_between", "1", flat=True)
-def traffic_between(values: Sequence[float]) -> float:
-    """(year, year₁, factor₁, year₂, factor₂) → the factor in a year between two points, growth being even between them.
-
-    >>> round(traffic_between([2025, 2020, 1, 2030, 18]), 3)
-    4.243
-    """
-    year, first, low, last, high = values
-    return low if first == last else low * math.pow(high / low, (year - first) / (last - first))
 
 
 def factors(scenario: TrafficScenario, start: int, horizon: int) -> Growth | None:
@@ -190,25 +168,3 @@ def _group(problem: Problem, kind: str, technology: str, node: int, demands: Seq
     first = 1 if kind == "rate" else most[0]
     year = next((year for year, many in enumerate(most) if many > first), None)
     return Break(kind, technology, node, tuple(sorted({site for site, _ in once})), tuple(sorted(once)), load, capacity, most, year)
-
-
-@formula("design.traffic_ratio", "1", flat=True)
-def traffic_ratio(values: Sequence[float]) -> float:
-    """(level of a year, level of the first year) → factor against the first year.
-
-    >>> traffic_ratio([3, 2])
-    1.5
-    """
-    level, first = values
-    return level / first
-
-
-@formula("design.due_year", "year of the horizon", flat=True)
-def due_year(values: Sequence[float]) -> float:
-    """(load, Mbps of one unit, units, factor of year 0, factor of year 1, …) → the first year in which the units do not suffice; the horizon if they do.
-
-    >>> due_year([80, 100, 1, 1.0, 1.2, 1.5]), due_year([80, 100, 1, 1.0, 1.1])
-    (2, 2)
-    """
-    load, capacity, units, *growth = values
-    return next((year for year, factor in enumerate(growth) if math.ceil(load * factor / capacity - TOLERANCE) > units), len(growth))

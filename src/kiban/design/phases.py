@@ -15,6 +15,8 @@ from typing import Any
 
 import highspy
 import numpy as np
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
 
 from kiban.base.errors import DesignError
 from kiban.base.money import Yen, to_yen
@@ -160,17 +162,12 @@ class _Plan:
 
 def _knots(before: Sequence[set[int]]) -> list[int]:
     """Works that hang on each other in a circle are one: per work the least number of its knot."""
-    count = len(before)
-    reach = []
-    for start in range(count):
-        seen, stack = {start}, list(before[start])
-        while stack:
-            at = stack.pop()
-            if at not in seen:
-                seen.add(at)
-                stack += before[at]
-        reach.append(seen)
-    return [min(other for other in range(count) if other in reach[work] and work in reach[other]) for work in range(count)]
+    tails = [work for work, earlier in enumerate(before) for _ in earlier]
+    heads = [other for earlier in before for other in earlier]
+    shape = (len(before), len(before))
+    _, label = connected_components(csr_array((np.ones(len(tails)), (tails, heads)), shape=shape), connection="strong")
+    first: dict[int, int] = {}
+    return [first.setdefault(knot, work) for work, knot in enumerate(label.tolist())]
 
 
 def phases(problem: Problem, design: Design, weights: Sequence[Weight], money: Sequence[int], *, looks: int = LOOKS, cancel: Cancel = never) -> Phases:
@@ -248,37 +245,39 @@ def _yearly(plan: _Plan, year: Sequence[int], years: int) -> list[int]:
 
 def _greedy(plan: _Plan, money: Sequence[int]) -> list[int]:
     """Year by year: the need that gives most weight per yen among those that fit; then parts of the next ones, so that the money works."""
-    year, built, done = [-1] * len(plan.works), set[int](), set[int]()
+    year, built = [-1] * len(plan.works), set[int]()
     closures = [frozenset().union(*(plan.above[t] for t in terminals)) for _, terminals in plan.needs]
+    users: dict[int, list[int]] = defaultdict(list)
+    for number, works in enumerate(closures):
+        for work in works:
+            users[work].append(number)
+    weight = np.array([value for value, _ in plan.needs], np.float64)
+    rest = np.array([sum(plan.works[work].initial for work in works) for works in closures], np.float64)  # yen of what is not built yet
+    waiting = np.ones(len(closures), np.bool_)
 
     def take(works: frozenset[int] | set[int], at: int) -> int:
         cost = plan.cost(works, built)
         for work in works - built:
             year[work] = at
+            rest[users[work]] -= plan.works[work].initial
         built.update(works)
         return cost
 
     for at, yen in enumerate(money):
-        left = yen
+        left, fits = yen, waiting.copy()
         while True:
-            fitting = []
-            for number, (weight, _) in enumerate(plan.needs):
-                if number not in done:
-                    cost = plan.cost(closures[number], built)
-                    if cost <= left:
-                        fitting.append((-weight / max(cost, 1), number))
-            if not fitting:
+            value = np.where(fits & (rest <= left), weight / np.maximum(rest, 1.0), -1.0)
+            if not len(value) or value.max() < 0:
                 break
-            number = min(fitting)[1]
+            number = int(np.argmax(value))
+            if plan.cost(closures[number], built) > left:  # the units that its load makes necessary do not fit
+                fits[number] = False
+                continue
             left -= take(closures[number], at)
-            done.add(number)
+            waiting[number] = fits[number] = False
         if at + 1 < len(money):
-            open_needs = sorted(
-                (number for number in range(len(plan.needs)) if number not in done),
-                key=lambda number: (-plan.needs[number][0] / max(1, plan.cost(closures[number], built)), number),
-            )
-            for number in open_needs:
-                for work in sorted(closures[number] - built, key=lambda w: (len(plan.above[w]), w)):
+            for number in np.argsort(-np.where(waiting, weight / np.maximum(rest, 1.0), -1.0), kind="stable").tolist():
+                for work in sorted(closures[number] - built, key=lambda w: (len(plan.above[w]), w)) if waiting[number] else ():
                     if plan.works[work].kind != "terminal" and plan.above[work] - {work} <= built and plan.cost({work}, built) <= left:
                         left -= take({work}, at)
     return year

@@ -14,7 +14,7 @@ from typing import Any
 
 from kiban.check import check_frontier, check_phases
 from kiban.design.ageing import Ageing, ageing
-from kiban.design.budget import default_weights, frontier
+from kiban.design.budget import SHARES, default_weights, frontier
 from kiban.design.energy import energy
 from kiban.design.figures import DESIGN, Sheet, arc_name, paid_for
 from kiban.design.growth import Growth, breaks, factors, grow
@@ -299,15 +299,21 @@ def budget_rows(beside: Beside) -> tuple[dict[str, Any], Frontier]:
     """What each sum of money buys, who waits and for which sum, and what the next million yen brings."""
     weights = weights_of(beside)
     most, gross, net = (None, None, None) if beside.given.budget is None else _net(beside, beside.given.budget, "budget/asked")
-    found = frontier(beside.problem, beside.design, weights, most, beside.effort)
-    report = check_frontier(beside.problem, found)
     ledger, first = beside.ledger, _First(beside)
+    whole = first.sum_of("budget/full", beside.design.arcs, beside.design.steps)
+    shares = {}
+    for share in SHARES:
+        part = ledger.choice(f"choices/share/{share}", share, "share", "a share of what the full design pays first")
+        key = ledger.formula(f"budget/full/{share}", "finance.products", "JPY", [whole, part])
+        shares[int(ledger.figures[key].value or 0)] = key
+    found = frontier(beside.problem, beside.design, weights, most, beside.effort, stages=tuple(shares))
+    report = check_frontier(beside.problem, found)
     asked = found.stages[found.asked]
 
     def pairs(rows: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
         return [{"site": site, "usecase": usecase} for site, usecase in rows]
 
-    stages = [_stage(beside, first, stage, place, weights) for place, stage in enumerate(found.stages)]
+    stages = [_stage(beside, first, stage, place, weights, shares) for place, stage in enumerate(found.stages)]
     waiting = []
     for row in found.waiting:
         key = f"budget/waiting/{row.site}/{row.usecase}"
@@ -334,7 +340,7 @@ def budget_rows(beside: Beside) -> tuple[dict[str, Any], Frontier]:
     return body, found
 
 
-def _stage(beside: Beside, first: _First, stage: Stage, place: int, weights: Sequence[Weight]) -> dict[str, Any]:
+def _stage(beside: Beside, first: _First, stage: Stage, place: int, weights: Sequence[Weight], shares: Mapping[int, str]) -> dict[str, Any]:
     ledger, key = beside.ledger, f"budget/{place}"
     stub = Design(
         problem="", arcs=stage.arcs, served=stage.served, steps=stage.steps, grown=stage.grown, cost=stage.cost, bound=0, gap=1.0, status="bounded",
@@ -345,7 +351,7 @@ def _stage(beside: Beside, first: _First, stage: Stage, place: int, weights: Seq
     sites = {one.site for one in weights}
     whole = sum(one.weight for one in weights)
     return {
-        "most": ledger.choice(f"{key}/most", stage.most, "JPY", ASKED if stage.most == first.beside.given.budget else "a share of the full design"),
+        "most": shares[stage.most] if stage.most in shares else ledger.choice(f"{key}/most", stage.most, "JPY", ASKED),
         "initial": first.sum_of(f"{key}/initial", stage.arcs, stage.steps),
         "cost": paid_for(sheet, f"{key}/cost"),
         "least_cost": ledger.choice(f"{key}/least_cost", stage.least_cost, "JPY", PROVED),
