@@ -210,8 +210,8 @@ def main() -> int:
         mark = "stretch" if row["gap_percent"] <= stretch else "holds" if good else "FAILS"
         first = "-" if row["first_gate_seconds"] is None else f"{row['first_gate_seconds']:.1f}"
         before = next((f"{value}" for family, value in PROTOTYPE.items() if name.startswith(family) and name.endswith("free")), "")
-        print(f"{name:24} {row['cost']:16,.1f} {row['bound']:16,.1f} {row['gap_percent']:8.4f} {mark:>7} {row['seconds']:6.1f} {first:>9} {row['peak_mib']:6.0f} "
-              f"{row['rules_ratio']:11.3f}  {before}", flush=True)  # fmt: skip
+        print(f"{name:24} {row['cost']:16,.1f} {row['bound']:16,.1f} {row['gap_percent']:8.4f} {mark:>7} {row['seconds']:6.1f} {first:>9} "
+              f"{row['peak_mib']:6.0f} {row['rules_ratio']:11.3f}  {before}", flush=True)  # fmt: skip
     print("worst of each family, gap %: " + ", ".join(
         f"{family} {max(row['gap_percent'] for row in rows if row['instance'].startswith(family)):.3f}" for family in GATES
         if any(row["instance"].startswith(family) for row in rows)))  # fmt: skip

@@ -171,6 +171,7 @@ MUTANTS: dict[str, dict[str, Callable[[], Case]]] = {
         "a link left out": lambda: without_arcs(lambda arc: arc.kind == "link" and PROBLEM.nodes[arc.head].ref == "b"),
         "a link beyond the radius": lambda: site_moved("b", 37.3200),
     },
+    "energy": {"less than the file says": lambda: case(replace(PROBLEM, energy=tuple(replace(use, kwh=1.0) for use in PROBLEM.energy)))},
     "lines": {
         "a street shortened": lambda: case(
             replace(PROBLEM, arcs=tuple(replace(arc, length_m=arc.length_m / 2) if arc.kind == "line" else arc for arc in PROBLEM.arcs))

@@ -18,6 +18,7 @@ from kiban.records.design import (
     Alternative,
     Arc,
     BreakEven,
+    Ceiling,
     Certificate,
     Cut,
     Demand,
@@ -164,6 +165,7 @@ def settled(problem: Problem = PROBLEM, design: Design = DESIGN, **changes) -> P
     design = replace(design, **changes)
     cost = sum(problem.arcs[index].cost for index in dict.fromkeys(design.arcs) if index < len(problem.arcs))
     cost += sum(problem.steps[index].cost * units for index, _, units in design.steps if index < len(problem.steps))
+    cost += sum(problem.steps[index].later[year] * units for index, _, year, units in design.grown)
     bound = sum(cut.dual for cut in design.certificate.cuts) // design.certificate.scale
     return problem, replace(design, problem=problem_hash(problem), cost=cost, bound=bound, gap=(cost - bound) / cost)
 
@@ -174,6 +176,22 @@ def with_price(index: int, **changes) -> Pair:
 
 def with_arc(index: int, **changes) -> Pair:
     return settled(replace(PROBLEM, arcs=_put(ARCS, index, replace(ARCS[index], **changes))))
+
+
+def growing(later: tuple[int, ...] = (272_000, 128_000), growth: tuple[float, ...] = (1.0, 2.0), grown: tuple = ((3, 4, 1, 1),)) -> Pair:
+    """B's 22 Mbps double in the second year, and its cell carries 30: a second unit is bought then."""
+    step = Step(technology="fwa", level="facility", load="mbps", capacity=30, free=1, items=((2, 1.0),), cost=272_000, growth=growth, later=later)
+    return settled(replace(PROBLEM, steps=(*PROBLEM.steps, step)), grown=grown)
+
+
+def ceiling(most: float, **changes: float) -> Pair:
+    """A limit on the money of the first year: the arcs of the design pay 400,000 + 3 × 1,000,000 … in it."""
+    arcs = {1: 2_000_000.0, 2: 500_000.0, 3: 1_000_000.0, 5: 400_000.0, 6: 20_000.0}
+    steps = {0: 400_000.0, 1: 160_000.0, 2: 30_000.0}
+    arcs[1] += changes.get("more", 0.0)
+    one = Ceiling(id="initial_yen", most=most, arcs=tuple(arcs.items()), steps=tuple(steps.items()))
+    names = (*RELAXED, "ceilings")
+    return settled(replace(PROBLEM, ceilings=(one,)), relaxed=names, certificate=replace(DESIGN.certificate, relaxed=names))
 
 
 def with_cuts(*cuts: Cut, **changes) -> Pair:
@@ -322,6 +340,19 @@ MUTANTS: dict[str, dict[str, Callable[[], Pair]]] = {
         "the card at another place": lambda: settled(steps=(DESIGN.steps[0], (1, 2, 1), DESIGN.steps[2])),
     },
     "system_steps": {"the office is not paid": lambda: settled(steps=DESIGN.steps[:2])},
+    "growth_costs": {
+        "later units at the price of the first year": lambda: growing(later=(272_000, 272_000)),
+        "a load that has grown before it starts": lambda: growing(growth=(1.1, 2.0), grown=((3, 4, 1, 1),)),
+    },
+    "grown": {
+        "no unit for the load of the second year": lambda: growing(grown=()),
+        "a unit in the first year": lambda: growing(grown=((3, 4, 0, 1),)),
+        "two units where one suffices": lambda: growing(grown=((3, 4, 1, 2),)),
+    },
+    "ceilings": {
+        "a yen above the ceiling": lambda: ceiling(3_509_999.0),
+        "a ceiling that counts too little": lambda: ceiling(3_510_000.0, more=-500_000.0),
+    },
     "cost": {"a yen less than the arcs and steps": lambda: said(cost=4_243_999, gap=1_773_999 / 4_243_999)},
     "bound": {
         "a yen more than the duals": lambda: said(bound=2_470_001, gap=1_773_999 / 4_244_000),
@@ -371,6 +402,11 @@ def test_the_valid_design_passes_every_constraint():
     assert failing(PROBLEM, DESIGN) == {}
     assert report.holds
     assert [finding.constraint for finding in report.findings] == list(CONSTRAINTS)
+
+
+def test_a_growing_load_and_a_ceiling_that_is_kept_pass():
+    assert failing(*growing()) == {}
+    assert failing(*ceiling(3_510_000.0)) == {}
 
 
 def test_putting_right_changes_nothing_of_the_valid_design():

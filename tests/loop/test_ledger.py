@@ -174,9 +174,20 @@ def tiny(name: str) -> tuple[Plan, Problem, Design, dict[str, Any]]:
     if name == "unserved":  # the dish alone, and it cannot carry both
         technologies = {"dish": technologies["dish"]}
         usecases = {id: usecase(id, Needs(down_mbps=quantity("Mbps", 300))) for id in usecases}
+    asked: dict[str, Any] = {}
+    if name == "grown":  # ports and cells fill up as traffic grows
+        asked = {"traffic": "growth-20"}
+        for id, most in (("drop", 90), ("cell", 60)):
+            capability = replace(technologies[id].capability, sites_per_facility=None, devices_per_facility=None, mbps_per_facility=quantity("Mbps", most))
+            technologies[id] = replace(technologies[id], capability=capability)
+    if name in ("money", "years"):
+        technologies["dish"] = replace(technologies["dish"], kwh_per_year=quantity("kWh/year", 700))
+        technologies["drop"] = replace(technologies["drop"], kwh_per_year=quantity("kWh/year", 12))
+        technologies["cell"] = replace(technologies["cell"], kwh_per_year=quantity("kWh/year", 900), energy_per="facility")
+        asked = {"budget": 900_000, "phases": (2,), "kwh": 1_000.0} if name == "money" else {"phases": (800_000, 900_000), "weights": {"s3": 9}, "budget": 1}
     data = replace(catalogue(), technologies=technologies, usecases=usecases)
     region = tiny_region()
-    given = Given(sentence="", region=region, catalogue=data, now=NOW)
+    given = Given(sentence="", region=region, catalogue=data, now=NOW, **asked)
     ledger = Ledger()
     wanted = tuple((site.id, id) for site in region.sites for id in usecases)
     made = design_step(given, wanted, ledger, lambda *_: None, lambda: False)
@@ -210,7 +221,7 @@ def plan_of(name: str) -> tuple[Plan, Problem, Design]:
     return tiny(name)[:3]
 
 
-PLANS = [*SENTENCES, "steps", "shared", "unpriced", "unserved", "bought"]
+PLANS = [*SENTENCES, "steps", "shared", "unpriced", "unserved", "bought", "grown", "money", "years"]
 
 
 # ---------------------------------------------------------------------------------------------------------------- tests

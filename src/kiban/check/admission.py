@@ -146,6 +146,20 @@ def lines_complete(records: Records) -> Iterator[str]:
             yield f"{node.ref}: 線路 {metres.get(index, math.inf):,.0f} m、道路では {low:,.0f}〜{high:,.0f} m / line and streets differ"
 
 
+def energy_true(records: Records) -> Iterator[str]:
+    """The electricity of each technology that the problem counts is that of its file, and no technology of an arc is left out."""
+    active = ("drop", "cell", "direct", "hop")
+    used = {arc.technology for arc in records.problem.arcs if arc.technology in records.technologies}
+    wanted = {}
+    for id in sorted(name for name in used if name and records.technologies[name].wiring.pattern in active):
+        quantity = records.technologies[id].kwh_per_year
+        wanted[id] = (records.technologies[id].energy_per, quantity.value if quantity is not None else None)
+    listed = {use.technology: (use.per, use.kwh) for use in records.problem.energy}
+    for id in sorted(wanted.keys() | listed.keys()):
+        if wanted.get(id) != listed.get(id):
+            yield f"{id}: 電力量 {listed.get(id)}、技術の記録では {wanted.get(id)} / its electricity is not that of its file"
+
+
 ADMISSION: dict[str, tuple[Text, Callable[[Records], Iterator[str]]]] = {
     "offered": (Text(ja="要件を満たすと言える技術だけに枝がある。", en="Only technologies that meet the needs have arcs."), offered_rightly),
     "left_out": (Text(ja="使える技術は、枝か除外理由を持つ。", en="Each admissible technology has an arc or an exclusion."), nothing_left_out),
@@ -153,6 +167,7 @@ ADMISSION: dict[str, tuple[Text, Callable[[Records], Iterator[str]]]] = {
     "demands": (Text(ja="需要の値は、要件どおりである。", en="Each demand is what its use case needs there."), demands_true),
     "backups": (Text(ja="代替経路の需要は、過不足がない。", en="Backup demands are complete."), backups_true),
     "cells": (Text(ja="範囲内の地点へは、基地局などから枝がある。", en="Each site within radius has a link."), cells_complete),
+    "energy": (Text(ja="電力量は、技術の記録どおりである。", en="Electricity is what the files of the technologies say."), energy_true),
     "lines": (Text(ja="線路の長さは、道路網と合う。", en="Lines are as long as the streets."), lines_complete),
 }
 

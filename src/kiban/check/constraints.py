@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 
-from kiban.check import proof, recompute, tree
+from kiban.check import limits, proof, recompute, tree
 from kiban.check.view import View
 from kiban.records.design import CheckReport, Design, Finding, Problem
 from kiban.records.source import Text
@@ -56,6 +56,11 @@ CONSTRAINTS: dict[str, Constraint] = {
     ),
     "exchange_steps": _row("収容局の装置数は、負荷に足りる。", "Each exchange pays the units that its load asks for.", partial(recompute.steps_of, "exchange")),
     "system_steps": _row("全体で一度の費用は、使うとき必ず払う。", "What is paid once for all is paid when used.", partial(recompute.steps_of, "system")),
+    "growth_costs": _row(
+        "後の年に買う装置の費用は、その年に買うときの単価の和である。", "A unit bought later costs what it costs in that year.", limits.growth_costs
+    ),
+    "grown": _row("通信量が増えた年の増設は、負荷に足り、余らない。", "Each group buys the units that its grown load asks for, year by year.", limits.grown),
+    "ceilings": _row("設計全体の上限（電力量・費用）を超えない。", "The design stays below the limits on the whole of it.", limits.ceilings),
     "cost": _row("総額は、枝と容量段階の和である。", "The cost is that of the arcs and the steps.", recompute.cost),
     "bound": _row("下界は、双対値の和の切り捨てである。", "The bound is the floor of all duals together.", proof.bound),
     "duals": _row("双対値は負でない。", "No dual is negative.", proof.duals),

@@ -15,17 +15,21 @@ from kiban.records.design import Price, Problem, Step
 RELATIVE = 1e-9  # of a present value: other orders of summing floats differ by far less
 
 
-def price_npv(price: Price, discount: float, horizon: int) -> float:
-    """Present value of one unit: payments discounted to the first year, less the unused straight-line share at the horizon's end."""
+def price_npv(price: Price, discount: float, horizon: int, since: int = 0) -> float:
+    """Present value of one unit: payments discounted to the first year, less the unused straight-line share at the horizon's end.
+
+    since: year of the horizon before which nothing is bought or run.
+    """
     if price.phase == "yearly":
-        return math.fsum(amount / (1 + discount) ** year for year, amount in enumerate(price.unit_yen[:horizon]))
+        return math.fsum(amount / (1 + discount) ** year for year, amount in enumerate(price.unit_yen[:horizon]) if year >= since)
     life = price.life or math.inf
-    paid, moment, end = 0.0, float(price.first), float(price.first)
+    start = max(price.first, since)
+    paid, moment, end = 0.0, float(start), float(start)
     count = 0
     while moment < horizon:
         paid += price.unit_yen[0] / (1 + discount) ** math.floor(moment)
         count += 1
-        end = price.first + life * count
+        end = start + life * count
         moment = end
     return paid - (price.unit_yen[0] * (end - horizon) / life / (1 + discount) ** horizon if count else 0.0)
 
@@ -120,8 +124,10 @@ def cost(view: View) -> Iterator[str]:
     """The cost of the design is that of its arcs and of the steps that it lists."""
     arcs = sum(view.problem.arcs[index].cost for index in view.chosen)
     steps = sum(view.problem.steps[index].cost * units for index, _, units in view.design.steps if 0 <= index < len(view.problem.steps))
-    if arcs + steps != view.design.cost:
-        yield f"総額 {view.design.cost:,} 円、計算では {arcs + steps:,} 円 / cost {view.design.cost:,}, recomputed {arcs + steps:,}"
+    later = {(index, year): yen for index, step in enumerate(view.problem.steps) for year, yen in enumerate(step.later)}
+    whole = arcs + steps + sum(later.get((index, year), 0) * units for index, _, year, units in view.design.grown)
+    if whole != view.design.cost:
+        yield f"総額 {view.design.cost:,} 円、計算では {whole:,} 円 / cost {view.design.cost:,}, recomputed {whole:,}"
 
 
 def gap(view: View) -> Iterator[str]:

@@ -236,6 +236,7 @@ def relaxed(view: View) -> Iterator[str]:
     names = {f"{step.level}_steps" for step in problem.steps if step.cost > 0}
     names |= {"reach" for limit in problem.limits if limit.reach_m is not None}
     names |= {"terminal_rate" for limit in problem.limits if limit.down_mbps is not None or limit.up_mbps is not None}
+    names |= {"ceilings"} if problem.ceilings else set()
     for where, listed in (("design", view.design.relaxed), ("certificate", view.design.certificate.relaxed)):
         if set(listed) != names or len(set(listed)) != len(listed):
             yield f"{where}: 緩和 {sorted(listed)}、{sorted(names)} のはず / relaxed {sorted(listed)}, {sorted(names)} expected"

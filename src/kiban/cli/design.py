@@ -11,7 +11,7 @@ from typing import Any
 
 from kiban.base.errors import KibanError
 from kiban.base.settings import Settings
-from kiban.cli.plan import common, exit_code, heights_of, interruptible, open_inputs, sharing
+from kiban.cli.plan import beside, common, exit_code, heights_of, interruptible, open_inputs, sharing, wishes
 
 
 def add(parsers: Any) -> None:
@@ -41,8 +41,18 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     wanted = tuple((site.id, id) for site in region.sites for id, usecase in usecases.items() if site.kind in usecase.sites)
     if not wanted:
         raise KibanError(str(args.region), "no site of the kinds that these use cases are about", "at least one", "add rows to sites.csv")
-    given = Given(sentence="", region=region, catalogue=catalogue, now=now, foreign=args.foreign, seed=args.seed, work=args.work, time_limit=args.time,
-                  terrain=heights_of(region, args.region))  # fmt: skip
+    given = Given(
+        sentence="",
+        region=region,
+        catalogue=catalogue,
+        now=now,
+        foreign=args.foreign,
+        seed=args.seed,
+        work=args.work,
+        time_limit=args.time,
+        terrain=heights_of(region, args.region),
+        **wishes(args, region, catalogue),
+    )
     ledger = Ledger()
     with interruptible(args.json) as (progress, cancel):
         made = design_step(given, wanted, ledger, progress, cancel)
@@ -68,6 +78,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         "sites_by_technology": dict(sorted(Counter(id for site in design.sites for id in site.technologies).items())),
         "unserved": [list(pair) for pair in design.unserved],
         "files": [str(path) for path in files],
+        **beside(body, {id: figure.value for id, figure in ledger.figures.items()}),
         "seconds": round(time.monotonic() - began, 2),
     }
     if args.json:

@@ -64,6 +64,19 @@ def common(parser: argparse.ArgumentParser) -> None:
         "--work", type=int, default=100, metavar="N", help="最適化の作業量。同じ値なら同じ設計 / units of the solver's work; the same N gives the same design"
     )
     parser.add_argument("--time", type=float, metavar="S", help="S秒で打ち切り、それまでの最良を使う / stop solving after S seconds with the best so far")
+    parser.add_argument("--traffic", metavar="ID", help="共用回線の通信量をこのシナリオで伸ばす / let shared links grow by this traffic scenario")
+    parser.add_argument(
+        "--budget", type=int, metavar="YEN", help="初年度に整備に使える額（税込）。誰が先か、次の100万円で何が増えるか / money for the first year, tax included"
+    )
+    parser.add_argument(
+        "--phases",
+        metavar="N|YEN[,YEN…]",
+        help="年度ごとの工事。N は年数、YEN は各年度の額（税込） / works by year: a number of years, or the money of each year, tax included",
+    )
+    parser.add_argument("--kwh", type=float, metavar="MAX", help="年間電力量の上限 kWh / the design may not use more kWh a year")
+    parser.add_argument(
+        "--weight", action="append", default=[], metavar="SITE=N", help="地点の優先の重み（何度でも） / how much a site counts; may be given several times"
+    )
     parser.add_argument(
         "--allow-unserved", action="store_true", help="届かない地点があっても終了コード 0 / exit 0 although a site has no admissible technology"
     )
@@ -102,6 +115,35 @@ def heights_of(region: Region, folder: Path) -> Terrain | None:
     if region.elevation is None or region.elevation.spacing_m > COARSEST_M:
         return None
     return region_heights(region, folder)
+
+
+def wishes(args: argparse.Namespace, region: Region, catalogue: Catalogue) -> dict[str, Any]:
+    """What the user asked for beside the design: traffic, budget, phases, kWh, weights; as arguments of Given.
+
+    Raises
+    ------
+    KibanError  a scenario or a site that does not exist, a number that cannot be
+    """
+    if args.traffic is not None:
+        catalogue.get("traffic", args.traffic)
+    for option, value in (("--budget", args.budget), ("--kwh", args.kwh)):
+        if value is not None and not 0 <= value < math.inf:
+            raise KibanError(option, str(value), "a number from 0 on", "correct it")
+    years: tuple[int, ...] = ()
+    if args.phases is not None:
+        try:
+            years = tuple(int(part.replace("_", "")) for part in args.phases.split(","))
+        except ValueError as error:
+            raise KibanError("--phases", repr(args.phases), "a number of years, or yen a year joined by commas", "write 3, or 5000000,5000000") from error
+        if any(value < 1 for value in years):
+            raise KibanError("--phases", repr(args.phases), "numbers from 1 on", "correct it")
+    weights = {}
+    for text in args.weight:
+        site, _, number = text.partition("=")
+        if site not in {row.id for row in region.sites} or not number.isdigit() or int(number) < 1:
+            raise KibanError("--weight", repr(text), "SITE=N with the id of a site and a whole number from 1 on", "take the id from sites.csv")
+        weights[site] = int(number)
+    return {"traffic": args.traffic, "budget": args.budget, "phases": years, "kwh": args.kwh, "weights": weights}
 
 
 @contextmanager
@@ -154,6 +196,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         work=args.work,
         time_limit=args.time,
         terrain=heights_of(region, args.region),
+        **wishes(args, region, catalogue),
     )
     with interruptible(args.json) as (progress, cancel):
         made = make_plan(given, progress, cancel)
@@ -234,6 +277,7 @@ def summary(made: Made, files: list[str], seconds: float) -> dict[str, Any]:
             for row in body["unpriced"]
         ],
         "assumed": [row["id"] for row in body["assumed"]],
+        **beside(body, {id: figure.value for id, figure in plan.figures.items()}),
         "missing": [{"what": row["what"], "ask": row["ask"], "count": whole(row["count"])} for row in body["missing"]],
         "unserved": body["unserved"],
         "questions": [
@@ -263,6 +307,19 @@ def sharing(body: dict[str, Any], figures: Mapping[str, Figure]) -> dict[str, An
         "better_alone": [{"usecases": row["players"], "more_yen": yen(row["more"])} for row in split["core"]["objections"]],
         "not_proved": split["unproved"],
     }
+
+
+def beside(body: dict[str, Any], values: dict[str, float | None]) -> dict[str, Any]:
+    """Traffic, plant, electricity, money and years of a design step, with numbers in the place of figure ids."""
+
+    def numbers(thing: Any) -> Any:
+        if isinstance(thing, dict):
+            return {key: numbers(value) for key, value in thing.items()}
+        if isinstance(thing, list):
+            return [numbers(value) for value in thing]
+        return values[thing] if isinstance(thing, str) and thing in values else thing
+
+    return {key: numbers(body[key]) for key in ("growth", "ageing", "energy", "money", "phases") if body.get(key) is not None}
 
 
 def _budget(made: Made) -> dict[str, Any] | None:

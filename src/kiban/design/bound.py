@@ -55,6 +55,7 @@ def relaxed_names(problem: Problem) -> tuple[str, ...]:
     present = {f"{level}_steps": any(step.level == level and step.cost > 0 for step in problem.steps) for level in ("facility", "exchange", "system")}
     present["reach"] = any(limit.reach_m is not None for limit in problem.limits)
     present["terminal_rate"] = any(limit.down_mbps is not None or limit.up_mbps is not None for limit in problem.limits)
+    present["ceilings"] = bool(problem.ceilings)
     return tuple(name for name, there in present.items() if there)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from kiban.design.backup import second_ways
 from kiban.design.drill import Drill, Kits, Link, Off, Outcome
 from kiban.design.events import Event, Ground, cut, lose_place
-from kiban.design.figures import Sheet, _paid
+from kiban.design.figures import Sheet, paid_for
 from kiban.design.flip import COMPLETE
 from kiban.records.design import Design, Problem
 from kiban.records.technology import Technology
@@ -159,8 +159,8 @@ def backup_cost(sheet: Sheet, backup: tuple[Problem, Design] | None) -> dict[str
     if backup is None or backup[1].status not in COMPLETE or sheet.design.status not in COMPLETE:
         return None
     problem, design = backup
-    together = _paid(sheet, "drill/backup/with")
-    alone = _paid(Sheet(sheet.ledger, problem, design, sheet.region, sheet.usecases, "without-backup"), "drill/backup/without")
+    together = paid_for(sheet, "drill/backup/with")
+    alone = paid_for(Sheet(sheet.ledger, problem, design, sheet.region, sheet.usecases, "without-backup"), "drill/backup/without")
     proved = sheet.design.status == design.status == "proved"
     low, high = (None, None) if proved else (float(sheet.design.bound - design.cost), float(sheet.design.cost - design.bound))
     rows = [

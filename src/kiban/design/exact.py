@@ -6,6 +6,7 @@ the programme solved again until the answer is connected. The answer is judged b
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,9 +15,9 @@ import highspy
 import numpy as np
 
 from kiban.design.cuts import CutSet, quiet, separate
-from kiban.design.graph import Graph, Ints
+from kiban.design.graph import Floats, Graph, Ints
 from kiban.design.judge import WIRED, Judge, Judged
-from kiban.records.design import Problem
+from kiban.records.design import Problem, Step
 
 
 class Programme:
@@ -38,6 +39,11 @@ class Programme:
         self._steps()
         self._reach()
         self._rates()
+        for ceiling in problem.ceilings:
+            terms = [(self.column[arc], amount) for arc, amount in ceiling.arcs if arc in self.column]
+            terms += [(column, amount) for step, amount in ceiling.steps for column in self.units.get(step, ())]
+            unit = max([1.0, *(value for _, value in terms)])  # yen beside ones and zeros would lose themselves in tolerances
+            self.row(-highspy.kHighsInf, ceiling.most / unit, *((column, value / unit) for column, value in terms))
 
     def variable(self, cost: float, high: float, whole: bool) -> int:
         """A new column from 0 to `high`."""
@@ -67,26 +73,43 @@ class Programme:
                 self.row(-highspy.kHighsInf, 0, (self.column[arc], 1.0), *back)
 
     def _steps(self) -> None:
-        for step in self.problem.steps:
-            if step.cost == 0:
+        self.units: dict[int, list[int]] = defaultdict(list)  # step → columns of the units that its groups pay in the first year
+        counted = {index for ceiling in self.problem.ceilings for index, _ in ceiling.steps}
+        for index, step in enumerate(self.problem.steps):
+            if step.cost == 0 and index not in counted:
                 continue
             if step.level == "system":
                 used = self.variable(step.cost, 1, True)
+                self.units[index].append(used)
                 for arc in self.arcs:
                     if self.problem.arcs[arc].technology == step.technology:
                         self.row(0, 1, (used, 1.0), (self.column[arc], -1.0))
             else:
                 for terminals in (self._facilities if step.level == "facility" else self._exchanges)(step.technology):
-                    many = self.variable(step.cost, 1e5, True)
+                    many = self.variable(step.cost - (step.later[1] if len(step.later) > 1 else 0), 1e5, True)
+                    self.units[index].append(many)
                     if step.capacity is None:
                         for _, in_group in terminals:
                             self.row(0, highspy.kHighsInf, (many, 1.0), (in_group, -1.0))
                         continue
                     terms = [(column, amount) for terminal, in_group in terminals for column, amount in self._loads(terminal, in_group, step.load)]
                     self.row(-highspy.kHighsInf, step.free * step.capacity, *terms, (many, -step.capacity))
+                    self.high[many] = most = 1 + math.ceil(sum(amount for _, amount in terms) / step.capacity)
+                    self._grow(step, many, most, terms)
                     if step.free == 0:
                         for _, in_group in terminals:
                             self.row(0, highspy.kHighsInf, (many, 1.0), (in_group, -1.0))
+
+    def _grow(self, step: Step, many: int, most: int, terms: list[tuple[int, float]]) -> None:
+        """Units had in each later year; one had in a year but not yet in the year before costs what buying it then costs (Abel's summation)."""
+        before = many
+        for year in range(1, len(step.growth)):
+            factor, following = step.growth[year], step.later[year + 1] if year + 1 < len(step.later) else 0
+            had = self.variable(step.later[year] - following, math.ceil(most * max(step.growth[: year + 1])) + 1, True)
+            self.row(0, highspy.kHighsInf, (had, 1.0), (before, -1.0))
+            capacity = step.capacity or 1.0
+            self.row(-highspy.kHighsInf, step.free * capacity, *((column, amount * factor) for column, amount in terms), (had, -capacity))
+            before = had
 
     def _facilities(self, technology: str) -> list[list[tuple[int, int]]]:
         """Per facility its possible terminals: (terminal node, column that is 1 when it hangs there)."""
@@ -262,8 +285,7 @@ def improve(
             solver.addRow(1.0, highspy.kHighsInf, len(index), index, np.ones(len(index)))
         rows = len(cuts.arcs)
         _start_from(solver, best, arcs, programme)
-        solver.run()
-        values = np.array(solver.getSolution().col_value)
+        values = run_twice(solver, np.array(programme.cost) / unit)
         if len(values) < len(arcs) or not solver.getSolution().value_valid:
             break
         chosen = np.zeros(graph.size)
@@ -275,6 +297,26 @@ def improve(
             optimal = solver.getModelStatus() == highspy.HighsModelStatus.kOptimal and not found.broken
             break
     return best, optimal
+
+
+def run_twice(solver: highspy.Highs, cost: Floats) -> Floats:
+    """Solve, and once more where the first answer cannot be right; the values of the columns.
+
+    The presolve of HiGHS 1.16 may improve a solution that was handed over, prove the better objective and yet return the values that were handed over
+    (https://github.com/ERGO-Code/HiGHS/issues/1570), or call a programme infeasible that is not; then it is solved again without presolve and without
+    that solution. To be taken out once a version returns what it proves.
+    """
+    solver.run()
+    values = np.array(solver.getSolution().col_value)
+    proved = solver.getInfo().objective_function_value
+    wrong = len(values) == len(cost) and solver.getSolution().value_valid and float(cost @ values) > proved + 1e-6 * max(1.0, abs(proved))
+    if wrong or solver.getModelStatus() == highspy.HighsModelStatus.kInfeasible:
+        solver.clearSolver()
+        solver.setOptionValue("presolve", "off")
+        solver.run()
+        solver.setOptionValue("presolve", "choose")
+        values = np.array(solver.getSolution().col_value)
+    return values
 
 
 def _start_from(solver: highspy.Highs, best: Judged, arcs: Ints, programme: Programme) -> None:

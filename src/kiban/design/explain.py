@@ -232,4 +232,6 @@ def rest_of(problem: Problem, design: Design) -> int:
     def rest(items: Sequence[tuple[int, float]]) -> int:
         return to_yen(sum(problem.prices[item].npv * number for item, number in items if not is_free(problem, item)))
 
-    return sum(rest(problem.arcs[index].items) for index in design.arcs) + sum(rest(problem.steps[index].items) * units for index, _, units in design.steps)
+    steps = sum(rest(problem.steps[index].items) * units for index, _, units in design.steps)
+    later = sum(problem.steps[index].later[year] * units for index, _, year, units in design.grown)
+    return sum(rest(problem.arcs[index].items) for index in design.arcs) + steps + later

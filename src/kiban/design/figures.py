@@ -47,7 +47,8 @@ def with_costs(problem: Problem, values: Sequence[float]) -> Problem:
     """The problem with other costs of arcs and steps, in the order of `bound_inputs`."""
     cost = dict(zip(bound_inputs(problem), values, strict=True))
     arcs = tuple(replace(arc, cost=int(cost[arc_name(problem, index)])) if arc.items else arc for index, arc in enumerate(problem.arcs))
-    steps = tuple(replace(step, cost=int(cost[f"steps/{index}/{step.technology}"])) for index, step in enumerate(problem.steps))
+    # the bound reads no growth
+    steps = tuple(replace(step, cost=int(cost[f"steps/{index}/{step.technology}"]), growth=(), later=()) for index, step in enumerate(problem.steps))
     return replace(problem, arcs=arcs, steps=steps)
 
 
@@ -192,9 +193,50 @@ class Sheet:
         free = self.count(step.free, "units", "units that an arc already pays")
         return self.ledger.formula(key, "design.step_units", "units", [load, capacity, free])
 
-    def spent(self, price: int, year: int) -> str:
-        """What one unit of a price costs in a year of the horizon, not discounted."""
+    def year(self, year: int) -> str:
+        """A year of the horizon."""
+        return self.ledger.choice(f"choices/year/{year}", year, "year of the horizon", "a year of the horizon, 0 the first")
+
+    def later_cost(self, index: int, year: int) -> str:
+        """The cost of one unit of a growing step that is bought in a later year."""
+        step, inputs = self.problem.steps[index], []
+        for price, number in step.items:
+            one, given = self.problem.prices[price], self.ledger.figures[self.npv[price]].inputs
+            key = f"prices/{one.id}/npv/since/{year}"
+            if one.phase == "yearly":
+                none = self.ledger.choice("choices/nothing", 0, "JPY", "nothing is paid before it is bought")
+                npv = self.ledger.formula(key, "finance.npv_yearly", f"JPY/{one.per}", [given[0], *[none] * year, *given[1 + year :]])
+            else:
+                first = self.year(max(one.first, year))
+                npv = self.ledger.formula(key, "finance.npv_renewal", f"JPY/{one.per}", [given[0], given[1], first, given[-2], given[-1]])
+            inputs += [npv, self.count(number, one.per, "units of one step")]
+        name = f"{self.variant}/" if self.variant else ""
+        id = self.ledger.formula(f"{name}steps/{index}/{step.technology}/since/{year}", "finance.products", "JPY", inputs)
+        if not self.variant and self.ledger.figures[id].value != step.later[year]:
+            raise DesignError(f"step {index}", f"later {step.later[year]}", f"{self.ledger.figures[id].value} from its items", "report this")
+        return id
+
+    def grown(self, key: str = "") -> list[tuple[int, str, int, int, str]]:
+        """(step, cost, year, units, figure of the units) of what growth makes necessary later."""
+        rows = []
+        for index, group, year, units in self.design.grown:
+            name = f"{key}steps/{index}/{group}/grown/{year}"
+            count = self.ledger.choice(f"{name}/units", units, "units", DESIGN)
+            rows.append((index, self.ledger.formula(name, "finance.products", "JPY", [count, self.later_cost(index, year)]), year, units, count))
+        return rows
+
+    def spent(self, price: int, year: int, since: int = 0) -> str:
+        """What one unit of a price, bought in year `since`, costs in a year of the horizon, not discounted."""
         one, inputs = self.problem.prices[price], self.ledger.figures[self.npv[price]].inputs
+        if since:
+            if year < since:
+                return self.ledger.choice("choices/nothing", 0, "JPY", "nothing is paid before it is bought")
+            if one.phase == "yearly":
+                return inputs[1 + year]
+            first = self.year(max(one.first, since))
+            return self.ledger.formula(
+                f"prices/{one.id}/spent/{year}/since/{since}", "finance.spent_in_year", f"JPY/{one.per}", [inputs[0], inputs[1], first, self.year(year)]
+            )
         if one.phase == "yearly":
             return inputs[1 + year]
         moment = self.ledger.choice(f"choices/year/{year}", year, "year of the horizon", "a year of the horizon, 0 the first")
@@ -267,8 +309,9 @@ def enter(
         count = sheet.step_units(index, group, units, technologies, tree.carried(index))
         step_units.append((index, count))
         steps.append(ledger.formula(f"steps/{index}/{group}/paid", "finance.products", "JPY", [count, sheet.step_cost(index)]))
+    grown = sheet.grown()
     low, high = _range(problem, design)
-    whole = sheet.total("total/priced", [*paid, *steps], low=low, high=high)
+    whole = sheet.total("total/priced", [*paid, *steps, *(cost for _, cost, *_ in grown)], low=low, high=high)
     complete = design.status in ("proved", "bounded")
     for index in range(len(problem.steps)):
         sheet.step_cost(index)
@@ -313,7 +356,8 @@ def _range(problem: Problem, design: Design) -> tuple[float, float]:
     """The cost of the same design at the least and at the greatest evidence of every price."""
     items = [item for index in design.arcs for item in problem.arcs[index].items]
     items += [(price, number * units) for index, _, units in design.steps for price, number in problem.steps[index].items]
-    low, high = (sum(getattr(problem.prices[price], side) * number for price, number in items) for side in ("low", "high"))
+    later = sum(problem.steps[index].later[year] * units for index, _, year, units in design.grown)  # counted as it is: its range is not asked for
+    low, high = (sum(getattr(problem.prices[price], side) * number for price, number in items) + later for side in ("low", "high"))
     return float(round(low)), float(round(high))
 
 
@@ -341,11 +385,20 @@ def _years(sheet: Sheet, quantities: Mapping[int, str], technologies: Mapping[st
     by_layer: dict[str, list[int]] = defaultdict(list)
     for price in quantities:
         by_layer[technologies[sheet.problem.prices[price].technology].layer].append(price)
+    later: dict[str, list[tuple[int, str, int]]] = defaultdict(list)
+    for index, _, since, _, count in sheet.grown():
+        for price, number in sheet.problem.steps[index].items:
+            each = sheet.count(number, sheet.problem.prices[price].per, "units of one step")
+            bought = sheet.ledger.formula(f"{count}/{sheet.problem.prices[price].id}", "design.product", sheet.problem.prices[price].per, [count, each])
+            name = technologies[sheet.problem.prices[price].technology].layer
+            later[name].append((price, bought, since))
+            by_layer.setdefault(name, [])
     rows = []
     for layer, prices in sorted(by_layer.items()):
         years = []
         for year in range(sheet.problem.horizon):
             inputs = [id for price in prices for id in (quantities[price], sheet.spent(price, year))]
+            inputs += [id for price, count, since in later[layer] for id in (count, sheet.spent(price, year, since))]
             low, high = (round(sum(sheet.side(quantities[price], price, year, end) for price in prices)) for end in ("low", "high"))
             years.append(sheet.ledger.formula(f"years/{layer}/{year}", "finance.products", "JPY", inputs, low=low, high=high))
         rows.append({"layer": layer, "years": years})
@@ -366,6 +419,8 @@ def _technologies(sheet: Sheet, tree: Tree, chosen: Sequence[int], costs: Sequen
                 lengths[arc.technology][sheet.ledger.formula(metres + "/km", "design.kilometres", "km", [metres])] = None
     for (index, _, _), paid in zip(design.steps, steps, strict=True):
         parts[problem.steps[index].technology].append(paid)
+    for index, cost_later, *_ in sheet.grown():
+        parts[problem.steps[index].technology].append(cost_later)
     sites: dict[str, int] = defaultdict(int)
     for site in {demand.site for demand in problem.demands}:
         for technology in tree.technologies(site):
@@ -417,14 +472,14 @@ def _unpriced(sheet: Sheet, technology: str, missing: Sequence[str], entering: E
     if entering is None or entering.price is None or entering.problem is None or entering.design is None:
         return row | {"per": entering.per if entering else None}
     other = Sheet(sheet.ledger, entering.problem, entering.design, sheet.region, sheet.usecases, f"break-even/{technology}")
-    rest = _paid(other, f"break-even/{technology}/rest")
+    rest = paid_for(other, f"break-even/{technology}/rest")
     bought = units_bought(entering.problem, entering.design)
     units = sheet.ledger.choice(f"break-even/{technology}/units", bought, entering.per, "the design in which it enters")
     price = sheet.ledger.formula(f"break-even/{technology}", "design.break_even", f"JPY/{entering.per}", ["total/priced", rest, units])
     return row | {"enters": True, "per": entering.per, "break_even": price}
 
 
-def _paid(sheet: Sheet, key: str) -> str:
+def paid_for(sheet: Sheet, key: str) -> str:
     """What a variant of the design costs: its arcs and steps."""
     arcs = [cost for index in sheet.design.arcs if (cost := sheet.arc_cost(index)) is not None]
     steps = []
@@ -439,6 +494,7 @@ def _paid(sheet: Sheet, key: str) -> str:
         ]
         each = sheet.ledger.formula(f"{key}/steps/{index}", "finance.products", "JPY", inputs)
         steps.append(sheet.ledger.formula(f"{key}/steps/{index}/{group}", "finance.products", "JPY", [count, each]))
+    steps += [cost for _, cost, *_ in sheet.grown(f"{key}/")]
     return sheet.total(key, [*arcs, *steps])
 
 
@@ -447,7 +503,7 @@ def _shared(sheet: Sheet, together: str, alone: Mapping[str, tuple[Problem, Desi
     rows = []
     for usecase, (problem, design) in sorted(alone.items()):
         other = Sheet(sheet.ledger, problem, design, sheet.region, sheet.usecases, f"alone/{usecase}")
-        rows.append({"usecase": usecase, "figure": _paid(other, f"alone/{usecase}")})
+        rows.append({"usecase": usecase, "figure": paid_for(other, f"alone/{usecase}")})
     separate = sheet.total("alone/sum", [row["figure"] for row in rows])
     return {"alone": rows, "together": together, "saving": sheet.ledger.formula("alone/saving", "finance.difference", "JPY", [separate, together])}
 
@@ -468,7 +524,7 @@ def _flip(sheet: Sheet, flip: Flip, together: str, missing: Mapping[str, Sequenc
     row |= dict.fromkeys(("price", "now", "factor", "difference", "first")) | {"excludes": []}
     if flip.without is None or flip.at is None:
         return row
-    without = _paid(Sheet(sheet.ledger, *flip.without, sheet.region, sheet.usecases, f"{key}/without"), f"{key}/without")
+    without = paid_for(Sheet(sheet.ledger, *flip.without, sheet.region, sheet.usecases, f"{key}/without"), f"{key}/without")
     rest, own, units = _parted(Sheet(sheet.ledger, *flip.at, sheet.region, sheet.usecases, f"{key}/at"), key, flip)
     if flip.first is not None:
         before, paid, _ = _parted(sheet, f"{key}/today", flip)
@@ -516,13 +572,15 @@ def _parted(sheet: Sheet, key: str, flip: Flip) -> tuple[str, str, str]:
             for price in each
             if part is own and problem.prices[price].cost == flip.cost
         ]
+    for index, cost_later, *_ in sheet.grown(f"{key}/"):
+        (own if problem.steps[index].technology == flip.technology else rest).append(cost_later)
     return sheet.total(f"{key}/rest", rest), sheet.total(f"{key}/own", own), ledger.formula(f"{key}/units", "finance.sum", str(flip.per), units)
 
 
 def _buy(sheet: Sheet, variant: tuple[Problem, Design], missing: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     """The design of bought services alone: its cost, or what it cannot serve and which services have no price or an unknown coverage."""
     problem, design = variant
-    paid = _paid(Sheet(sheet.ledger, problem, design, sheet.region, sheet.usecases, "buy"), "buy")
+    paid = paid_for(Sheet(sheet.ledger, problem, design, sheet.region, sheet.usecases, "buy"), "buy")
     unpriced = {exclusion.technology for exclusion in problem.exclusions if exclusion.state == "unpriced"} | {id for *_, ids in problem.no_way for id in ids}
     unknown = {exclusion.technology for exclusion in problem.exclusions if exclusion.state == "unknown" and exclusion.need == "coverage"}
     return {

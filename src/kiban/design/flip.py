@@ -124,7 +124,7 @@ class _Search:
             return None
         npv = {price.id: price.npv / factor if price.technology == self.technology else price.npv for price in problem.prices} | self.npv
         slack = factor * len(design.arcs)  # each arc is rounded to whole yen before it is multiplied
-        return _Way(problem, design, *split(problem, design, self.technology, npv), design.cost, slack)
+        return _Way(problem, design, *split(problem, design, self.technology, npv, factor), design.cost, slack)
 
     def first(self, way: _Way) -> tuple[Problem, Design] | None:
         """Of the designs that are cheaper than today's at some factor, the one that is so first."""
@@ -140,8 +140,8 @@ class _Search:
         return None
 
 
-def split(problem: Problem, design: Design, technology: str, npv: Mapping[str, float]) -> tuple[int, int]:
-    """Yen of a design for everything else, and for one technology, at the present values of one unit by price id."""
+def split(problem: Problem, design: Design, technology: str, npv: Mapping[str, float], factor: float = 1.0) -> tuple[int, int]:
+    """Yen of a design for everything else, and for one technology, at the present values of one unit by price id; its prices in it are × `factor`."""
     rest = own = 0
     parts = [(problem.arcs[index].items, 1) for index in design.arcs] + [(problem.steps[index].items, units) for index, _, units in design.steps]
     for items, units in parts:
@@ -149,6 +149,10 @@ def split(problem: Problem, design: Design, technology: str, npv: Mapping[str, f
         others = [(item, number) for item, number in items if problem.prices[item].technology != technology]
         own += to_yen(sum(npv[problem.prices[item].id] * number for item, number in mine)) * units
         rest += to_yen(sum(npv[problem.prices[item].id] * number for item, number in others)) * units
+    for index, _, year, units in design.grown:  # units that growth makes necessary later
+        step = problem.steps[index]
+        own += to_yen(step.later[year] / factor) * units if step.technology == technology else 0
+        rest += step.later[year] * units if step.technology != technology else 0
     return rest, own
 
 

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from kiban.records.design import Problem
+from kiban.records.design import Problem, Step
 
 WIRED = ("line", "plant", "drop")  # arcs whose metres count for reach
 TOLERANCE = 1e-9  # of a load or a length, against sums of decimal fractions
@@ -18,13 +18,17 @@ TOLERANCE = 1e-9  # of a load or a length, against sums of decimal fractions
 
 @dataclass(frozen=True)
 class Judged:
-    """The needed arcs, sorted; per demand its serve arc or -1; (step, node of the group, units paid); yen; what is broken: (constraint, node)."""
+    """The needed arcs, sorted; per demand its serve arc or -1; (step, node of the group, units paid); yen; what is broken: (constraint, node).
+
+    grown: (step, node of the group, year, units) that a growing load makes necessary later. The node of a broken ceiling is 0.
+    """
 
     arcs: tuple[int, ...]
     served: tuple[int, ...]
     steps: tuple[tuple[int, int, int], ...]
     cost: int
     broken: tuple[tuple[str, int], ...]
+    grown: tuple[tuple[int, int, int, int], ...] = ()
 
     @property
     def unserved(self) -> int:
@@ -35,6 +39,35 @@ class Judged:
     def rank(self) -> tuple[int, int, int]:
         """Less is better: side constraints are kept first of all, then comes service, then cost."""
         return (len(self.broken), self.unserved, self.cost)
+
+
+@dataclass(frozen=True)
+class _Ceiling:
+    """A ceiling, ready to be asked often; `most` has its tolerance inside."""
+
+    arcs: dict[int, float]
+    steps: dict[int, float]
+    most: float
+
+    def used(self, arcs: Iterable[int], steps: Iterable[tuple[int, int, int]]) -> float:
+        """What a design uses up."""
+        return math.fsum([*(self.arcs.get(arc, 0.0) for arc in arcs), *(self.steps.get(index, 0.0) * units for index, _, units in steps)])
+
+
+def bought_later(step: Step, load: float, had: int) -> list[tuple[int, int]]:
+    """(year of the horizon, units) that the growth of a group's load makes necessary beyond the `had` units of the first year.
+
+    >>> step = Step(technology="r", level="facility", load="mbps", capacity=100, free=1, cost=9, growth=(1.0, 1.5, 1.4, 3.0), later=(9, 7, 5, 3))
+    >>> bought_later(step, 80.0, 1)
+    [(1, 1), (3, 1)]
+    """
+    found = []
+    for year, factor in enumerate(step.growth):
+        need = math.ceil(load * factor / (step.capacity or math.inf) - TOLERANCE)
+        if need > had:
+            found.append((year, need - had))
+            had = need
+    return found
 
 
 class Judge:
@@ -51,6 +84,7 @@ class Judge:
         self.limits = {limit.technology: limit for limit in problem.limits}
         self.system = [index for index, step in enumerate(problem.steps) if step.level == "system"]
         self.grouped = [index for index, step in enumerate(problem.steps) if step.level != "system"]
+        self.ceilings = [_Ceiling(dict(one.arcs), dict(one.steps), one.most + TOLERANCE * max(1.0, one.most)) for one in problem.ceilings]
 
     def judge(self, chosen: Iterable[int]) -> Judged:
         """Judge arcs of which at most one enters each node (a later one replaces an earlier one)."""
@@ -97,7 +131,7 @@ class Judge:
                     node = self.tail[parent[node]]
                 groups[technology, "exchange", node].append(terminal)
         broken += self._beyond_reach(parent, used)
-        steps, total = [], sum(self.cost[arc] for arc in used)
+        steps, grown, total = [], [], sum(self.cost[arc] for arc in used)
         technologies = {self.technology[arc] for arc in used}
         for index in self.system:
             if problem.steps[index].technology in technologies:
@@ -112,8 +146,11 @@ class Judge:
                     units = 1 if step.capacity is None else max(1, math.ceil(load / step.capacity - TOLERANCE))
                     if units > step.free:
                         steps.append((index, node, units - step.free))
+                    grown += [(index, node, year, more) for year, more in bought_later(step, load, max(units, step.free))]
         total += sum(problem.steps[index].cost * units for index, _, units in steps)
-        return Judged(tuple(sorted(used)), tuple(served), tuple(sorted(steps)), total, tuple(broken))
+        total += sum(problem.steps[index].later[year] * units for index, _, year, units in grown)
+        broken += [("ceiling", 0) for ceiling in self.ceilings if ceiling.used(used, steps) > ceiling.most]
+        return Judged(tuple(sorted(used)), tuple(served), tuple(sorted(steps)), total, tuple(broken), tuple(sorted(grown)))
 
     def _beyond_reach(self, parent: dict[int, int], used: set[int]) -> list[tuple[str, int]]:
         """Heads of used line, plant and drop arcs that lie more metres of line from the root than their technology reaches."""

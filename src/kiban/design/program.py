@@ -16,13 +16,14 @@ from kiban.design.admit import Asked, ask_all, capability_value, judge, judge_up
 from kiban.design.radio.sight import Sight
 from kiban.design.shelf import HasPrices, Items, Shelf
 from kiban.design.skeleton import ROOT, Candidate, Key, Skeleton
-from kiban.records.design import Arc, Demand, Exclusion, Limit, Node, Price, Problem, Step
+from kiban.records.design import Arc, Demand, EnergyUse, Exclusion, Limit, Node, Price, Problem, Step
 from kiban.records.region import Region, Site
 from kiban.records.technology import RiskClass, Technology
 from kiban.records.terrain import Terrain
 from kiban.records.usecase import UseCase
 
 SERVING = ("drop", "cell", "direct")
+ACTIVE = (*SERVING, "hop")  # a line along the street takes no power of its own
 _NODE_ORDER = {"root": 0, "junction": 1, "mast": 2, "facility": 3, "terminal": 4, "demand": 5}
 
 
@@ -259,6 +260,7 @@ def _records(graph: _Demands, region: str, start: int, horizon: int, discount: f
         exclusions=tuple(sorted(exclusions, key=lambda e: (e.site, e.usecase, e.technology, e.need))),
         no_way=tuple(graph.no_way),
         terrain=graph.sight.looked(),
+        energy=tuple(_energy(id, graph.technologies[id]) for id in sorted(used) if graph.technologies[id].wiring.pattern in ACTIVE),
     )  # fmt: skip
 
 
@@ -270,6 +272,12 @@ def _moved(demand: Demand, node: int) -> Demand:
 
 def _with(step: Step, items: tuple[tuple[int, float], ...], cost: int) -> Step:
     return Step(technology=step.technology, level=step.level, load=step.load, capacity=step.capacity, free=step.free, items=items, cost=cost)
+
+
+def _energy(id: str, technology: Technology) -> EnergyUse:
+    """What the file says of its electricity."""
+    quantity = technology.kwh_per_year
+    return EnergyUse(technology=id, per=technology.energy_per, kwh=None if quantity is None else quantity.value)
 
 
 def _limit(id: str, technology: Technology) -> Limit | None:

@@ -7,7 +7,7 @@ The same (problem, seed, work) gives the same design; a time limit or a cancel c
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -22,6 +22,7 @@ from kiban.design.judge import Judge, Judged
 from kiban.design.trees import Ground, grow, make_ground
 from kiban.records.design import Design, Problem, problem_hash
 
+SMALL = 150  # arcs up to which the integer programme comes first
 WHOLE = 400  # arcs up to which the integer programme takes the whole problem at once
 RESTRICTED = 2_500  # arcs of a restricted integer programme
 IDLE = 8  # neighbourhoods in a row without gain that end the search
@@ -87,6 +88,7 @@ def solve(
     time_limit: float | None = None,
     progress: Progress = silent,
     cancel: Cancel = never,
+    starts: Sequence[Sequence[int]] = (),
 ) -> Design:
     """Solve a design problem.
 
@@ -97,6 +99,7 @@ def solve(
     time_limit  seconds, None: none; the first design is always finished
     progress    told of the share done and what is being done
     cancel      asked between steps; the best design so far is returned
+    starts      arcs of designs that are known already
 
     Returns
     -------
@@ -116,12 +119,16 @@ def solve(
     judge, ground = Judge(problem), make_ground(problem, bounded.graph)
     search = _Search(problem, bounded, ground, judge, seed, work, stop, judge.judge([]), Blend(problem, ground, _spread(problem)))
     progress(0.3, "初期案を作成 / first designs")
+    for known in starts:
+        search.offer(judge.judge(known))
     for turn, cost in enumerate(_guides(search)):
         search.offer(search.try_tree(cost))
         if turn == 0 and not search.whole:
             _repair(search)
         if search.proved or (stop() and search.whole):
             break
+    if len(problem.arcs) <= SMALL and not search.proved and not stop():
+        _exact(search, begin, time_limit)  # mostly the end of it
     if not search.proved and not stop():
         _blends(search)
     if not search.proved and not stop():
@@ -356,6 +363,7 @@ def _design(search: _Search) -> Design:
         arcs=best.arcs,
         served=best.served,
         steps=best.steps,
+        grown=best.grown,
         cost=best.cost,
         bound=bounded.bound,
         gap=0.0 if best.cost == 0 else (best.cost - bounded.bound) / best.cost,

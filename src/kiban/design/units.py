@@ -1,4 +1,4 @@
-"""Formulas for what a design counts: kilometres, straight candidate links, needs that grow with a count, capacity steps.
+"""Formulas for what a design counts: kilometres, straight candidate links, needs that grow with a count, capacity steps, traffic that grows.
 
 In: numbers of the ledger. Out: one number. Which figures go in is said by design.figures.
 """
@@ -105,3 +105,47 @@ def per_unit(values: Sequence[float]) -> float:
     """
     amount, units = values
     return amount / units
+
+
+@formula("design.traffic_factor", "1", flat=True)
+def traffic_factor(values: Sequence[float]) -> float:
+    """(growth per year, years) → the factor after so many years of even growth.
+
+    >>> round(traffic_factor([0.2, 5]), 3)
+    2.488
+    """
+    yearly, years = values
+    return math.pow(1.0 + yearly, years)
+
+
+@formula("design.traffic_between", "1", flat=True)
+def traffic_between(values: Sequence[float]) -> float:
+    """(year, year₁, factor₁, year₂, factor₂) → the factor in a year between two points, growth being even between them.
+
+    >>> round(traffic_between([2025, 2020, 1, 2030, 18]), 3)
+    4.243
+    """
+    year, first, low, last, high = values
+    return low if first == last else low * math.pow(high / low, (year - first) / (last - first))
+
+
+@formula("design.traffic_ratio", "1", flat=True)
+def traffic_ratio(values: Sequence[float]) -> float:
+    """(level of a year, level of the first year) → factor against the first year.
+
+    >>> traffic_ratio([3, 2])
+    1.5
+    """
+    level, first = values
+    return level / first
+
+
+@formula("design.due_year", "year of the horizon", flat=True)
+def due_year(values: Sequence[float]) -> float:
+    """(load, Mbps of one unit, units, factor of year 0, factor of year 1, …) → the first year in which the units do not suffice; the horizon if they do.
+
+    >>> due_year([80, 100, 1, 1.0, 1.2, 1.5]), due_year([80, 100, 1, 1.0, 1.1])
+    (2, 2)
+    """
+    load, capacity, units, *growth = values
+    return next((year for year, factor in enumerate(growth) if math.ceil(load * factor / capacity - 1e-9) > units), len(growth))

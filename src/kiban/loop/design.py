@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
+from dataclasses import replace as _replace
 from datetime import date
 from functools import partial
 from itertools import count
@@ -20,10 +21,13 @@ from kiban.check import ADMISSION, CONSTRAINTS, check_design, check_problem
 from kiban.design import figures, program, solve
 from kiban.design.backup import asks_backup
 from kiban.design.drill_figures import drill_body
+from kiban.design.energy import with_ceiling
 from kiban.design.explain import Entering, Solve, break_even, priced_in, shared, site_results, why_each_site
 from kiban.design.figures import Sheet
 from kiban.design.flip import COMPLETE, Flip, flip_price
 from kiban.design.gap import enter_gap, needs_met, split_urban
+from kiban.design.growth import Growth, grow
+from kiban.design.limits import Effort, solve_within
 from kiban.design.split import Divided, divide, enter_split
 from kiban.design.tornado import enter_swings, swings
 from kiban.design.tree import technologies_used
@@ -31,8 +35,10 @@ from kiban.finance import Priced, price_technology
 from kiban.finance.ledger import Ledger
 from kiban.loop.diagnosis import site_rows
 from kiban.loop.given import Given, pins, step, text
+from kiban.loop.horizon import Beside, ageing_rows, budget_rows, energy_rows, growth_of, phase_rows, traffic
 from kiban.loop.needs import Wanted
 from kiban.records.design import CheckReport, Design, Price, Problem
+from kiban.records.horizon import Frontier, Phases
 from kiban.records.plan import PlanStep
 from kiban.records.region import Fact, Place, Plant, Region, Site
 from kiban.records.terrain import COARSEST_M
@@ -52,6 +58,8 @@ class Designed:
     problem: Problem
     design: Design
     report: CheckReport
+    frontier: Frontier | None = None
+    phases: Phases | None = None
 
 
 def rules_of(given: Given, ledger: Ledger) -> dict[str, tuple[str, float]]:
@@ -147,7 +155,7 @@ def assumed_rows(region: Region, wanted: Set[str]) -> list[dict[str, str]]:
 
 
 def traffic_scenarios(given: Given, ledger: Ledger) -> list[dict[str, Any]]:
-    """The known traffic scenarios as figures. They are listed only: this design's loads are those of today."""
+    """The known traffic scenarios as figures, and which of them the design's loads follow; none: they are those of today."""
     rows: list[dict[str, Any]] = []
     for id, scenario in sorted(given.catalogue.traffic.items()):
         base = f"traffic/{id}"
@@ -167,7 +175,7 @@ def traffic_scenarios(given: Given, ledger: Ledger) -> list[dict[str, Any]]:
             else ledger.source(f"{base}#yearly_growth", growth.value, growth.unit, f"{base}#yearly_growth {growth.source}", growth.confidence)
         )
         year = ledger.source(f"{base}#base_year", scenario.base_year, "年", f"{base}#base_year")
-        rows.append({"id": id, "applied": False, "base_year": year, "yearly_growth": yearly, "points": points})
+        rows.append({"id": id, "applied": id == given.traffic, "base_year": year, "yearly_growth": yearly, "points": points})
     return rows
 
 
@@ -219,6 +227,7 @@ class _Variants:
     priced: Mapping[str, Priced]
     horizon: int
     discount: float
+    growth: Growth | None = None
 
     def build(
         self,
@@ -233,11 +242,13 @@ class _Variants:
         known = {id: one for id, one in self.given.catalogue.technologies.items() if technologies is None or id in technologies}
         prices = {id: [_times(price, (factors or {}).get(id, 1.0)) for price in one.prices] for id, one in self.priced.items() if id in known}
         pairs = [pair for pair in self.wanted if group is None or pair[1] in group]
-        return program.build(
+        problem = program.build(
             self.given.region, pairs, self.usecases, known, prices, start=self.given.start, horizon=self.horizon, discount=self.discount, free=free,
             backup=backup,
             terrain=self.given.terrain,
         )  # fmt: skip
+        problem = problem if self.growth is None or free else grow(problem, self.growth.factors)  # a price that is tried is of today's units
+        return problem if self.given.kwh is None else with_ceiling(problem, self.given.kwh)
 
     def without(self, technology: str) -> Problem:
         """The problem with one technology forbidden."""
@@ -320,21 +331,21 @@ def design_step(given: Given, wanted: Wanted, ledger: Ledger, progress: Progress
     priced = price_all(given, ledger, rules)
     usecases = {usecase: catalogue.usecases[usecase] for usecase in dict.fromkeys(usecase for _, usecase in wanted)}
     progress(0.2, "候補網を作成 / building the candidate network")
-    variants = _Variants(given, wanted, usecases, priced, int(rules["horizon"][1]), rules["discount-rate"][1])
+    growth = growth_of(given, given.traffic) if given.traffic is not None else None
+    if given.traffic is not None and growth is None:
+        fits = ", ".join(id for id in sorted(catalogue.traffic) if growth_of(given, id) is not None)
+        raise KibanError("--traffic", f"{given.traffic}: says nothing of {given.start} and later", f"one of {fits}", "choose one that speaks of these years")
+    variants = _Variants(given, wanted, usecases, priced, int(rules["horizon"][1]), rules["discount-rate"][1], growth)
     problem = variants.build()
     progress(0.3, "最適化 / solving")
-    design = solve(
-        problem,
-        seed=given.seed,
-        work=given.work,
-        time_limit=given.time_limit,
-        progress=lambda share, sentence: progress(0.3 + 0.5 * share, sentence),
-        cancel=cancel,
-    )
+    effort = Effort(given.seed, given.work, given.time_limit, cancel)
+    design, by_multiplier = solve_within(problem, effort, lambda share, sentence: progress(0.3 + 0.5 * share, sentence))
     reasons = why_each_site(problem, design)
     design = replace(design, sites=site_results(problem, reasons))
 
     def again(variant: Problem, work: int = given.work) -> Design:
+        if variant.ceilings:
+            return solve_within(variant, _replace(effort, work=work))[0]
         return solve(variant, seed=given.seed, work=work, time_limit=given.time_limit, cancel=cancel)
 
     def hasty(variant: Problem) -> Design:
@@ -381,6 +392,14 @@ def design_step(given: Given, wanted: Wanted, ledger: Ledger, progress: Progress
     body["terrain"] = terrain_said(given, problem, ledger)
     body["traffic"] = traffic_scenarios(given, ledger)
     body["bottlenecks"] = site_rows(given, wanted, problem, design, ledger)
+    progress(0.94, "通信量・設備・予算・年度 / traffic, plant, money, years")
+    beside = Beside(given, ledger, _replace(variants, growth=None).build(), problem, design, rules, brief, effort)
+    body |= {"growth": traffic(beside), "ageing": ageing_rows(beside), "energy": energy_rows(beside, by_multiplier), "money": None, "phases": None}
+    curve = works = None
+    if given.budget is not None:
+        body["money"], curve = budget_rows(beside)
+    if given.phases:
+        body["phases"], works = phase_rows(beside)
     body["assumed"] = assumed_rows(region, {site for site, _ in wanted})
     body["missing"] = [
         {
@@ -403,5 +422,6 @@ def design_step(given: Given, wanted: Wanted, ledger: Ledger, progress: Progress
         ],
     }
     entries = [f"technologies/{id}" for id in priced] + [f"rules/{rule}" for rule in rules] + [f"usecases/{usecase}" for usecase in usecases]
+    asked = [given.budget, list(given.phases), given.weights] if given.budget is not None or given.phases else []
     pinned = pins(given, *entries, *(f"traffic/{id}" for id in sorted(catalogue.traffic)))
-    return Designed(step("design", [design.problem, given.seed, given.work, pinned], body, pinned), problem, design, report)
+    return Designed(step("design", [design.problem, given.seed, given.work, pinned, *asked], body, pinned), problem, design, report, curve, works)

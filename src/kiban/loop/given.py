@@ -31,6 +31,9 @@ class Given:
     inputs   what people put in by hand: facts, own prices, quotations, own words
     foreign  also use figures from abroad (confidence C)
     work     units of the solver's work, for a repeatable answer; time_limit cuts the same sequence short
+    traffic  id of a traffic scenario by which shared links grow; None: they stay as they are
+    kwh      limit on kWh a year · budget: yen, tax included, that may be paid in the first year for what is built; None: none
+    phases   () none · a number of years up to the horizon · yen a year, tax included · yen of each year; weights: site → how much it counts
     """
 
     sentence: str
@@ -44,6 +47,11 @@ class Given:
     work: int = 100
     time_limit: float | None = None
     terrain: Terrain | None = None  # heights of the region's ground (region.heights); None: not looked at
+    traffic: str | None = None
+    kwh: float | None = None
+    budget: int | None = None
+    phases: tuple[int, ...] = ()
+    weights: dict[str, int] = field(default_factory=dict)
 
     @property
     def start(self) -> int:

@@ -111,6 +111,8 @@ class Step(Record, frozen=True, kw_only=True):
     load      sites, devices or mbps (down) of the demands served through the group; none: one unit whenever it is used
     capacity  in the unit of `load`; None: one unit carries everything
     free      units that an arc already pays (1 for a cell, whose open arc pays the first)
+    growth    of a load in mbps: its factor in each fiscal year of the horizon, against the first; empty: the load stays
+    later     with growth: yen of one unit bought first in each year of the horizon, renewals and residual inside; later[0] is `cost`
     """
 
     technology: str
@@ -120,12 +122,49 @@ class Step(Record, frozen=True, kw_only=True):
     free: int = 0
     items: tuple[tuple[int, float], ...] = ()
     cost: int = 0
+    growth: tuple[float, ...] = ()
+    later: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         check_range("step, capacity", self.capacity, 1e-9)
+        for value in (*self.growth, *self.later):
+            check_range("step, growth and later", value, 0)
+        if len(self.growth) != len(self.later) or (self.growth and (self.load != "mbps" or self.later[0] != self.cost)):
+            raise RecordError(
+                "step", f"{len(self.growth)} factors, {len(self.later)} later costs, load {self.load}", "one of each per year, of a load in mbps", "rebuild it"
+            )
         check_range("step, cost", self.cost, 0)
         if (self.capacity is None) != (self.load == "none"):
             raise RecordError("step", f"load {self.load}, capacity {self.capacity}", "both or neither", "give the capacity in the unit of the load")
+
+
+class EnergyUse(Record, frozen=True, kw_only=True):
+    """What one unit of a technology uses in electricity: kWh a year per `per`; None: nobody says it."""
+
+    technology: str
+    per: Per
+    kwh: float | None
+
+    def __post_init__(self) -> None:
+        check_range(f"energy of {self.technology}", self.kwh, 0)
+
+
+class Ceiling(Record, frozen=True, kw_only=True):
+    """A limit on what arcs and paid step units use up together.
+
+    id     initial_yen: what is paid in the first year for what is built · kwh_year: electricity · unserved: weight of the needs that are given up
+    arcs   (index of the arc, amount when it is used), amounts of 0 left out; steps: (index of the step, amount of each unit paid)
+    """
+
+    id: Literal["initial_yen", "kwh_year", "unserved"]
+    most: float
+    arcs: tuple[tuple[int, float], ...] = ()
+    steps: tuple[tuple[int, float], ...] = ()
+
+    def __post_init__(self) -> None:
+        check_range(f"ceiling {self.id}", self.most, 0)
+        for _, amount in (*self.arcs, *self.steps):
+            check_range(f"ceiling {self.id}, amount", amount, 0)
 
 
 class Exclusion(Record, frozen=True, kw_only=True):
@@ -190,6 +229,7 @@ class Problem(Record, frozen=True, kw_only=True):
     discount 1/year, 0.04 means 4 %; horizon in fiscal years, `start` the first of them.
     no_way: demands (site, use case, without) that no priced arc can reach, with the technologies that are only unpriced.
     terrain: what was looked at on the ground; None: nothing, radio was taken to carry as far as its radius and reach say.
+    energy: of every technology of an arc; ceilings: limits on the whole design, such as kWh a year.
     """
 
     region: str
@@ -205,6 +245,8 @@ class Problem(Record, frozen=True, kw_only=True):
     exclusions: tuple[Exclusion, ...] = ()
     no_way: tuple[tuple[str, str, str | None, tuple[str, ...]], ...] = ()
     terrain: Looked | None = None
+    energy: tuple[EnergyUse, ...] = ()
+    ceilings: tuple[Ceiling, ...] = ()
 
     def __post_init__(self) -> None:
         check_range("problem, discount", self.discount, 0, 0.3)
@@ -236,7 +278,8 @@ def problem_hash(problem: Problem) -> str:
 #   facility_steps, exchange_steps, system_steps  a Step of that level that costs more than 0
 #   reach          a Limit with reach_m
 #   terminal_rate  a Limit with down_mbps or up_mbps
-Relaxable = Literal["facility_steps", "exchange_steps", "system_steps", "reach", "terminal_rate"]
+#   ceilings       a Ceiling
+Relaxable = Literal["facility_steps", "exchange_steps", "system_steps", "reach", "terminal_rate", "ceilings"]
 
 
 class Cut(Record, frozen=True, kw_only=True, array_like=True):
@@ -317,6 +360,7 @@ class Design(Record, frozen=True, kw_only=True):
             plan has no total (`cost` is then that of the priced part, and the bound too) · infeasible: a demand has no admissible option
     gap     (cost − bound) ÷ cost, 0 when the cost is 0
     steps   (index of the step, node of its group, units paid beyond the free ones)
+    grown   (index of the step, node of its group, year of the horizon, units bought in that year because the load has grown)
     served  per demand, in order: the serve arc, or -1
     """
 
@@ -336,6 +380,7 @@ class Design(Record, frozen=True, kw_only=True):
     shared: Shared | None = None
     seed: int = 0
     work: int = 0
+    grown: tuple[tuple[int, int, int, int], ...] = ()
 
     def __post_init__(self) -> None:
         check_range("design, cost", self.cost, 0)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import inspect
 import json
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from kiban.base.formula import formulas
+from kiban.base.jdate import era_year
 from kiban.documents.drills import drill_label
 from kiban.documents.evidence import facts, others
 from kiban.documents.map_svg import COLOURS, UNKNOWN
@@ -38,6 +40,7 @@ from kiban.records.case import Case
 from kiban.records.plan import Figure
 
 INPUTS_SHOWN = 200
+BREAKS_SHOWN = 4
 HIDDEN = ("region.json", "inputs.json", "papers.json")
 SPAN = re.compile(r"^(\d{4}(?:-\d{2}){0,2})-(\d{4})(?=\D|$)")  # "2018-2019", "2024-01-2026-01": a period, not a day
 
@@ -83,6 +86,8 @@ def plan_page(view: View, folder: Folder, path: Path) -> dict[str, Any]:
         "assumed_name": lambda row: assumed_name(view, row),
         "missing_costs": lambda row: missing_costs(view, row),
         "break_even": lambda row: break_even(view, row),
+        "fiscal": lambda year: era_year(int(year), short=True) if view.lang == "ja" else f"FY{year}",
+        "broken": _broken,
         "known_case": lambda id: view.catalogue.cases.get(id),
         "case_cost": lambda case: case_cost(view, case),
         "record_name": lambda record: plants.get(record.partition("/")[2], "") if record.startswith("plants/") else view.name(record),
@@ -93,6 +98,12 @@ def plan_page(view: View, folder: Folder, path: Path) -> dict[str, Any]:
             if (path / name).is_file() and name not in HIDDEN
         ],
     }
+
+
+def _broken(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Breaks of capacity with the same kind, technology and year as one, the earliest first; the first years alone."""
+    counts = Counter((row["fiscal"], row["technology"], row["kind"]) for row in rows)
+    return [{"fiscal": year, "technology": id, "kind": kind, "count": count} for (year, id, kind), count in sorted(counts.items())][:BREAKS_SHOWN]
 
 
 def _papers(path: Path) -> list[dict[str, Any]]:
