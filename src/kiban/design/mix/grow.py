@@ -92,6 +92,7 @@ def settled(start, arcs, head, cost, kind, streets, facilities, root, inside, or
         widest = max(widest, start[v + 1] - start[v])
     ways = np.empty(widest + 1, np.int64)
     while True:
+        inside[root] = True
         # the least spanning tree of what is chosen; a facility and its street vertex are one
         for v in range(base):
             up[v] = v

@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 
 from kiban.base.errors import DesignError
 from kiban.base.progress import Cancel, never
-from kiban.design.mix.graph import HOP, OPEN, RADIO, STREET, Flags, Floats, Ground, Ints, make_ground, needless, shrunk
+from kiban.design.mix.exact import Programme
+from kiban.design.mix.graph import FIBRE, HOP, NONE, OPEN, RADIO, SKY, STREET, Flags, Floats, Ground, Ints, make_ground, needless, shrunk
 from kiban.design.mix.grow import fitted, grown, settled, symmetric
 from kiban.design.mix.instance import Arrays, arrays
 from kiban.design.steiner.ascent import FAR, Cuts, carried, charged, lift, no_cuts, renew
@@ -38,9 +39,16 @@ ALONE = 0.6  # seconds that a running kernel may take to notice the flag before 
 EFFORT = 5_000_000  # most steps of one call of `renew`
 MOST = 8  # sites whose cuts are taken back at once
 PATIENCE = 0.003  # a walk goes on from a design that much dearer than the best
-SHARES = 24  # rounds in which the shares of modules move
+SHARES = 24  # rounds in which the shares of modules move, on small graphs; a third on large ones
+LARGE = 60_000  # edges from which a graph is large
+ALIKE = (0.85, 0.7, 0.5)
+SMALL = 3_000  # edges up to which an integer programme is tried
+TINY = 300  # edges up to which it is tried at once
+LOOKS = 400  # its branch-and-bound nodes
+IDLE = 6  # rounds in a row without gain before it
 POOL = 8
 UNGUIDED: Flags = np.zeros(0, np.bool_)
+View = tuple[Ints, Ints]  # cost per arc, and the part of it that opens each facility
 
 
 @dataclass(frozen=True)
@@ -180,6 +188,7 @@ class _Search:
         self.fixed_at = (0, 0)  # cost and bound when arcs were last taken out
         self.pool: list[_Design] = []
         self.idle = 0
+        self.tried = -1  # edges of the graph that the integer programme was last tried on
 
     # --- running
 
@@ -209,7 +218,8 @@ class _Search:
                 self.rounds += 1
 
     def _round(self, crew: ThreadPoolExecutor) -> None:
-        moving = bool(self.limited.any()) and self.rounds < SHARES
+        moving = bool(self.limited.any()) and self.rounds < (SHARES // 3 if self.ground.many > LARGE else SHARES)
+        before = self.best.cost, self.best.bound
         raising = crew.submit(self._move_shares if moving else self._renew)
         looking = crew.submit(self._look)
         raising.result()
@@ -217,6 +227,43 @@ class _Search:
             self._offer(design)
         if not self._settled():
             self._take_out()
+        self.idle = 0 if before != (self.best.cost, self.best.bound) and self.ground.many > TINY else self.idle + 1
+        if (
+            self.idle >= (1 if self.ground.many <= TINY else IDLE)
+            and self.ground.many <= SMALL
+            and not (self._settled() or self.stop() or self.tried == self.ground.many)
+        ):
+            self.tried = self.ground.many
+            self._close()
+
+    def _close(self) -> None:
+        """The integer programme over what is left."""
+        ground, given, best = self.ground, self.given, self.pool[0]
+        programme = Programme(ground, self.terminal, self.opening, given.demand, given.capacity, self.stop)
+        found, served, bound = programme.solve(best.served, best.parent, LOOKS, self.flag)
+        if self.stop():
+            return
+        if found is not None:
+            self._offer(self._as_served(found, served))
+            self._offer(self._improved(self._settle(found)))
+        self._prove(int(np.ceil(bound - 0.5)) if bound < 1e5 else int(bound))
+
+    def _as_served(self, inside: Flags, served: Ints) -> _Design:
+        """The design of chosen vertices and services, as they are."""
+        ground, given = self.ground, self.given
+        kept = inside.copy()
+        dear = np.where((ground.kind == FIBRE) | (ground.kind == SKY) | (ground.kind == RADIO), NONE, 0)
+        dear[served[served >= 0]] = 0
+        guide = ground.cost + np.repeat(dear, 2)
+        tree, parent, how = settled(
+            ground.start, ground.arcs, ground.head, guide, ground.kind, ground.streets, ground.facilities, ground.root, kept, self.order, self.opening
+        )
+        closing = np.zeros(ground.facilities, np.bool_)
+        rest, modules = fitted(
+            ground.start, ground.arcs, ground.head, ground.cost, ground.kind, ground.streets, ground.facilities, kept, how, self.opening,
+            given.demand, given.capacity, closing,
+        )  # fmt: skip
+        return _Design(kept, parent, how, modules, int(tree) + int(rest))
 
     def _settled(self) -> bool:
         """Nothing is left to gain."""
@@ -243,10 +290,9 @@ class _Search:
 
     def _price(self, share: Floats) -> None:
         """Costs that guide, and that the bound is raised on: shares of modules on the load, the rest on the opening; both rounded down."""
-        self.guide, self.guide_opening = self._shared(self.ground, share)
-        self.share = share
+        self.guide, self.share = self._shared(self.ground, share), share
 
-    def _shared(self, ground: Ground, share: Floats) -> tuple[Ints, Ints]:
+    def _shared(self, ground: Ground, share: Floats) -> View:
         opening = np.floor(self.opening * (1.0 - share)).astype(np.int64)
         cost = ground.cost.copy()
         base = ground.streets
@@ -291,22 +337,18 @@ class _Search:
             self._prove(self.bound)
 
     def _move_shares(self) -> None:
-        """Move the share of each open facility towards its load: full ones pay by load, others by opening."""
-        step = 0.5 / (1 + self.rounds / 4)
-        design = self.pool[0]
-        ground = self.ground
-        radio = design.served[design.served >= 0]
-        radio = radio[ground.kind[radio] == RADIO]
-        load = np.bincount(
-            ground.head[2 * radio + 1] - ground.streets, self.given.demand[ground.head[2 * radio] - ground.streets - ground.facilities], ground.facilities
-        )
-        room = np.where(self.limited, self.given.capacity, 1.0)
-        full = load / room
-        share = self.share + step * np.where(design.inside[ground.streets : ground.streets + ground.facilities], np.clip(full - 1.0, -1.0, 1.0), 0.0)
-        share = np.where(self.limited, np.clip(share, 0.0, 1.0), 0.0)
-        if self.rounds % 3 == 2:  # all alike now and then: the designs may have gone astray
-            share = np.where(self.limited, np.array([0.3, 0.5, 0.7, 0.85, 1.0, 0.15, 0.6, 0.4])[self.rounds // 3 % 8] * 0.5 + share * 0.5, 0.0)
-        self._raise_anew(share)
+        """Other shares of the modules on the load: first alike for all, then each open facility's moved towards its load; kept where the bound rises."""
+        if self.rounds < len(ALIKE):
+            share = np.full(len(self.share), ALIKE[self.rounds], np.float64)
+        else:
+            step = 0.6 / (1 + (self.rounds - len(ALIKE)) / 4)
+            ground, design = self.ground, self.pool[0]
+            full = self._load(design) / np.where(self.limited, self.given.capacity, 1.0)
+            open_ = design.inside[ground.streets : ground.streets + ground.facilities]
+            random = np.random.default_rng([self.seed, self.rounds, 1])
+            moved = open_ & (random.random(len(open_)) < 0.5)
+            share = self.share + step * np.where(moved, np.clip(full - 1.0, -1.0, 1.0), 0.0)
+        self._raise_anew(np.where(self.limited, np.clip(share, 0.0, 1.0), 0.0))
 
     def _renew(self) -> None:
         ground = self.ground
@@ -333,7 +375,7 @@ class _Search:
         cuts = carried(smaller.size, self.cuts, place)
         designs = self.pool
         self._stand_on(smaller)
-        reduced = self.guide.copy()
+        reduced = self.guide[0].copy()
         bound = int(charged(smaller.start, smaller.arcs, smaller.head, reduced, cuts))
         if (reduced < 0).any():  # never: the duals of a chain's arcs are within the sum of their costs
             raise DesignError("mix", "a dual that does not hold on the smaller graph", "one that does", "report it")
@@ -351,29 +393,29 @@ class _Search:
     # --- designs
 
     def _first_guides(self) -> list[Floats]:
-        cost = np.where(self.guide >= FAR, np.inf, self.guide.astype(np.float64))
+        cost = np.where(self.guide[0] >= FAR, np.inf, self.guide[0].astype(np.float64))
         return [np.where(self.reduced == 0, cost, np.inf), self._left(0.001), self._left(0.1)]
 
     def _left(self, share: float) -> Floats:
         """What the dual left of the costs, and a share of the costs."""
-        left: Floats = np.where(self.guide >= FAR, np.inf, self.reduced + share * self.guide)
+        left: Floats = np.where(self.guide[0] >= FAR, np.inf, self.reduced + share * self.guide[0])
         return left
 
-    def _grow(self, length: Floats) -> _Design:
+    def _grow(self, length: Floats, view: View | None = None) -> _Design:
         ground = self.ground
         inside = np.zeros(ground.size, np.bool_)
         grown(ground.start, ground.arcs, ground.head, length, self.terminal, ground.root, inside, self.flag)
-        return self._settle(inside)
+        return self._settle(inside, view)
 
-    def _settle(self, inside: Flags) -> _Design:
+    def _settle(self, inside: Flags, view: View | None = None) -> _Design:
         """The design of chosen vertices, by guiding costs, then with true costs; facilities that do not pay are closed."""
         ground, given = self.ground, self.given
         found: _Design | None = None
+        guide, opening = self.guide if view is None else view
         while True:
             tree, parent, served = settled(
-                ground.start, ground.arcs, ground.head, self.guide, ground.kind, ground.streets, ground.facilities, ground.root, inside, self.order,
-                self.guide_opening,
-            )  # fmt: skip
+                ground.start, ground.arcs, ground.head, guide, ground.kind, ground.streets, ground.facilities, ground.root, inside, self.order, opening
+            )
             closing = np.zeros(ground.facilities, np.bool_)
             rest, modules = fitted(
                 ground.start, ground.arcs, ground.head, ground.cost, ground.kind, ground.streets, ground.facilities, inside, served, self.opening,
@@ -388,7 +430,7 @@ class _Search:
                 return found
             inside[ground.streets + np.flatnonzero(closing)] = False
 
-    def _improved(self, design: _Design, shaken: Floats | None = None) -> _Design:
+    def _improved(self, design: _Design, shaken: Floats | None = None, view: View | None = None) -> _Design:
         """Local search as on a Steiner tree without directions, as long as it pays; with costs shaken, at first by these factors per edge."""
         ground = self.ground
         while not self.stop():
@@ -397,9 +439,9 @@ class _Search:
             hops = tree[ground.kind[tree] == HOP]
             forced[ground.head[2 * hops] - ground.streets] = True
             forced[ground.head[2 * hops + 1] - ground.streets] = True
-            guide = self.guide.astype(np.float64)
+            guide, opening = self.guide if view is None else view
             extra = float(max(design.cost, 1))
-            plain = symmetric(ground.head, guide, ground.kind, ground.first, ground.streets, self.guide_opening.astype(np.float64), forced, 0.0)
+            plain = symmetric(ground.head, guide, ground.kind, ground.first, ground.streets, opening, forced, 0.0)
             at_site = (ground.kind != STREET) & (ground.kind != OPEN) & (ground.kind != HOP)
             cost = plain if shaken is None else plain * shaken
             cost = np.where(at_site, cost + extra, cost)
@@ -409,7 +451,7 @@ class _Search:
             inside = np.zeros(ground.size, np.bool_)
             inside[ground.head[2 * edges]] = True
             inside[ground.head[2 * edges + 1]] = True
-            found = self._settle(inside)
+            found = self._settle(inside, view)
             if shaken is None and found.cost >= design.cost:
                 break
             design, shaken = found, None
@@ -423,14 +465,34 @@ class _Search:
         for _ in range(turns):
             if self.stop():
                 break
+            start = self.pool[int(random.integers(min(len(self.pool), 3)))]
+            view = self._view(random, start) if self.limited.any() else None
             if random.random() < 0.3:
                 length = self._left(10.0 ** -random.uniform(0.3, 3.0)) * np.repeat(random.uniform(0.8, 1.25, self.ground.many), 2)
-                design = self._improved(self._grow(length))
+                start = self._grow(length, view)
+                found.append(self._improved(start, view=view))
             else:
-                start = self.pool[int(random.integers(min(len(self.pool), 3)))]
-                design = self._improved(start, self._shake(random, start))
-            found.append(design)
+                found.append(self._improved(start, self._shake(random, start), view))
         return found
+
+    def _view(self, random: np.random.Generator, design: _Design) -> View:
+        """Costs with other shares of the modules on the load: alike for all, or less where a design's facility has room to spare."""
+        share: Floats = np.full(self.ground.facilities, random.uniform(0.2, 1.0))
+        if random.random() < 0.5:
+            ground = self.ground
+            spare = design.modules - self._load(design) / np.where(self.limited, self.given.capacity, 1.0)
+            open_ = design.inside[ground.streets : ground.streets + ground.facilities]
+            share = np.where(open_ & (spare > 0.25), random.uniform(0.0, 0.4, len(share)), random.uniform(0.6, 1.0, len(share)))
+        return self._shared(self.ground, np.where(self.limited, share, 0.0))
+
+    def _load(self, design: _Design) -> Floats:
+        """Demand that each facility carries."""
+        ground = self.ground
+        radio = design.served[design.served >= 0]
+        radio = radio[ground.kind[radio] == RADIO]
+        site = ground.head[2 * radio] - ground.streets - ground.facilities
+        load: Floats = np.bincount(ground.head[2 * radio + 1] - ground.streets, self.given.demand[site], ground.facilities).astype(np.float64)
+        return load
 
     def _shake(self, random: np.random.Generator, design: _Design) -> Floats:
         """Factors on the costs of all edges, or of some of a design's."""
