@@ -19,12 +19,17 @@ from numba.core.dispatcher import Dispatcher
 
 from kiban.design.blend import Blend
 from kiban.design.graph import graph_of
+from kiban.design.mix import solve as solve_mix
+from kiban.design.mix.graph import make_ground as make_mix_ground
+from kiban.design.mix.graph import shrunk
+from kiban.design.mix.instance import arrays
 from kiban.design.radio import clearances, path_losses
 from kiban.design.solve import solve
 from kiban.design.steiner import Instance, check, parse, write
 from kiban.design.steiner import solve as solve_steiner
 from kiban.design.trees import make_ground
 from kiban.records.design import Arc, Demand, Node, Problem
+from kiban.records.mix import Mix
 from kiban.records.steiner import Leaf, Proof
 from kiban.records.terrain import Terrain
 
@@ -82,6 +87,25 @@ def grid(side: int, terminals: int) -> Instance:
     return Instance(side * side, np.column_stack([ends, cost]).astype(np.int64), np.sort(random.choice(side * side, terminals, replace=False)).astype(np.int64))
 
 
+def town(side: int) -> Mix:
+    """Streets in squares, sites at every third corner, a few facilities: every kernel of the mix."""
+    streets, random = grid(side, 2), np.random.default_rng(1)
+    at = random.permutation(side * side)
+    sites, facilities = at[: side * side // 3].tolist(), at[-side // 2 :].tolist()
+    serves = [(f, s, 2.0) for f in range(len(facilities)) for s in random.choice(len(sites), 12, replace=False).tolist()]
+    return Mix(
+        nodes=side * side,
+        root=0,
+        links=tuple((int(a), int(b), float(cost)) for a, b, cost in streets.edges.tolist()),
+        sites=tuple((site, 1.0) for site in sites),
+        fibre_terminal=(4.0,) * len(sites),
+        sky=(45.0,) * len(sites),
+        facilities=tuple((node, 60.0, 5.0) for node in facilities),
+        serves=tuple(serves),
+        hops=tuple((0, f, 30.0) for f in range(1, len(facilities))),
+    )
+
+
 def cube(dimension: int) -> Instance:
     """A hypercube with half of its corners terminals: relaxation and cases."""
     corners = range(1 << dimension)
@@ -90,9 +114,11 @@ def cube(dimension: int) -> Instance:
 
 
 def unreached() -> list[str]:
-    """Kernels of the Steiner solver and its checker that have no file in the cache; sure only where the cache was empty before."""
+    """Kernels of the Steiner and the mix solver and of the checker that have no file in the cache; sure only where the cache was empty before."""
     missing = []
-    for module in [module for name, module in sorted(sys.modules.items()) if name.startswith(("kiban.design.steiner", "kiban.check.steiner"))]:
+    for module in [
+        module for name, module in sorted(sys.modules.items()) if name.startswith(("kiban.design.steiner", "kiban.design.mix", "kiban.check.steiner"))
+    ]:
         for kernel in vars(module).values():
             if isinstance(kernel, Dispatcher) and kernel.__module__ == module.__name__:
                 name = kernel.py_func.__name__
@@ -115,6 +141,9 @@ def warm() -> float:
         if result.certificate is not None:
             check(instance, result.certificate)
             check(instance, msgspec.structs.replace(result.certificate, proof=Proof(end=Leaf())))
+    solve_mix(town(24), work=20)
+    streets = make_mix_ground(arrays(town(6)))
+    shrunk(streets, np.zeros(len(streets.head), np.bool_))
     hill = Terrain(np.arange(64, dtype=np.float32).reshape(8, 8), 42.0, 1.0, 42.007, 1.007, 111.0)
     for look in (path_losses, clearances):
         look(hill, [[42.001, 1.001, 10.0]], [[42.006, 1.006, 10.0]], 920.0)

@@ -6,6 +6,7 @@ In: a Ground. Out: chosen vertices of a design, and a bound. An integer solution
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import highspy
 import numpy as np
@@ -94,16 +95,24 @@ class Programme:
     def solve(self, served: Ints, parent: Ints, looks: int, flag: NDArray[np.uint8]) -> tuple[Flags | None, Ints, float]:
         """From a known design: (vertices of the best connected solution or None, serving edge per site, bound in the ground's cost unit).
 
-        looks: branch-and-bound nodes; the bound holds whatever is cut short.
+        looks: how often HiGHS may ask whether to go on; the bound holds whatever is cut short.
         """
         ground, solver = self.ground, self.solver
         start = np.zeros(len(ground.head), np.float64)
         start[parent[parent >= 0]] = 1.0
         start[2 * served[served >= 0]] = 1.0
         columns = np.arange(len(self.arcs), dtype=np.int32)
-        solver.setOptionValue("mip_max_nodes", looks)
         solver.setOptionValue("mip_rel_gap", 0.0)
         solver.setOptionValue("mip_abs_gap", 0.4 / self.unit)
+        seen = 0
+
+        def enough(event: Any) -> None:  # HiGHS asks at the same points of every run, so this limit repeats where seconds would not
+            nonlocal seen
+            seen += 1
+            if seen > looks:
+                event.interrupt()
+
+        solver.cbMipInterrupt.subscribe(enough)
         bound = 0.0
         order = np.flatnonzero(self.terminal)
         for _ in range(ROUNDS):
@@ -129,7 +138,7 @@ class Programme:
                 how[ground.head[serving] - ground.streets - ground.facilities] = serving >> 1
                 found[ground.streets + ground.facilities :] = False
                 return found, how, bound
-            if not optimal:
+            if not optimal or seen > looks:
                 break
         return None, served, bound
 

@@ -39,12 +39,11 @@ ALONE = 0.6  # seconds that a running kernel may take to notice the flag before 
 EFFORT = 5_000_000  # most steps of one call of `renew`
 MOST = 8  # sites whose cuts are taken back at once
 PATIENCE = 0.003  # a walk goes on from a design that much dearer than the best
-SHARES = 24  # rounds in which the shares of modules move, on small graphs; a third on large ones
+SHARES = 40  # rounds in which the shares of modules move, on small graphs; a quarter on large ones
 LARGE = 60_000  # edges from which a graph is large
-ALIKE = (0.85, 0.7, 0.5)
 SMALL = 3_000  # edges up to which an integer programme is tried
 TINY = 300  # edges up to which it is tried at once
-LOOKS = 400  # its branch-and-bound nodes
+LOOKS = 400  # how often it may ask whether to go on
 IDLE = 6  # rounds in a row without gain before it
 POOL = 8
 UNGUIDED: Flags = np.zeros(0, np.bool_)
@@ -203,11 +202,13 @@ class _Search:
         self.opening = np.floor(given.module_cost * self.scale + (0.5 if whole.exact else 0.0)).astype(np.int64)
         self.limited = np.isfinite(given.capacity)
         self.share = np.where(self.limited, 1.0, 0.0)
+        self.moving = self.share
         self._stand_on(whole)
         self.unserved = tuple(np.flatnonzero(~self._reached()).tolist())
         self.terminal[whole.streets + whole.facilities + np.array(self.unserved, np.int64)] = False
         self._offer(self._settle(np.zeros(whole.size, np.bool_)))  # all by sky where there is one, so that there is an answer at once
         self._raise_anew(self.share)
+        self.sight = self.reduced.copy(), self.guide[0]
         with ThreadPoolExecutor(max(1, min(2, self.threads))) as crew:
             for length in self._first_guides():
                 self._offer(self._improved(self._grow(length)))
@@ -218,8 +219,9 @@ class _Search:
                 self.rounds += 1
 
     def _round(self, crew: ThreadPoolExecutor) -> None:
-        moving = bool(self.limited.any()) and self.rounds < (SHARES // 3 if self.ground.many > LARGE else SHARES)
+        moving = bool(self.limited.any()) and self.rounds < (SHARES // 4 if self.ground.many > LARGE else SHARES)
         before = self.best.cost, self.best.bound
+        self.sight = self.reduced.copy(), self.guide[0]
         raising = crew.submit(self._move_shares if moving else self._renew)
         looking = crew.submit(self._look)
         raising.result()
@@ -324,31 +326,35 @@ class _Search:
         if bound > self.best.bound:
             self._tell(_Best(self.best.solution, self.best.cost, bound))
 
-    def _raise_anew(self, share: Floats) -> None:
-        """Dual ascent from nothing at given shares; kept when its bound is the best of all."""
+    def _raise_anew(self, share: Floats) -> tuple[Ints, View]:
+        """Dual ascent from nothing at given shares, kept when its bound is the best of all: what it left of the costs, and these."""
         ground = self.ground
-        cost, _ = self._shared(ground, share)
-        reduced = cost.copy()
+        view = self._shared(ground, share)
+        reduced = view[0].copy()
         jitter = np.random.default_rng(self.seed + self.rounds).permutation(ground.size)
         gain, cuts = lift(ground.start, ground.arcs, ground.head, reduced, self.terminal, ground.root, jitter, UNGUIDED, True, no_cuts(), True, self.flag)
         if gain >= self.bound or not len(self.reduced):
-            self._price(share)
+            self.guide, self.share = view, share
             self.reduced, self.cuts, self.bound = reduced, cuts, int(gain)
             self._prove(self.bound)
+        return reduced, view
 
     def _move_shares(self) -> None:
-        """Other shares of the modules on the load: first alike for all, then each open facility's moved towards its load; kept where the bound rises."""
-        if self.rounds < len(ALIKE):
-            share = np.full(len(self.share), ALIKE[self.rounds], np.float64)
-        else:
-            step = 0.6 / (1 + (self.rounds - len(ALIKE)) / 4)
-            ground, design = self.ground, self.pool[0]
-            full = self._load(design) / np.where(self.limited, self.given.capacity, 1.0)
-            open_ = design.inside[ground.streets : ground.streets + ground.facilities]
-            random = np.random.default_rng([self.seed, self.rounds, 1])
-            moved = open_ & (random.random(len(open_)) < 0.5)
-            share = self.share + step * np.where(moved, np.clip(full - 1.0, -1.0, 1.0), 0.0)
-        self._raise_anew(np.where(self.limited, np.clip(share, 0.0, 1.0), 0.0))
+        """Move the share of each facility that the relaxed design opens towards its load: a subgradient of the Lagrangian dual."""
+        share = self.moving
+        reduced, view = self._raise_anew(share)
+        ground = self.ground
+        inside = np.zeros(ground.size, np.bool_)
+        length = np.where(reduced == 0, view[0].astype(np.float64), np.inf)
+        grown(ground.start, ground.arcs, ground.head, length, self.terminal, ground.root, inside, self.flag)
+        design = self._improved(self._settle(inside, view, relaxed=True), view=view, relaxed=True)
+        if self.stop():
+            return
+        full = self._load(design) / np.where(self.limited, self.given.capacity, 1.0)
+        open_ = design.inside[ground.streets : ground.streets + ground.facilities]
+        step = 0.5 / (1 + self.rounds / 8)
+        share = np.clip(share + step * np.where(open_, np.clip(full - 1.0, -1.0, 1.0), 0.0), 0.0, 1.0)
+        self.moving = np.where(self.limited, share, 0.0)
 
     def _renew(self) -> None:
         ground = self.ground
@@ -398,7 +404,8 @@ class _Search:
 
     def _left(self, share: float) -> Floats:
         """What the dual left of the costs, and a share of the costs."""
-        left: Floats = np.where(self.guide[0] >= FAR, np.inf, self.reduced + share * self.guide[0])
+        reduced, cost = self.sight  # as it was at the beginning of the round: the bound moves meanwhile
+        left: Floats = np.where(cost >= FAR, np.inf, reduced + share * cost)
         return left
 
     def _grow(self, length: Floats, view: View | None = None) -> _Design:
@@ -407,8 +414,8 @@ class _Search:
         grown(ground.start, ground.arcs, ground.head, length, self.terminal, ground.root, inside, self.flag)
         return self._settle(inside, view)
 
-    def _settle(self, inside: Flags, view: View | None = None) -> _Design:
-        """The design of chosen vertices, by guiding costs, then with true costs; facilities that do not pay are closed."""
+    def _settle(self, inside: Flags, view: View | None = None, *, relaxed: bool = False) -> _Design:
+        """The design of chosen vertices, by guiding costs, then with true costs; facilities that do not pay are closed. relaxed: guiding costs are all."""
         ground, given = self.ground, self.given
         found: _Design | None = None
         guide, opening = self.guide if view is None else view
@@ -416,6 +423,10 @@ class _Search:
             tree, parent, served = settled(
                 ground.start, ground.arcs, ground.head, guide, ground.kind, ground.streets, ground.facilities, ground.root, inside, self.order, opening
             )
+            if relaxed:
+                opened = inside[ground.streets : ground.streets + ground.facilities]
+                rest = guide[2 * served[served >= 0]].sum() + opening[opened].sum()
+                return _Design(inside, parent, served, opened.astype(np.int64), int(tree) + int(rest))
             closing = np.zeros(ground.facilities, np.bool_)
             rest, modules = fitted(
                 ground.start, ground.arcs, ground.head, ground.cost, ground.kind, ground.streets, ground.facilities, inside, served, self.opening,
@@ -430,7 +441,7 @@ class _Search:
                 return found
             inside[ground.streets + np.flatnonzero(closing)] = False
 
-    def _improved(self, design: _Design, shaken: Floats | None = None, view: View | None = None) -> _Design:
+    def _improved(self, design: _Design, shaken: Floats | None = None, view: View | None = None, relaxed: bool = False) -> _Design:
         """Local search as on a Steiner tree without directions, as long as it pays; with costs shaken, at first by these factors per edge."""
         ground = self.ground
         while not self.stop():
@@ -451,7 +462,7 @@ class _Search:
             inside = np.zeros(ground.size, np.bool_)
             inside[ground.head[2 * edges]] = True
             inside[ground.head[2 * edges + 1]] = True
-            found = self._settle(inside, view)
+            found = self._settle(inside, view, relaxed=relaxed)
             if shaken is None and found.cost >= design.cost:
                 break
             design, shaken = found, None
