@@ -250,12 +250,11 @@ class _Money:
     def _least_cost(self, most: float, lost: float, cost: int) -> tuple[int, Multiplied | None]:
         """What no design for this money that loses at most so much undercuts: a few steps up the multipliers."""
         limits: dict[CeilingId, float] = {"initial_yen": most, "unserved": lost}
-        dear = self.full.cost / max(1, self.initial(self.full.arcs, self.full.steps))  # yen over the horizon for a yen of the first year
-        slope = max((dict(bound.multipliers).get("unserved", 0.0) for bound in [self.least_lost(most)[1]] if bound is not None), default=0.0)
-        start = float(self.full.cost + 1) if not lost else slope * dear or self.full.cost / max(1.0, self.whole)
+        # between this stage and the full design a unit of weight costs so much; where nothing is lost, no price of giving up is too high
+        start = max(1.0, (self.full.cost - cost) / lost) if lost else float(self.full.cost + 1)
         multipliers: dict[CeilingId, float] = {"unserved": start}
         best, proof = 0, None
-        for _ in range(min(4, self.effort.rounds)):
+        for _ in range(min(6, self.effort.rounds)):
             if self.effort.cancel():
                 break
             found, bound = trial(self.problem, 1, multipliers, (self.money, self.lost), self.effort)
@@ -267,10 +266,12 @@ class _Money:
                 "initial_yen": amount(self.money, judged.arcs, judged.steps) - most,
                 "unserved": amount(self.lost, judged.arcs, ()) - lost,
             }
-            room, norm = cost - float(value), sum(value * value for value in over.values())
+            # Polyak's step, each excess as a share of its limit: yen and weights are of different sizes
+            shares = {id: excess / max(1.0, float(limits[id])) for id, excess in over.items()}
+            room, norm = cost - float(value), sum(share * share for share in shares.values())
             if room < 1 or norm == 0:
                 break
-            multipliers = {id: max(0.0, multipliers.get(id, 0.0) + room / norm * excess) for id, excess in over.items()}
+            multipliers = {id: max(0.0, multipliers.get(id, 0.0) + room / norm * share / max(1.0, float(limits[id]))) for id, share in shares.items()}
         return min(best, cost), proof
 
     def next(self, stage: Stage) -> tuple[int, int, tuple[tuple[str, str], ...], Multiplied | None] | None:
