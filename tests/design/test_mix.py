@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 import time
+from pathlib import Path
 
 import highspy
 import pytest
@@ -262,6 +263,15 @@ def test_a_facility_at_the_end_of_a_hop_lights_the_fibre_of_its_own_node() -> No
     found = solve(mix, work=5)
     assert (found.cost, found.status) == (11.0, "proved")
     assert check_mix(mix, found.solution)[0].holds
+
+
+def test_the_example_of_the_page_runs_and_prints_what_its_numbers_say(capsys: pytest.CaptureFixture[str]) -> None:
+    for page in ("mix.md", "mix.ja.md"):
+        text = (Path(__file__).parents[2] / "docs" / "explanation" / page).read_text(encoding="utf-8")
+        code = text.partition("```python\n")[2].partition("```")[0]
+        assert len(code.splitlines()) <= 30
+        exec(compile(code, page, "exec"), {})
+        assert capsys.readouterr().out.splitlines() == ["80.0 80.0 proved", "0 fibre", "1 radio 0", "2 radio 0", "3 radio 0", "111.0"]
 
 
 def test_cancelling_answers_at_once_with_what_there_is() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from kiban.base.errors import KibanError
 from kiban.base.settings import Settings
-from kiban.cli.plan import beside, common, exit_code, heights_of, interruptible, open_inputs, sharing, wishes
+from kiban.cli.plan import beside, common, exit_code, heights_of, in_lines, interruptible, open_inputs, sharing, wishes
 
 
 def add(parsers: Any) -> None:
@@ -84,6 +84,9 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     if args.json:
         print(json.dumps(result, ensure_ascii=False, indent=1))
     else:
+        told = ("growth", "ageing", "energy", "money", "phases")
         for key, value in result.items():
-            print(f"{key}: {value}")
+            if key not in told:
+                print(f"{key}: {value}")
+        print("\n".join(in_lines({key: result[key] for key in told if key in result})))
     return exit_code(design, made.report.holds, args.allow_unserved)

@@ -322,6 +322,34 @@ def beside(body: dict[str, Any], values: dict[str, float | None]) -> dict[str, A
     return {key: numbers(body[key]) for key in ("growth", "ageing", "energy", "money", "phases") if body.get(key) is not None}
 
 
+def in_lines(told: dict[str, Any]) -> list[str]:
+    """What `beside` says, for people: a line for each scenario, plant, sum of money and year."""
+    lines = []
+    for row in told.get("growth", ()):
+        first = min((one["fiscal"] for one in row["breaks"]), default=None)
+        what = "-" if not row["says"] else "足りる / lasts" if first is None else f"{first} 年度から不足 / breaks from {first}"
+        more = "" if row["difference"] is None else f"  差額 / difference {row['difference']:+,.0f} 円"
+        lines.append(f"通信量 / traffic {row['id']}{' *' if row['applied'] else ''}: {what}{more}")
+    for row in told.get("ageing", ()):
+        adds = row["choices"][2]["adds"]
+        lines.append(
+            f"設備 / plant {row['plant']}: {row['chosen']} ({row['renewal'] or '?'})" + ("" if adds is None else f"  なしなら / without it {adds:+,.0f} 円")
+        )
+    if "energy" in told:
+        energy = told["energy"]
+        lines.append(f"電力量 / electricity: {energy['known']:,.0f} kWh/年{' 以上 / or more' if energy['lower_bound_only'] else ''}")
+    for number, row in enumerate(told.get("money", {}).get("stages", ())):
+        mark = " *" if str(number) == told["money"]["stage"] and told["money"]["asked"] is not None else ""
+        lines.append(f"予算 / money {row['most']:,.0f} 円{mark}: {row['sites']:.0f} 地点 / sites, 15年 / horizon {row['cost']:,.0f} 円")
+    if told.get("money", {}).get("next"):
+        lines.append(f"次の地点まで / to the next site: {told['money']['next']['more']:,.0f} 円")
+    for row in told.get("phases", {}).get("years", ()):
+        lines.append(f"{row['year']} 年度: {row['paid']:,.0f} 円, {row['km']:.1f} km, {len(row['sites'])} 地点 / sites")
+    if told.get("phases", {}).get("left"):
+        lines.append(f"届かない / not joined: {', '.join(told['phases']['left'])}")
+    return lines
+
+
 def _budget(made: Made) -> dict[str, Any] | None:
     """The two budget tables in brief; yen, tax included."""
     if made.funding is None:
@@ -367,6 +395,8 @@ def _print_summary(result: dict[str, Any], output: Path) -> None:
     if result["verdict"]["ask_first"]:
         print(f"先に確かめる1点 / ask first: {result['verdict']['ask_first']['ja']} / {result['verdict']['ask_first']['en']}")
     print(f"未価格 / unpriced: {len(result['unpriced'])}  仮定 / assumed: {len(result['assumed'])}  未提供 / unserved: {len(result['unserved'])}")
+    for line in in_lines(result):
+        print(line)
     for row in result["missing"]:
         print(f"不足 / missing: {row['what']} ({row['count']}) → {row['ask']}")
     for question in result["questions"]:

@@ -118,19 +118,18 @@ def least(bound: Multiplied, most: Mapping[CeilingId, float]) -> Fraction:
     return Fraction(bound.total) - sum((Fraction(value) * Fraction(most[id]) for id, value in bound.multipliers), Fraction(0))
 
 
-def solve_within(problem: Problem, effort: Effort, progress: Progress = silent) -> tuple[Design, Multiplied | None]:
+def solve_within(problem: Problem, effort: Effort, progress: Progress = silent, starts: Sequence[Sequence[int]] = ()) -> tuple[Design, Multiplied | None]:
     """A design that serves everything and keeps the ceilings of the problem; and the best bound by one multiplier, None where none was needed.
 
     The design's own bound leaves the ceilings out and names them. Where no design keeps them, the design serves as much as they allow.
     """
     free = replace(problem, ceilings=())
     first = solve(free, seed=effort.seed, work=effort.work, time_limit=effort.time_limit, progress=progress, cancel=effort.cancel)
-    if not problem.ceilings or not Judge(problem).judge(first.arcs).broken:
-        starts = [first.arcs]
-        if not problem.ceilings:
-            return first, None
+    if not problem.ceilings:
+        return first, None
+    starts, best = [*starts, first.arcs], None
+    if not Judge(problem).judge(first.arcs).broken:
         return solve(problem, seed=effort.seed, work=effort.work, time_limit=effort.time_limit, cancel=effort.cancel, starts=starts), None
-    starts, best = [first.arcs], None
     broken = [ceiling for ceiling in problem.ceilings if amount(ceiling, first.arcs, first.steps) > ceiling.most]
     multipliers: dict[CeilingId, float] = {}
     for ceiling in broken:

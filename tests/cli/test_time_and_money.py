@@ -1,0 +1,66 @@
+"""The flags for traffic, money, years and electricity: what they print, and what they say of a slip of the pen."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from kiban.cli import main
+
+EXAMPLE = str(Path(__file__).parents[2] / "examples" / "okunoto")
+COMMAND = ["design", EXAMPLE, "--usecase", "shelter", "--today", "2026-11-23", "--work", "10"]
+
+
+def test_design_tells_money_years_traffic_plant_and_electricity(capsys):
+    assert main([*COMMAND, "--json", "--budget", "60000000", "--phases", "3", "--traffic", "growth-20", "--weight", "clinic-ushitsu=50"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["check"]
+    assert told["money"]["check"]
+    assert told["phases"]["check"]
+    stages = told["money"]["stages"]
+    assert [row["initial"] <= row["most"] for row in stages] == [True] * len(stages)
+    assert [row["weight"] for row in stages] == sorted(row["weight"] for row in stages)
+    assert stages[-1]["cost"] == told["cost_npv_yen"]
+    assert all(row["paid"] <= row["money"] for row in told["phases"]["years"])
+    assert sum(row["paid"] for row in told["phases"]["years"]) == stages[-1]["initial"]
+    assert [row["id"] for row in told["growth"] if row["applied"]] == ["growth-20"]
+    assert {row["chosen"] for row in told["ageing"]} == {"renew"}
+    assert told["energy"]["known"] > 10_000
+
+
+def test_a_limit_of_electricity_makes_the_design_dearer_never_cheaper(capsys):
+    assert main([*COMMAND, "--json"]) == 0
+    free = json.loads(capsys.readouterr().out)
+    assert main([*COMMAND, "--json", "--kwh", "12000"]) == 0
+    limited = json.loads(capsys.readouterr().out)
+    assert limited["energy"]["known"] <= 12_000 < free["energy"]["known"]
+    assert free["cost_npv_yen"] < limited["energy"]["least"] <= limited["cost_npv_yen"]
+    assert "ceilings" in limited["relaxed"]
+
+
+def test_people_get_lines_not_records(capsys):
+    assert main([*COMMAND, "--budget", "60000000", "--phases", "3"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert sum(line.startswith("予算 / money") for line in lines) == 5
+    assert sum("年度: " in line for line in lines) == 3
+    assert not any("{'" in line for line in lines if not line.startswith(("excludes", "sites_by_technology")))
+
+
+@pytest.mark.parametrize(
+    ("slip", "said"),
+    [
+        (["--traffic", "measured"], "one of explosive, flat, growth-20"),
+        (["--traffic", "nothing"], "no such entry"),
+        (["--phases", "soon"], "number of years"),
+        (["--phases", "0"], "from 1 on"),
+        (["--weight", "clinic-ushitsu=0"], "SITE=N"),
+        (["--weight", "nowhere=2"], "SITE=N"),
+        (["--budget", "-1"], "from 0 on"),
+        (["--kwh", "nan"], "from 0 on"),
+    ],
+)
+def test_a_slip_of_the_pen_ends_with_what_fits(slip, said, capsys):
+    assert main([*COMMAND, *slip]) == 2
+    assert said in capsys.readouterr().err
