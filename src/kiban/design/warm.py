@@ -142,7 +142,7 @@ def warm() -> float:
             check(instance, result.certificate)
             check(instance, msgspec.structs.replace(result.certificate, proof=Proof(end=Leaf())))
     solve_mix(town(24), work=20)
-    streets = make_mix_ground(arrays(town(6)))
+    streets = make_mix_ground(arrays(town(6)), np.zeros(1, np.uint8))
     shrunk(streets, np.zeros(len(streets.head), np.bool_))
     hill = Terrain(np.arange(64, dtype=np.float32).reshape(8, 8), 42.0, 1.0, 42.007, 1.007, 111.0)
     for look in (path_losses, clearances):

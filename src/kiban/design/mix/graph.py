@@ -35,6 +35,7 @@ Floats = NDArray[np.float64]
 NONE = 2 * FAR
 STREET, FIBRE, SKY, RADIO, OPEN, HOP = 0, 1, 2, 3, 4, 5
 LOOKS = 60  # vertices settled while another way beside a street is looked for
+MANY, FEW_LOOKS = 300_000, 12  # on so many streets it is so many
 
 
 @dataclass(frozen=True)
@@ -195,7 +196,7 @@ def _contracted(count, ends, cost, kept):  # noqa: ANN001, ANN202
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def _bypassed(count, start, arcs, head, cost, looks):  # noqa: ANN001, ANN202
+def _bypassed(count, start, arcs, head, cost, looks, flag):  # noqa: ANN001, ANN202
     """Flag per edge: another way between its ends is not longer (of equal ways one edge stays)."""
     from_ = np.full(count, -1, np.int64)
     far = np.empty(count, np.int64)
@@ -203,6 +204,8 @@ def _bypassed(count, start, arcs, head, cost, looks):  # noqa: ANN001, ANN202
     order = np.argsort(-cost, kind="mergesort")
     stamp = 0
     for e in order:
+        if flag[0]:
+            break
         u, w = head[2 * e + 1], head[2 * e]
         stamp += 1
         from_[u] = stamp
@@ -257,9 +260,9 @@ def _spelled(kid, edges):  # noqa: ANN001, ANN202
     return start, found[:many].copy()
 
 
-def make_ground(mix: Arrays) -> Ground:
-    """Contract the streets and add everything else."""
-    scale, exact = _scale(mix)
+def make_ground(mix: Arrays, flag: NDArray[np.uint8]) -> Ground:
+    """Contract the streets, the sooner done the sooner the flag is raised, and add everything else."""
+    scale, exact = count_in(mix)
 
     def whole(values: Floats) -> Ints:
         return np.round(values * scale).astype(np.int64) if exact else np.floor(values * scale).astype(np.int64)
@@ -273,7 +276,7 @@ def make_ground(mix: Arrays) -> Ground:
     edge = np.flatnonzero(alive)
     head = end[edge][:, ::-1].reshape(-1).copy()
     start, arcs = rows(count, head)
-    edge = edge[~_bypassed(count, start, arcs, head, price[edge], LOOKS)]
+    edge = edge[~_bypassed(count, start, arcs, head, price[edge], LOOKS if len(edge) < MANY else FEW_LOOKS, flag)]
     chains, links = _spelled(kid, edge)
     ends, cost = end[edge], price[edge]
     place = np.full(count, -1, np.int64)
@@ -320,7 +323,7 @@ def _finite(values: Floats) -> Floats:
     return np.where(np.isfinite(values), values, 0.0)
 
 
-def _scale(mix: Arrays) -> tuple[float, bool]:
+def count_in(mix: Arrays) -> tuple[float, bool]:
     """Whole units per unit of cost, so that every cost of up to three decimals is exact; else floored, which keeps bounds valid."""
     values = np.concatenate((mix.link_cost, _finite(mix.fibre_terminal), _finite(mix.sky), mix.serve_cost, mix.module_cost, mix.hop_cost))
     total = float(values.sum())

@@ -23,11 +23,13 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import breadth_first_order
 
 from kiban.base.errors import DesignError
 from kiban.base.progress import Cancel, never
 from kiban.design.mix.exact import Programme
-from kiban.design.mix.graph import FIBRE, HOP, NONE, OPEN, RADIO, SKY, STREET, Flags, Floats, Ground, Ints, make_ground, needless, shrunk
+from kiban.design.mix.graph import FIBRE, HOP, NONE, OPEN, RADIO, SKY, STREET, Flags, Floats, Ground, Ints, count_in, make_ground, needless, shrunk
 from kiban.design.mix.grow import fitted, grown, settled, symmetric
 from kiban.design.mix.instance import Arrays, arrays
 from kiban.design.steiner.ascent import FAR, Cuts, carried, charged, lift, no_cuts, renew
@@ -197,16 +199,19 @@ class _Search:
     def run(self, work: int | None) -> None:
         """Everything."""
         given = self.given
-        whole = make_ground(given)
-        self.scale = whole.scale
-        self.opening = np.floor(given.module_cost * self.scale + (0.5 if whole.exact else 0.0)).astype(np.int64)
+        self.scale, exact = count_in(given)
+        early = at_once(given)
+        if early is not None:
+            self._tell(_Best(early, int(np.ceil(total(given, early) * self.scale)) + 1, 0))  # so that there is an answer at once
+        whole = make_ground(given, self.flag)
+        self.opening = np.floor(given.module_cost * self.scale + (0.5 if exact else 0.0)).astype(np.int64)
         self.limited = np.isfinite(given.capacity)
         self.share = np.where(self.limited, 1.0, 0.0)
         self.moving = self.share
         self._stand_on(whole)
         self.unserved = tuple(np.flatnonzero(~self._reached()).tolist())
         self.terminal[whole.streets + whole.facilities + np.array(self.unserved, np.int64)] = False
-        self._offer(self._settle(np.zeros(whole.size, np.bool_)))  # all by sky where there is one, so that there is an answer at once
+        self._offer(self._settle(np.zeros(whole.size, np.bool_)))
         self._raise_anew(self.share)
         self.sight = self.reduced.copy(), self.guide[0]
         with ThreadPoolExecutor(max(1, min(2, self.threads))) as crew:
@@ -573,6 +578,32 @@ class _Search:
             ("modules",) if self.limited.any() and not proved else (), self.unserved, time.monotonic() - self.begin, self.rounds,
             "proved" if proved and ended is None and not alone else ended or "work",
         )  # fmt: skip
+
+
+def at_once(given: Arrays) -> MixSolution | None:
+    """A design that needs no search: all from the sky, the others by fibre along a tree of fewest links; None when that does not serve all."""
+    dark = np.flatnonzero(~np.isfinite(given.sky))
+    links: set[int] = set()
+    if len(dark):
+        if not np.isfinite(given.fibre_terminal[dark]).all() or not len(given.link_cost):
+            return None
+        ends = given.link_ends
+        near = coo_matrix((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), shape=(given.nodes, given.nodes)).tocsr()
+        order, before = breadth_first_order(near, given.root, directed=False)
+        reached = np.zeros(given.nodes, np.bool_)
+        reached[order] = True
+        if not reached[given.site_node[dark]].all():
+            return None
+        number = {(a, b): index for index, (a, b) in enumerate(ends.tolist())}
+        seen = {given.root}
+        for node in given.site_node[dark].tolist():
+            while node not in seen:
+                seen.add(node)
+                up = int(before[node])
+                links.add(number[up, node] if (up, node) in number else number[node, up])
+                node = up
+    serve: list[tuple[str] | tuple[str, int]] = [("sky",) if np.isfinite(price) else ("fibre",) for price in given.sky.tolist()]
+    return MixSolution(links=tuple(sorted(links)), hops=(), open=(), serve=tuple(serve))
 
 
 def total(given: Arrays, solution: MixSolution) -> float:
