@@ -189,6 +189,9 @@ class _Search:
         self.fixed_at = (0, 0)  # cost and bound when arcs were last taken out
         self.pool: list[_Design] = []
         self.idle = 0
+        self.unserved: tuple[int, ...] = ()
+        self.scale = 1.0
+        self.limited = np.isfinite(self.given.capacity)
         self.tried = -1  # edges of the graph that the integer programme was last tried on
 
     # --- running
@@ -205,7 +208,6 @@ class _Search:
             self._tell(_Best(early, int(np.ceil(total(given, early) * self.scale)) + 1, 0))  # so that there is an answer at once
         whole = make_ground(given, self.flag)
         self.opening = np.floor(given.module_cost * self.scale + (0.5 if exact else 0.0)).astype(np.int64)
-        self.limited = np.isfinite(given.capacity)
         self.share = np.where(self.limited, 1.0, 0.0)
         self.moving = self.share
         self._stand_on(whole)
@@ -282,7 +284,7 @@ class _Search:
     def _stand_on(self, ground: Ground) -> None:
         self.ground = ground
         self.terminal = ground.terminal
-        if ground.sites and hasattr(self, "unserved"):
+        if self.unserved:
             self.terminal[ground.streets + ground.facilities + np.array(self.unserved, np.int64)] = False
         self.ends = self.terminal.copy()
         self.ends[ground.root] = True
