@@ -205,7 +205,9 @@ class _Search:
         self.scale, exact = count_in(given)
         early = at_once(given)
         if early is not None:
-            self._tell(_Best(early, int(np.ceil(total(given, early) * self.scale)) + 1, 0))  # so that there is an answer at once
+            self._tell(
+                _Best(early, round(total(given, early) * self.scale) if exact else int(np.ceil(total(given, early) * self.scale)), 0)
+            )  # so that there is an answer at once
         whole = make_ground(given, self.flag)
         self.opening = np.floor(given.module_cost * self.scale + (0.5 if exact else 0.0)).astype(np.int64)
         self.share = np.where(self.limited, 1.0, 0.0)
