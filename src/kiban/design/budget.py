@@ -359,7 +359,7 @@ def frontier(
     design   that serves everything that can be served
     most     yen that may be paid in the first year for what is built, tax excluded; None: no stage is asked for, the dearest is shown
     stages   other sums to show; None: quarters of what the full design pays
-    trials   multipliers tried for the bound, half as many where the graph is large; more of them raise it
+    trials   multipliers tried for the bound; more of them raise it
     ahead    also look for what a million more buys, and for the next sum that brings something in
 
     Returns
@@ -370,7 +370,7 @@ def frontier(
     full = book.initial(design.arcs, design.steps)
     sums = sorted({*(stages if stages is not None else [math.ceil(full * share) for share in SHARES]), *([] if most is None else [most])})
     progress(0.1, "予算ごとの範囲 / what each sum of money buys")
-    book.sweep(trials if len(book.problem.arcs) <= EXACT else trials // 2)
+    book.sweep(trials)
     rows: list[Stage] = []
     for place, money in enumerate(sums):
         row = book.stage(money)

@@ -47,6 +47,7 @@ from kiban.records.usecase import UseCase
 SENTENCES = {name: constraint.text for name, constraint in CONSTRAINTS.items()} | {name: sentence for name, (sentence, _) in ADMISSION.items()}
 REPORT_YEARS = 5  # design.md: optimise over the whole horizon, report 5 years and the horizon
 ASKS = 400  # how often a hasty design may ask whether it has to stop: enough for a bound and the first designs of a town
+PARTS = 10  # a time limit is shared out among the designs that limited money is looked for with: each gets one part in so many
 BRIEF = 10  # the share of the work, one in so many, that a trial of another design gets where the design is not proved
 
 
@@ -393,7 +394,8 @@ def design_step(given: Given, wanted: Wanted, ledger: Ledger, progress: Progress
     body["traffic"] = traffic_scenarios(given, ledger)
     body["bottlenecks"] = site_rows(given, wanted, problem, design, ledger)
     progress(0.94, "通信量・設備・予算・年度 / traffic, plant, money, years")
-    beside = Beside(given, ledger, _replace(variants, growth=None).build(), problem, design, rules, brief, effort)
+    shorter = _replace(effort, time_limit=None if given.time_limit is None else given.time_limit / PARTS)
+    beside = Beside(given, ledger, _replace(variants, growth=None).build(), problem, design, rules, brief, shorter)
     body |= {"growth": traffic(beside), "ageing": ageing_rows(beside), "energy": energy_rows(beside, by_multiplier), "money": None, "phases": None}
     curve = works = None
     if given.budget is not None:
