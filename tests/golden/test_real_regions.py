@@ -53,6 +53,7 @@ def test_the_command_ends_in_a_whole_plan_that_the_independent_checker_accepts(p
     assert (told["check"], told["unserved"]) == (True, [])
     assert sorted(path.name for path in out.iterdir()) == sorted([*FILES, INSIDE, OUTSIDE])
     again = subprocess.run([KIBAN, "check", out, "--json"], capture_output=True, text=True, check=False)
+    assert again.stderr == ""
     assert (again.returncode, json.loads(again.stdout)["ok"]) == (0, True)
 
 

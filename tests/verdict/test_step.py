@@ -74,7 +74,7 @@ def test_the_body_holds_figure_ids_and_words_and_no_number(made: Made) -> None:
     assert made.plan is not None
     body = msgspec.json.decode(msgspec.json.encode(made.plan.steps[-1].body))
     assert list(numbers(body)) == []
-    assert list(body) == ["status", "points", "priority", "options", "conclusion", "inquiries", "fast_lane", "social_capital"]
+    assert list(body) == ["status", "points", "priority", "options", "conclusion", "inquiries", "fast_lane", "social_capital", "bottlenecks"]
     assert [set(row) for row in body["options"]] == [{"kind", "state", "cost", "cost_text", "for", "against", "cases", "flips", "ask"}] * 7
     named = [row["cost"] for row in body["options"]] + [flip["price"] for row in body["options"] for flip in row["flips"]]
     assert {id for id in named if id is not None} <= set(made.plan.figures)

@@ -25,6 +25,8 @@ def figure_name(view: View, key: str) -> str:
         return phrase(view, view.plan.figures[key].ref or key)
     if head == "count" and parts[1] == "sites":
         return word("figname.sites", name=view.name("technologies/" + last))
+    if head == "years" and parts[1] == "fiscal":
+        return word("figname.fiscal", year=last)
     if head == "years":
         year = view.years()[int(last)]
         layer = word("plan.total") if parts[1] == "all" else word("value.layer." + parts[1])

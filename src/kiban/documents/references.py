@@ -19,6 +19,7 @@ PHRASES = {
     "units of one step": "ref.of_one_step",
     "units that an arc already pays": "ref.paid_by_arc",
     "the design in which it enters": "ref.entering",
+    "counted by a drill on design.json": "ref.drill",
     "the list of what could not be placed": "ref.missing",
     "length of the street link": "ref.street",
     "distance from the street, measured when the region was built": "ref.spur",

@@ -8,7 +8,6 @@ its own node, from which fibre may go on. An open facility pays its cost once pe
 from __future__ import annotations
 
 import math
-from typing import Literal
 
 from kiban.base.errors import RecordError
 from kiban.records.rules import Record
@@ -81,13 +80,11 @@ def _cost(where: str, amount: float) -> None:
         raise RecordError(f"mix, {where}", f"{amount}", "a number from 0", "correct it")
 
 
-Serve = tuple[Literal["fibre", "sky", "none"]] | tuple[Literal["radio"], int]
-
-
 class MixSolution(Record, frozen=True, kw_only=True):
-    """links, hops: chosen ones by index · open: (facility, modules) · serve: one answer per site, ("none",) for a site that nothing can reach."""
+    """links, hops: chosen ones by index · open: (facility, modules) · serve: one answer per site: ("fibre",), ("sky",), ("radio", facility), or ("none",)
+    for a site that nothing can reach."""
 
     links: tuple[int, ...]
     hops: tuple[int, ...]
     open: tuple[tuple[int, int], ...]
-    serve: tuple[tuple[str] | tuple[str, int], ...]
+    serve: tuple[tuple[str | int, ...], ...]

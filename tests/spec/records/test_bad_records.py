@@ -17,16 +17,18 @@ import pytest
 import kiban.records
 from kiban.base.errors import RecordError
 from kiban.records.case import Case, CaseCost
-from kiban.records.design import Arc, Certificate, Demand, Design, Node, Obstructed, Price, Problem, Step
+from kiban.records.design import Arc, Ceiling, Certificate, Demand, Design, EnergyUse, Node, Obstructed, Price, Problem, Step
 from kiban.records.fact import NamedFact
 from kiban.records.funding import Answered, Budget, Funding, Inputs, Line, Quote, Row, Viability
+from kiban.records.horizon import Frontier, Multiplied, Phases, Stage, Weight
 from kiban.records.issue import Concept, FormChoice, FormQuestion, Issue, IssueForm, IssueLimits, Match, Question
 from kiban.records.lock import MAX_CLAUSE, MAX_PATTERN, Lock, Measure, SpecClause
+from kiban.records.mix import Mix
 from kiban.records.model import Clause, Component, Kpi, StandardModel
 from kiban.records.offer import Offer
 from kiban.records.paper import PaperForm, StandingClause
 from kiban.records.plan import Figure, Plan, PlanStep
-from kiban.records.region import Elevation, Evidence, Junction, Place, Plant, Region, Site, Street
+from kiban.records.region import Elevation, Evidence, Hazard, Junction, Place, Plant, Region, Site, Street
 from kiban.records.rule import DatedList, DatedValue, Entry, Growth, Rule, TrafficScenario
 from kiban.records.rules import Record
 from kiban.records.source import Quantity, Source, Text
@@ -330,6 +332,37 @@ GOOD: dict[type[Record], dict[str, Any]] = {
         "fast_lane": False,
         "fast_lane_text": TEXT,
     },
+    Mix: {
+        "nodes": 2,
+        "root": 0,
+        "links": ((0, 1, 5.0),),
+        "sites": ((1, 1.0),),
+        "fibre_terminal": (1.0,),
+        "sky": (None,),
+        "facilities": ((1, 2.0, None),),
+        "serves": ((0, 0, 1.0),),
+        "hops": ((0, 0, 1.0),),
+    },
+    Weight: {"site": "s", "usecase": "u", "weight": 1},
+    Multiplied: {"share": 1, "multipliers": (("kwh_year", 0.5),), "total": 3, "certificate": Certificate()},
+    Stage: {"most": 9, "arcs": (0,), "served": (0,), "steps": (), "initial": 5, "cost": 7, "lost": 2, "least_lost": 1, "least_cost": 6},
+    Frontier: {"problem": "p", "weights": (Weight(site="s", usecase="u", weight=1),), "stages": (), "asked": 0},
+    Phases: {
+        "problem": "p",
+        "money": (1,),
+        "weights": (),
+        "works": (),
+        "year": (),
+        "steps": (),
+        "initial": (),
+        "joined": (),
+        "waited": 2,
+        "least_waited": 1,
+        "present": 0,
+    },
+    EnergyUse: {"technology": "t", "per": "site", "kwh": 1.0},
+    Ceiling: {"id": "kwh_year", "most": 5.0, "arcs": ((0, 1.0),)},
+    Hazard: {"id": "slide", "name": "slide", "kind": "slide", "polygons": ((((37.0, 137.0), (37.0, 137.1), (37.1, 137.1), (37.0, 137.0)),),), "evidence": ROW},
 }
 
 BAD: list[tuple[type[Record], dict[str, Any], str]] = [
@@ -550,6 +583,27 @@ BAD: list[tuple[type[Record], dict[str, Any], str]] = [
     (Verdict, {"conclusion": Conclusion(status="none", text=TEXT)}, "none, recommended ['share']"),
     (Verdict, {"conclusion": Conclusion(status="build", text=TEXT)}, "build, recommended ['share']"),
     (Verdict, {"options": ()}, "share, recommended []"),
+    (Mix, {"nodes": 0}, "0 nodes"),
+    (Mix, {"root": 7}, "root 7"),
+    (Mix, {"links": ((0, 9, 1.0),)}, "links[0]"),
+    (Mix, {"links": ((0, 1, NAN),)}, "links[0]"),
+    (Mix, {"sky": ()}, "one per site"),
+    (Mix, {"sites": ((1, -1.0),)}, "demand"),
+    (Mix, {"facilities": ((1, 2.0, 0.0),)}, "capacity 0"),
+    (Mix, {"serves": ((0, 3, 1.0),)}, "serves[0]"),
+    (Mix, {"hops": ((0, 0, INFINITE),)}, "hops[0]"),
+    (Weight, {"weight": 0}, "from 1 on"),
+    (Multiplied, {"share": 2}, "share"),
+    (Multiplied, {"multipliers": (("kwh_year", -0.5),)}, "multiplier of kwh_year"),
+    (Stage, {"least_lost": 3}, "no bound above"),
+    (Stage, {"least_cost": 8}, "no bound above"),
+    (Frontier, {"weights": (Weight(site="s", usecase="u", weight=1),) * 2}, "s/u"),
+    (Phases, {"least_waited": 3}, "bound 3"),
+    (EnergyUse, {"kwh": -1.0}, "energy of t"),
+    (Ceiling, {"most": -1.0}, "ceiling kwh_year"),
+    (Ceiling, {"arcs": ((0, -1.0),)}, "amount"),
+    (Hazard, {"polygons": ()}, "0 polygons"),
+    (Hazard, {"polygons": ((((37.0, 137.0), (37.0, 137.1), (37.1, 137.1)),),)}, "open rings"),
 ]
 
 

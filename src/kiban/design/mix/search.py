@@ -551,7 +551,7 @@ class _Search:
         links = [ground.links[ground.chains[row] : ground.chains[row + 1]] for row in streets.tolist()]
         hops = ground.first[tree[ground.kind[tree] == HOP]]
         open_ = np.flatnonzero(design.inside[ground.streets : ground.streets + ground.facilities])
-        serve: list[tuple[str] | tuple[str, int]] = []
+        serve: list[tuple[str | int, ...]] = []
         for edge in design.served.tolist():
             kind = -1 if edge < 0 else int(ground.kind[edge])
             serve.append(
@@ -606,7 +606,7 @@ def at_once(given: Arrays) -> MixSolution | None:
                 up = int(before[node])
                 links.add(number[up, node] if (up, node) in number else number[node, up])
                 node = up
-    serve: list[tuple[str] | tuple[str, int]] = [("sky",) if np.isfinite(price) else ("fibre",) for price in given.sky.tolist()]
+    serve: list[tuple[str | int, ...]] = [("sky",) if np.isfinite(price) else ("fibre",) for price in given.sky.tolist()]
     return MixSolution(links=tuple(sorted(links)), hops=(), open=(), serve=tuple(serve))
 
 
@@ -621,5 +621,5 @@ def total(given: Arrays, solution: MixSolution) -> float:
         elif how[0] == "sky":
             cost += float(given.sky[site])
         elif len(how) == 2:
-            cost += radio[how[1], site]
+            cost += radio[int(how[1]), site]
     return round(cost, 9)
