@@ -56,7 +56,7 @@ data:
 
 ## benchmarks, one subject a file; BENCH=name for one of them (without the long ones about Steiner trees and mixes)
 bench: setup
-	@for subject in $(if $(BENCH),bench/$(BENCH).py,$(filter-out bench/steiner.py bench/mix.py bench/interrupt.py bench/streets.py $(wildcard bench/*pictures.py),$(sort $(wildcard bench/*.py)))); do echo "== $$subject"; $(BIN)/python "$$subject" || exit 1; done
+	@for subject in $(if $(BENCH),bench/$(BENCH).py,$(filter-out bench/steiner.py bench/mix.py bench/interrupt.py bench/streets.py bench/scenarios.py $(wildcard bench/*pictures.py),$(sort $(wildcard bench/*.py)))); do echo "== $$subject"; $(BIN)/python "$$subject" || exit 1; done
 
 ## Steiner trees of all instances of KIBAN_BENCH_DATA, 60 s each; ARGS="--only vienna-geo --streets 10000,100000" and others
 bench-steiner: setup

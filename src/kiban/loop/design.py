@@ -313,10 +313,26 @@ def _gap(given: Given, sheet: figures.Sheet) -> dict[str, Any]:
 
 
 def problem_of(given: Given, wanted: Wanted, ledger: Ledger) -> Problem:
-    """The problem of the wanted pairs alone, priced by the rules of the day."""
+    """The problem of the wanted pairs alone, priced by the rules of the day, with the traffic and the limit of electricity that were asked for.
+
+    Raises
+    ------
+    KibanError  the traffic scenario says nothing of the years of the plan
+    """
     rules = rules_of(given, ledger)
     usecases = {usecase: given.catalogue.usecases[usecase] for usecase in dict.fromkeys(usecase for _, usecase in wanted)}
-    return _Variants(given, wanted, usecases, price_all(given, ledger, rules), int(rules["horizon"][1]), rules["discount-rate"][1]).build()
+    return _Variants(given, wanted, usecases, price_all(given, ledger, rules), int(rules["horizon"][1]), rules["discount-rate"][1], _growth(given)).build()
+
+
+def _growth(given: Given) -> Growth | None:
+    """The factors of the traffic scenario that was asked for; None: none was."""
+    if given.traffic is None:
+        return None
+    growth = growth_of(given, given.traffic)
+    if growth is None:
+        fits = ", ".join(id for id in sorted(given.catalogue.traffic) if growth_of(given, id) is not None)
+        raise KibanError("--traffic", f"{given.traffic}: says nothing of {given.start} and later", f"one of {fits}", "choose one that speaks of these years")
+    return growth
 
 
 def design_step(given: Given, wanted: Wanted, ledger: Ledger, progress: Progress, cancel: Cancel) -> Designed:
@@ -332,11 +348,7 @@ def design_step(given: Given, wanted: Wanted, ledger: Ledger, progress: Progress
     priced = price_all(given, ledger, rules)
     usecases = {usecase: catalogue.usecases[usecase] for usecase in dict.fromkeys(usecase for _, usecase in wanted)}
     progress(0.2, "候補網を作成 / building the candidate network")
-    growth = growth_of(given, given.traffic) if given.traffic is not None else None
-    if given.traffic is not None and growth is None:
-        fits = ", ".join(id for id in sorted(catalogue.traffic) if growth_of(given, id) is not None)
-        raise KibanError("--traffic", f"{given.traffic}: says nothing of {given.start} and later", f"one of {fits}", "choose one that speaks of these years")
-    variants = _Variants(given, wanted, usecases, priced, int(rules["horizon"][1]), rules["discount-rate"][1], growth)
+    variants = _Variants(given, wanted, usecases, priced, int(rules["horizon"][1]), rules["discount-rate"][1], _growth(given))
     problem = variants.build()
     progress(0.3, "最適化 / solving")
     effort = Effort(given.seed, given.work, given.time_limit, cancel)
