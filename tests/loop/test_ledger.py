@@ -10,6 +10,10 @@ Every figure is therefore judged by its own inputs: when one of them moved, it m
 
 from __future__ import annotations
 
+import json
+import re
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from functools import cache
@@ -20,6 +24,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+import kiban
 from kiban.base.errors import RecordError
 from kiban.base.formula import formulas, recompute
 from kiban.catalogue import Catalogue, load
@@ -471,3 +476,12 @@ def tiny_usecases() -> dict[str, UseCase]:
         "lessons": usecase("lessons", Needs(down_mbps=per_pupil, devices=quantity("devices", 2))),
         "alarm": usecase("alarm", Needs(down_mbps=quantity("Mbps", 1), up_mbps=quantity("Mbps", 1))),
     }
+
+
+def test_whoever_recomputes_a_plan_knows_every_formula_of_the_package():
+    source = Path(kiban.__file__).parent
+    named = {id for path in source.rglob("*.py") for id in re.findall(r'^@formula\("([^"]+)"', path.read_text(encoding="utf-8"), re.MULTILINE)}
+    code = "import json, kiban.loop.recompute; from kiban.base.formula import formulas; print(json.dumps(sorted(formulas())))"
+    known = json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+    assert len(named) > 5
+    assert named - set(known) == set()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from kiban.design import gap, share  # noqa: F401  their formulas are registered
 from kiban.design.bound import bound_of
 from kiban.design.figures import BOUND, with_costs
 from kiban.finance.ledger import recompute_all
