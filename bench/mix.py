@@ -205,7 +205,7 @@ def main() -> int:
         row = {"instance": name, **json.loads(done.stdout)}
         rows.append(row)
         gate, stretch = limits(name)
-        good = row["gap_percent"] <= gate and row["peak_mib"] <= GIB * 1024
+        good = (row["gap_percent"] <= gate or row["status"] == "proved") and row["peak_mib"] <= GIB * 1024
         fails += not good
         mark = "stretch" if row["gap_percent"] <= stretch else "holds" if good else "FAILS"
         first = "-" if row["first_gate_seconds"] is None else f"{row['first_gate_seconds']:.1f}"

@@ -188,6 +188,7 @@ class _Search:
         self.bound = 0  # of the cuts at hand
         self.fixed_at = (0, 0)  # cost and bound when arcs were last taken out
         self.pool: list[_Design] = []
+        self.here: _Design | None = None  # where the walk stands
         self.idle = 0
         self.unserved: tuple[int, ...] = ()
         self.scale = 1.0
@@ -236,6 +237,8 @@ class _Search:
         raising.result()
         for design in looking.result():
             self._offer(design)
+            if design.cost <= (1.0 + PATIENCE) * self.best.cost:
+                self.here = design
         if not self._settled():
             self._take_out()
         self.idle = 0 if before != (self.best.cost, self.best.bound) and self.ground.many > TINY else self.idle + 1
@@ -398,7 +401,7 @@ class _Search:
         more, self.cuts = lift(smaller.start, smaller.arcs, smaller.head, reduced, self.terminal, smaller.root, jitter, UNGUIDED, True, cuts, True, self.flag)
         self.reduced, self.bound = reduced, bound + int(more)
         self._prove(self.bound)
-        self.pool = []
+        self.pool, self.here = [], None
         for design in designs:
             inside = np.zeros(smaller.size, np.bool_)
             at = place[np.flatnonzero(design.inside)]
@@ -485,7 +488,7 @@ class _Search:
         for _ in range(turns):
             if self.stop():
                 break
-            start = self.pool[int(random.integers(min(len(self.pool), 3)))]
+            start = self.pool[int(random.integers(min(len(self.pool), 3)))] if self.here is None or random.random() < 0.5 else self.here
             view = self._view(random, start) if self.limited.any() else None
             if random.random() < 0.3:
                 length = self._left(10.0 ** -random.uniform(0.3, 3.0)) * np.repeat(random.uniform(0.8, 1.25, self.ground.many), 2)
@@ -574,8 +577,8 @@ class _Search:
         if best.solution is None:
             raise DesignError("mix", "no design before the end of time", "a design", "give more time")
         cost = total(self.given, best.solution)
-        bound = min(cost, best.bound / self.scale)
         proved = best.bound >= best.cost
+        bound = cost if proved else min(cost, best.bound / self.scale)
         status: Literal["proved", "bounded", "partial"] = "partial" if self.unserved else "proved" if proved else "bounded"
         return Result(
             best.solution, cost, bound, (cost - bound) / cost if cost else 0.0, status,
