@@ -211,6 +211,60 @@ def test_other_names_another_order_and_other_prices_scale_the_answer() -> None:
     assert other.cost == pytest.approx(1000 * one.cost)
 
 
+@pytest.mark.parametrize("factor", [123456.7890123, 1234567.890123, 1e-4, 1e9], ids=str)
+@pytest.mark.parametrize("seed", range(3))
+def test_costs_times_any_number_give_the_same_design_times_that_number(seed: int, factor: float) -> None:
+    mix = drawn(seed, 30, 50, 12, 4, capacity=False)
+    times = replace(mix, links=tuple((a, b, factor * c) for a, b, c in mix.links), sky=tuple(None for _ in mix.sky),
+                    fibre_terminal=tuple(factor * c for c in mix.fibre_terminal if c is not None), hops=tuple((a, b, factor * c) for a, b, c in mix.hops),
+                    facilities=tuple((at, factor * c, room) for at, c, room in mix.facilities),
+                    serves=tuple((f, s, factor * c) for f, s, c in mix.serves))  # fmt: skip
+    one, other = solve(replace(mix, sky=tuple(None for _ in mix.sky)), work=12), solve(times, work=12)
+    assert other.cost == pytest.approx(factor * one.cost, rel=1e-9)
+    assert other.lower_bound <= other.cost
+
+
+def test_a_price_beyond_all_others_neither_blurs_the_rest_nor_is_paid() -> None:
+    mix = Mix(nodes=3, root=0, links=((0, 1, 100.0), (1, 2, 700.0)), sites=((1, 1), (2, 1)), fibre_terminal=(1.0, 1.0), sky=(90.0, 1e18))
+    found = solve(mix, work=5)
+    assert (found.cost, found.lower_bound, found.status) == (802.0, 802.0, "proved")
+
+
+def test_without_facilities_it_is_a_tree() -> None:
+    mix = Mix(nodes=7, root=0, links=((0, 1, 2.0), (1, 5, 1.0), (1, 6, 1.0), (0, 2, 2.0), (2, 4, 1.0), (2, 6, 1.0), (0, 3, 2.0), (3, 4, 1.0), (3, 5, 1.0)),
+              sites=((4, 1), (5, 1), (6, 1)), fibre_terminal=(0.0,) * 3, sky=(None,) * 3)  # fmt: skip
+    found = solve(mix, work=10)
+    assert (found.cost, found.status) == (6.0, "proved")
+    assert check_mix(mix, found.solution)[0].holds
+
+
+def test_a_load_that_is_over_by_its_last_digit_needs_another_module() -> None:
+    mix = Mix(nodes=1, root=0, links=(), sites=((0, 0.1), (0, 0.2)), fibre_terminal=(None, None), sky=(90.0, 90.0), facilities=((0, 5.0, 0.3),),
+              serves=((0, 0, 1.0), (0, 1, 1.0)))  # fmt: skip
+    found = solve(mix, work=5)
+    assert check_mix(mix, found.solution)[0].holds
+    assert found.solution.open == ((0, 2),)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_many_facilities_where_no_satellite_reaches(seed: int) -> None:
+    mix = drawn(3000 + seed, 8, 10, 8, 6, capacity=seed % 2 == 0)
+    mix = replace(mix, sky=tuple(None for _ in mix.sky))
+    found = solve(mix, work=20, threads=1)
+    least, bound = programmed(mix, 20.0)
+    assert check_mix(mix, found.solution)[0].holds
+    assert found.lower_bound <= least + 1e-6
+    assert found.cost <= 1.01 * least
+
+
+def test_costs_beyond_all_numbers_and_sizes_beyond_the_memory_are_refused() -> None:
+    mix = Mix(nodes=2, root=0, links=((0, 1, 1e308),), sites=((1, 1),), fibre_terminal=(1e308,), sky=(None,))
+    with pytest.raises(DesignError, match="more than a number can hold"):
+        solve(mix, work=1)
+    with pytest.raises(DesignError, match="needs about"):
+        solve(Mix(nodes=2_000_000_000, root=0, links=(), sites=(), fibre_terminal=(), sky=()), work=1)
+
+
 def test_without_sites_nothing_is_built() -> None:
     found = solve(Mix(nodes=3, root=0, links=((0, 1, 1.0), (1, 2, 1.0)), sites=(), fibre_terminal=(), sky=()))
     assert (found.cost, found.lower_bound, found.status) == (0.0, 0.0, "proved")

@@ -12,8 +12,6 @@ from collections.abc import Callable
 from kiban.records.design import CheckReport, Finding
 from kiban.records.mix import Mix, MixSolution
 
-SLACK = 1e-9  # of a load against a capacity
-
 
 def check_mix(mix: Mix, solution: MixSolution) -> tuple[CheckReport, float]:
     """(report, cost); the cost counts only where the report holds.
@@ -95,7 +93,7 @@ def check_mix(mix: Mix, solution: MixSolution) -> tuple[CheckReport, float]:
             amounts.append(amount)
     for facility, demand in sorted(load.items()):
         capacity = mix.facilities[facility][2] if 0 <= facility < len(mix.facilities) else None
-        if capacity is not None and demand > capacity * modules.get(facility, 0) + SLACK:
+        if capacity is not None and demand > capacity * modules.get(facility, 0):
             fail("capacity", f"facility {facility} carries {demand:g}, its modules {capacity * modules.get(facility, 0):g}")
     cost = math.fsum(amounts)
     findings.append(Finding(constraint="cost", holds=True, found=f"{cost:.6f}"))

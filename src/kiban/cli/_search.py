@@ -69,3 +69,10 @@ def count(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text}: 1 or more expected")
     return number
+
+
+def natural(text: str) -> int:
+    """A whole number from 0 on, out of an argument."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text}: a whole number from 0 on expected")
+    return int(text)

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from kiban.base.errors import KibanError
+from kiban.base.errors import DesignError, KibanError
 from kiban.base.settings import Settings
 from kiban.cli._certificate import MOST_INSTANCE, content, writable, write_whole
-from kiban.cli._search import count, interruptible, percent, positive
+from kiban.cli._search import count, interruptible, natural, percent, positive
 
 if TYPE_CHECKING:  # loads the kernels
     from kiban.design.mix import Incumbent, Result
@@ -33,7 +33,7 @@ def add(parsers: Any) -> None:
         "--time", type=positive, metavar="S", help="S秒で打ち切る（60。--work だけなら無制限） / stop after S seconds (60; no limit with --work alone)"
     )
     parser.add_argument("--work", type=count, metavar="N", help="ラウンド数の上限。同じ N は同じ答え / at most N rounds; the same N gives the same answer")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="乱数の種（0） / seed (0)")
+    parser.add_argument("--seed", type=natural, default=0, metavar="N", help="乱数の種（0） / seed (0)")
     parser.add_argument("--threads", type=int, choices=(1, 2), default=2, metavar="N", help="スレッド数 1 か 2（2） / threads, 1 or 2 (2)")
     parser.add_argument("--memory", type=positive, default=4.0, metavar="GIB", help="メモリの上限 GiB（4） / most memory in GiB (4)")
     parser.add_argument("-o", "--output", type=Path, metavar="SOLUTION.json", help="解を書く / write the solution")
@@ -59,16 +59,22 @@ def run(args: argparse.Namespace, _: Settings) -> int:
             print(_progress(now, args.json), file=sys.stderr, flush=True)
 
         interrupt.solving = True
-        result = solve(
-            mix,
-            seed=args.seed,
-            work=args.work,
-            time_limit=SECONDS if args.time is None and args.work is None else args.time,
-            threads=args.threads,
-            memory_gib=args.memory,
-            cancel=interrupt.asked,
-            tell=tell,
-        )
+        try:
+            result = solve(
+                mix,
+                seed=args.seed,
+                work=args.work,
+                time_limit=SECONDS if args.time is None and args.work is None else args.time,
+                threads=args.threads,
+                memory_gib=args.memory,
+                cancel=interrupt.asked,
+                tell=tell,
+            )
+        except DesignError:
+            if not interrupt.stop:
+                raise
+            print("kiban: 中断しました。設計はまだありません / stopped before a design was found", file=sys.stderr, flush=True)
+            os._exit(130)
         report, cost = check_mix(mix, result.solution)
         wrong = [finding.found for finding in report.findings if not finding.holds]
         if result.unserved:

@@ -60,6 +60,8 @@ class Mix(Record, frozen=True, kw_only=True):
             _cost(f"facilities[{index}]", cost)
             if capacity is not None and not 0 < capacity < math.inf:
                 raise RecordError(f"mix, facilities[{index}]", f"capacity {capacity}", "a number above 0, or null for none", "correct it")
+        if len({(facility, site) for facility, site, _ in self.serves}) < len(self.serves):
+            raise RecordError("mix, serves", "a facility and a site twice", "each pair once", "keep the cheaper row")
         for index, (facility, site, cost) in enumerate(self.serves):
             _within(f"serves[{index}]", facilities, facility)
             _within(f"serves[{index}]", sites, site)

@@ -35,7 +35,8 @@ class Programme:
         kind, head = ground.kind[self.arcs >> 1], ground.head[self.arcs]
         facility = np.where((head >= base) & (head < base + ground.facilities), head - base, -1)
         opens = (facility >= 0) & ((kind == OPEN) | (kind == HOP))
-        limited = opens & np.isfinite(capacity[np.maximum(facility, 0)])
+        limited = np.flatnonzero(opens)
+        limited = limited[np.isfinite(capacity[facility[limited]])]
         cost[limited] -= opening[facility[limited]]  # paid by the modules
         self.unit = max(1.0, float(cost.max(initial=1.0)), float(opening.max(initial=1)))
         self.solver: highspy.Highs = quiet(stop)
@@ -117,6 +118,7 @@ class Programme:
         order = np.flatnonzero(self.terminal)
         for _ in range(ROUNDS):
             solver.setSolution(len(columns), columns, start[self.arcs])
+            seen = 0
             run_twice(solver, self.cost)
             info = solver.getInfo()
             if flag[0] or not np.isfinite(info.mip_dual_bound):
@@ -138,7 +140,7 @@ class Programme:
                 how[ground.head[serving] - ground.streets - ground.facilities] = serving >> 1
                 found[ground.streets + ground.facilities :] = False
                 return found, how, bound
-            if not optimal or seen > looks:
+            if not optimal:
                 break
         return None, served, bound
 

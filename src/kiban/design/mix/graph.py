@@ -25,6 +25,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from kiban.base.errors import DesignError
 from kiban.design.mix.instance import Arrays
 from kiban.design.steiner.ascent import FAR
 
@@ -324,13 +325,24 @@ def _finite(values: Floats) -> Floats:
 
 
 def count_in(mix: Arrays) -> tuple[float, bool]:
-    """Whole units per unit of cost, so that every cost of up to three decimals is exact; else floored, which keeps bounds valid."""
+    """Whole units per unit of cost, and whether every cost is whole in them; else costs are floored, which keeps bounds valid.
+
+    Raises
+    ------
+    DesignError  costs that add up to more than can be counted
+    """
     values = np.concatenate((mix.link_cost, _finite(mix.fibre_terminal), _finite(mix.sky), mix.serve_cost, mix.module_cost, mix.hop_cost))
-    total = float(values.sum())
-    for scale in (1.0, 10.0, 100.0, 1000.0):
-        if total * scale < 2.0**50 and np.all(np.abs(values * scale - np.round(values * scale)) < 1e-6):
+    with np.errstate(over="ignore"):
+        sum_ = float(values.sum())
+    if not np.isfinite(sum_):
+        raise DesignError("mix", "costs that add up to more than a number can hold", "costs in one sensible unit", "divide all costs by the same number")
+    for digits in range(13):
+        scale = 10.0**digits
+        if sum_ * scale >= 2.0**50:
+            break
+        if np.all(np.abs(values * scale - np.round(values * scale)) <= 1e-9 * values * scale):
             return scale, True
-    return (min(1e6, 2.0**50 / total) if total > 0 else 1.0), False
+    return (2.0**50 / sum_ if sum_ > 0 else 1.0), False
 
 
 @numba.njit(cache=True, nogil=True)
@@ -418,8 +430,8 @@ def _melted(streets, head, cost, kind, gone, root, far):  # noqa: ANN001, ANN202
     return alive[:used], end[:used], price[:used], kid[:used]
 
 
-def shrunk(ground: Ground, gone: Flags) -> tuple[Ground, Ints]:
-    """The ground without some arcs, and the place of each of its vertices there (-1: none)."""
+def shrunk(ground: Ground, gone: Flags) -> tuple[Ground, Ints, Ints]:
+    """The ground without some arcs, and the place of each of its vertices and edges there (-1: none, or melted into another)."""
     alive, end, price, kid = _melted(ground.streets, ground.head, ground.cost, ground.kind, gone, ground.root, np.int64(NONE))
     edge = np.flatnonzero(alive)
     base = ground.streets
@@ -447,7 +459,9 @@ def shrunk(ground: Ground, gone: Flags) -> tuple[Ground, Ints]:
         kind, number, np.array(chains, np.int64), np.concatenate(links) if links else np.zeros(0, np.int64),
         place[ground.at_site], place[ground.at_facility], ground.exact,
     )  # fmt: skip
-    return smaller, place
+    moved = np.full(count, -1, np.int64)
+    moved[edge[edge < count]] = np.flatnonzero(edge < count)
+    return smaller, place, moved
 
 
 @numba.njit(cache=True, nogil=True)

@@ -17,6 +17,9 @@ from kiban.design.mix.graph import HOP, OPEN, RADIO, STREET
 from kiban.design.steiner.ascent import FAR
 from kiban.design.steiner.paths import find
 
+NO_OTHER = 1 << 52  # what a site loses that has no other way: more than all costs together
+MOST = 1 << 58  # sums of such losses stop here
+
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
@@ -104,7 +107,7 @@ def settled(start, arcs, head, cost, kind, streets, facilities, root, inside, or
                 for p in range(start[v], start[v + 1]):
                     a = arcs[p]
                     w = head[a]
-                    if kind[a >> 1] == OPEN and inside[w] and cost[a] < FAR and cost[a ^ 1] < FAR:
+                    if kind[a >> 1] == OPEN and inside[w]:
                         up[find(up, v)] = find(up, w)
                         tree_arc[many], follow[many] = a, tree_first[v]
                         tree_first[v] = many
@@ -168,7 +171,7 @@ def settled(start, arcs, head, cost, kind, streets, facilities, root, inside, or
                 if x == root:
                     break
                 y = root
-                c = np.int64(FAR >> 20)
+                c = NO_OTHER
                 if i < many:
                     c = cost[ways[i]]
                     u, w = x, head[ways[i] ^ 1]
@@ -180,7 +183,7 @@ def settled(start, arcs, head, cost, kind, streets, facilities, root, inside, or
                     y = u
                     if y == x:
                         continue  # lost together with the one before
-                worth[x] += c - now
+                worth[x] = min(MOST, worth[x] + c - now)
                 x, now = y, c
         for f in range(facilities):
             if inside[streets + f]:
@@ -201,7 +204,7 @@ def settled(start, arcs, head, cost, kind, streets, facilities, root, inside, or
                 inside[v] = False
                 gone = True
             else:
-                worth[head[a ^ 1]] += worth[v] - price
+                worth[head[a ^ 1]] = min(MOST, worth[head[a ^ 1]] + worth[v] - price)
         if not gone:
             return total, parent, served
         for i in range(1, size):  # what hangs on a vertex that went goes as well
@@ -227,7 +230,7 @@ def fitted(start, arcs, head, cost, kind, streets, facilities, inside, served, o
     for f in range(facilities):
         closing[f] = False
         if inside[streets + f]:
-            modules[f] = max(1, np.int64(np.ceil(load[f] / capacity[f] - 1e-9))) if capacity[f] < np.inf else 1
+            modules[f] = max(1, np.int64(np.ceil(load[f] / capacity[f]))) if capacity[f] < np.inf else 1
     for _ in range(20):
         moved = False
         # single sites: to where there is room, or a module more still pays
@@ -238,7 +241,7 @@ def fitted(start, arcs, head, cost, kind, streets, facilities, inside, served, o
             now = served[s]
             here = head[2 * now + 1] - streets if kind[now] == RADIO else -1
             freed = np.int64(0)
-            if here >= 0 and modules[here] > 1 and load[here] - demand[s] <= capacity[here] * (modules[here] - 1) + 1e-9:
+            if here >= 0 and modules[here] > 1 and load[here] - demand[s] <= capacity[here] * (modules[here] - 1):
                 freed = opening[here]
             least = cost[2 * now] - freed
             how = now
@@ -251,8 +254,8 @@ def fitted(start, arcs, head, cost, kind, streets, facilities, inside, served, o
                 c = cost[a]
                 if kind[e] == RADIO:
                     f = u - streets
-                    if load[f] + demand[s] > capacity[f] * modules[f] + 1e-9:
-                        c += opening[f] * max(1, np.int64(np.ceil((load[f] + demand[s]) / capacity[f] - 1e-9)) - modules[f])
+                    if load[f] + demand[s] > capacity[f] * modules[f]:
+                        c += opening[f] * max(1, np.int64(np.ceil((load[f] + demand[s]) / capacity[f])) - modules[f])
                 if c < least:
                     least = c
                     how = e
@@ -266,7 +269,7 @@ def fitted(start, arcs, head, cost, kind, streets, facilities, inside, served, o
                     f = head[2 * how + 1] - streets
                     load[f] += demand[s]
                     if capacity[f] < np.inf:
-                        modules[f] = max(modules[f], np.int64(np.ceil(load[f] / capacity[f] - 1e-9)))
+                        modules[f] = max(modules[f], np.int64(np.ceil(load[f] / capacity[f])))
                 served[s] = how
         # the last module of each facility: the sites that leave it with least regret
         for f in range(facilities):
@@ -289,7 +292,7 @@ def fitted(start, arcs, head, cost, kind, streets, facilities, inside, served, o
                 if kind[a >> 1] != RADIO or served[head[a] - base] != a >> 1:
                     continue
                 s = head[a] - base
-                least, how = np.int64(FAR >> 20), np.int64(-1)
+                least, how = NO_OTHER, np.int64(-1)
                 w = base + s
                 for q in range(start[w], start[w + 1]):
                     b = arcs[q] ^ 1
@@ -297,7 +300,7 @@ def fitted(start, arcs, head, cost, kind, streets, facilities, inside, served, o
                     e = b >> 1
                     if e == a >> 1 or not inside[u] or cost[b] >= least:
                         continue
-                    if kind[e] == RADIO and load[u - streets] + demand[s] > capacity[u - streets] * modules[u - streets] + 1e-9:
+                    if kind[e] == RADIO and load[u - streets] + demand[s] > capacity[u - streets] * modules[u - streets]:
                         continue
                     least, how = cost[b], e
                 who[many], where[many], regrets[many] = s, how, least - cost[a]
@@ -306,12 +309,12 @@ def fitted(start, arcs, head, cost, kind, streets, facilities, inside, served, o
             ranking = np.argsort(keys)
             left, regret, last = over, np.int64(0), 0
             for i in range(many):
-                if left <= 1e-9 and modules[f] > 1:
+                if left <= 0 and modules[f] > 1:
                     break
                 left -= demand[who[ranking[i]]]
-                regret += regrets[ranking[i]]
+                regret = min(MOST, regret + regrets[ranking[i]])
                 last = i + 1
-            if left > 1e-9 or regret >= opening[f]:
+            if left > 0 or regret >= opening[f]:
                 continue
             if modules[f] == 1:
                 closing[f] = True
@@ -320,13 +323,13 @@ def fitted(start, arcs, head, cost, kind, streets, facilities, inside, served, o
                 s, how = who[ranking[i]], where[ranking[i]]
                 if kind[how] == RADIO:
                     g = head[2 * how + 1] - streets
-                    if load[g] + demand[s] > capacity[g] * modules[g] + 1e-9:
+                    if load[g] + demand[s] > capacity[g] * modules[g]:
                         continue  # filled by one before it
                     load[g] += demand[s]
                 load[f] -= demand[s]
                 served[s] = how
                 moved = True
-            modules[f] = max(1, np.int64(np.ceil(load[f] / capacity[f] - 1e-9)))
+            modules[f] = max(1, np.int64(np.ceil(load[f] / capacity[f])))
         if not moved:
             break
     total = np.int64(0)
@@ -336,7 +339,7 @@ def fitted(start, arcs, head, cost, kind, streets, facilities, inside, served, o
     for f in range(facilities):
         if inside[streets + f]:
             if capacity[f] < np.inf:
-                modules[f] = max(1, np.int64(np.ceil(load[f] / capacity[f] - 1e-9)))
+                modules[f] = max(1, np.int64(np.ceil(load[f] / capacity[f])))
             total += modules[f] * opening[f]
     return total, modules
 
@@ -353,7 +356,7 @@ def symmetric(head, cost, kind, first, streets, opening, forced, extra):  # noqa
         if k == STREET:
             found[e] = min(cost[2 * e], cost[2 * e + 1])
         elif k == OPEN:
-            found[e] = 0.0 if forced[first[e]] else cost[2 * e]
+            found[e] = 0.0 if forced[first[e]] else opening[first[e]]
         elif k == HOP:
             i, j = head[2 * e + 1] - streets, head[2 * e] - streets
             found[e] = min(cost[2 * e] - opening[j], cost[2 * e + 1] - opening[i]) + (0.0 if forced[i] else opening[i]) + (0.0 if forced[j] else opening[j])

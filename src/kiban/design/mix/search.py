@@ -18,7 +18,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -48,6 +48,7 @@ TINY = 300  # edges up to which it is tried at once
 LOOKS = 100  # how often it may ask whether to go on
 IDLE = 6  # rounds in a row without gain before it
 POOL = 8
+ROUNDING = 1e-9  # of a cost: what sums of floating-point numbers may differ by
 UNGUIDED: Flags = np.zeros(0, np.bool_)
 View = tuple[Ints, Ints]  # cost per arc, and the part of it that opens each facility
 
@@ -106,7 +107,7 @@ def solve(
 
     Raises
     ------
-    DesignError  costs that add up to more than can be counted
+    DesignError  costs that add up to more than can be counted; more memory than allowed
 
     >>> mix = Mix(nodes=2, root=0, links=((0, 1, 5.0),), sites=((1, 1),), fibre_terminal=(1.0,), sky=(7.0,))
     >>> found = solve(mix, work=1)
@@ -114,6 +115,9 @@ def solve(
     (6.0, 6.0, 'proved', (('fibre',),))
     """
     begin, least = time.monotonic(), held_gib()
+    need = (3e8 + 150 * mix.nodes + 900 * (len(mix.links) + len(mix.serves) + 2 * len(mix.sites))) / 2**30
+    if need > memory_gib:
+        raise DesignError("memory", f"a mix that needs about {need:.1f} GiB", f"at most {memory_gib:g} GiB", "allow more memory, or make the mix smaller")
     if work is None and time_limit is None:
         work = 20
     search = _Search(arrays(mix), seed, threads, begin)
@@ -177,7 +181,7 @@ class _Search:
     threads: int
     begin: float
     flag: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(1, np.uint8))
-    best: _Best = _Best(None, 0, 0)
+    best: _Best = _Best(None, NONE, 0)
     rounds: int = 0
     finished: bool = False
 
@@ -190,10 +194,13 @@ class _Search:
         self.pool: list[_Design] = []
         self.here: _Design | None = None  # where the walk stands
         self.idle = 0
+        self.original = self.given
         self.unserved: tuple[int, ...] = ()
         self.scale = 1.0
         self.limited = np.isfinite(self.given.capacity)
-        self.tried = -1  # edges of the graph that the integer programme was last tried on
+        self.tried = (-1, 0)  # edges of the graph, and the best cost, that the integer programme was last tried with
+        self.exact = True
+        self.seed &= 0xFFFFFFFF
 
     # --- running
 
@@ -203,14 +210,14 @@ class _Search:
     def run(self, work: int | None) -> None:
         """Everything."""
         given = self.given
-        self.scale, exact = count_in(given)
         early = at_once(given)
         if early is not None:
-            self._tell(
-                _Best(early, round(total(given, early) * self.scale) if exact else int(np.ceil(total(given, early) * self.scale)), 0)
-            )  # so that there is an answer at once
+            given = self.given = within(given, total(given, early))
+        self.scale, self.exact = count_in(given)
+        if early is not None:
+            self._tell(_Best(early, self._whole(total(self.original, early)), 0))  # so that there is an answer at once
         whole = make_ground(given, self.flag)
-        self.opening = np.floor(given.module_cost * self.scale + (0.5 if exact else 0.0)).astype(np.int64)
+        self.opening = np.floor(given.module_cost * self.scale + (0.5 if self.exact else 0.0)).astype(np.int64)
         self.share = np.where(self.limited, 1.0, 0.0)
         self.moving = self.share
         self._stand_on(whole)
@@ -228,6 +235,9 @@ class _Search:
                 self._round(crew)
                 self.rounds += 1
 
+    def _whole(self, cost: float) -> int:
+        return round(cost * self.scale) if self.exact else int(np.ceil(cost * self.scale))
+
     def _round(self, crew: ThreadPoolExecutor) -> None:
         moving = bool(self.limited.any()) and self.rounds < (SHARES // 4 if self.ground.many > LARGE else SHARES)
         before = self.best.cost, self.best.bound
@@ -242,19 +252,17 @@ class _Search:
         if not self._settled():
             self._take_out()
         self.idle = 0 if before != (self.best.cost, self.best.bound) and self.ground.many > TINY else self.idle + 1
-        if (
-            self.idle >= (1 if self.ground.many <= TINY else IDLE)
-            and self.ground.many <= SMALL
-            and not (self._settled() or self.stop() or self.tried == self.ground.many)
-        ):
-            self.tried = self.ground.many
+        patience = 1 if self.ground.many <= TINY else IDLE
+        fresh = self.ground.many <= SMALL and self.tried != (self.ground.many, self.best.cost)
+        if fresh and self.idle >= patience and not (self._settled() or self.stop()):
+            self.tried = (self.ground.many, self.best.cost)
             self._close()
 
     def _close(self) -> None:
         """The integer programme over what is left."""
         ground, given, best = self.ground, self.given, self.pool[0]
         programme = Programme(ground, self.terminal, self.opening, given.demand, given.capacity, self.stop)
-        found, served, bound = programme.solve(best.served, best.parent, LOOKS, self.flag)
+        found, served, bound = programme.solve(best.served, best.parent, LOOKS if ground.many > TINY else 20 * LOOKS, self.flag)
         if self.stop():
             return
         if found is not None:
@@ -389,7 +397,7 @@ class _Search:
         absent = ground.cost >= FAR
         if np.count_nonzero(gone & ~absent) < 0.02 * np.count_nonzero(~absent):
             return
-        smaller, place = shrunk(ground, gone | absent)
+        smaller, place, moved = shrunk(ground, gone | absent)
         cuts = carried(smaller.size, self.cuts, place)
         designs = self.pool
         self._stand_on(smaller)
@@ -406,6 +414,9 @@ class _Search:
             inside = np.zeros(smaller.size, np.bool_)
             at = place[np.flatnonzero(design.inside)]
             inside[at[at >= 0]] = True
+            served = np.where(design.served >= 0, moved[design.served], -1)
+            if not ((served < 0) & (design.served >= 0)).any():
+                self._keep(self._as_served(inside, served))
             self._keep(self._settle(inside))
 
     # --- designs
@@ -560,15 +571,27 @@ class _Search:
             serve.append(
                 ("none",) if kind < 0 else ("radio", int(ground.head[2 * edge + 1]) - ground.streets) if kind == RADIO else (("", "fibre", "sky")[kind],)
             )
+        carried: dict[int, float] = {}
+        for site, how in enumerate(serve):
+            if len(how) == 2:
+                carried[int(how[1])] = carried.get(int(how[1]), 0.0) + float(self.given.demand[site])
         return MixSolution(
             links=tuple(np.unique(np.concatenate(links)).tolist()) if links else (),
             hops=tuple(sorted(hops.tolist())),
-            open=tuple((int(f), int(design.modules[f])) for f in open_),
+            open=tuple((int(f), self._modules(int(f), carried.get(int(f), 0.0))) for f in open_),
             serve=tuple(serve),
         )
 
+    def _modules(self, facility: int, load: float) -> int:
+        """Modules that carry what a facility serves, to the last digit of the sum."""
+        room = float(self.given.capacity[facility])
+        many = 1 if room == np.inf else max(1, int(np.ceil(load / room)))
+        return many + 1 if room < np.inf and load > room * many else many
+
     def _tell(self, best: _Best) -> None:
         self.best = best
+        if best.solution is None:
+            return
         self.news.append(Incumbent(best.cost / self.scale, best.bound / self.scale, time.monotonic() - self.begin))
 
     def result(self, alone: bool, ended: Literal["time", "cancelled", "memory"] | None) -> Result:
@@ -576,9 +599,11 @@ class _Search:
         best = self.best
         if best.solution is None:
             raise DesignError("mix", "no design before the end of time", "a design", "give more time")
-        cost = total(self.given, best.solution)
-        proved = best.bound >= best.cost
-        bound = cost if proved else min(cost, best.bound / self.scale)
+        cost = total(self.original, best.solution)
+        bound = best.bound / self.scale
+        proved = best.bound >= best.cost if self.exact else cost - bound <= ROUNDING * cost
+        proved = proved and cost <= best.cost / self.scale * (1.0 + ROUNDING)  # modules may have been added for the last digits of a load
+        bound = cost if proved else min(cost, bound)
         status: Literal["proved", "bounded", "partial"] = "partial" if self.unserved else "proved" if proved else "bounded"
         return Result(
             best.solution, cost, bound, (cost - bound) / cost if cost else 0.0, status,
@@ -587,30 +612,51 @@ class _Search:
         )  # fmt: skip
 
 
+def within(given: Arrays, most: float) -> Arrays:
+    """The same with every cost above `most`, the cost of a known design, put at twice that: no better design pays it either way."""
+
+    def cut(values: Floats) -> Floats:
+        return np.where(np.isfinite(values), np.minimum(values, 2.0 * most), values)
+
+    need = np.ceil(given.demand[given.serve_site] / given.capacity[given.serve_facility]) * given.module_cost[given.serve_facility]
+    kept = ~(np.isfinite(need) & (need > most))  # a site that alone needs dearer modules
+    return replace(
+        given, link_cost=cut(given.link_cost), fibre_terminal=cut(given.fibre_terminal), sky=cut(given.sky), module_cost=cut(given.module_cost),
+        hop_cost=cut(given.hop_cost), serve_facility=given.serve_facility[kept], serve_site=given.serve_site[kept], serve_cost=cut(given.serve_cost)[kept],
+    )  # fmt: skip
+
+
 def at_once(given: Arrays) -> MixSolution | None:
-    """A design that needs no search: all from the sky, the others by fibre along a tree of fewest links; None when that does not serve all."""
-    dark = np.flatnonzero(~np.isfinite(given.sky))
-    links: set[int] = set()
-    if len(dark):
-        if not np.isfinite(given.fibre_terminal[dark]).all() or not len(given.link_cost):
-            return None
-        ends = given.link_ends
-        near = coo_matrix((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), shape=(given.nodes, given.nodes)).tocsr()
-        order, before = breadth_first_order(near, given.root, directed=False)
-        reached = np.zeros(given.nodes, np.bool_)
-        reached[order] = True
-        if not reached[given.site_node[dark]].all():
-            return None
-        number = {(a, b): index for index, (a, b) in enumerate(ends.tolist())}
+    """A design that needs no search, the cheaper of two: all from the sky, or all by fibre along a tree of fewest links; each with the other where it must.
+
+    None when neither serves all.
+    """
+    ends = given.link_ends
+    near = coo_matrix((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), shape=(given.nodes, given.nodes)).tocsr()
+    order, before = breadth_first_order(near, given.root, directed=False)
+    reached = np.zeros(given.nodes, np.bool_)
+    reached[order] = True
+    by_fibre = np.isfinite(given.fibre_terminal) & reached[given.site_node]
+    by_sky = np.isfinite(given.sky)
+    if not (by_fibre | by_sky).all():
+        return None
+    cheapest: dict[tuple[int, int], int] = {}
+    for index in np.argsort(-given.link_cost, kind="stable").tolist():
+        a, b = ends[index].tolist()
+        cheapest[min(a, b), max(a, b)] = index
+    found = []
+    for fibre in (by_fibre & ~by_sky, by_fibre):
+        links: set[int] = set()
         seen = {given.root}
-        for node in given.site_node[dark].tolist():
+        for node in given.site_node[fibre].tolist():
             while node not in seen:
                 seen.add(node)
                 up = int(before[node])
-                links.add(number[up, node] if (up, node) in number else number[node, up])
+                links.add(cheapest[min(node, up), max(node, up)])
                 node = up
-    serve: list[tuple[str | int, ...]] = [("sky",) if np.isfinite(price) else ("fibre",) for price in given.sky.tolist()]
-    return MixSolution(links=tuple(sorted(links)), hops=(), open=(), serve=tuple(serve))
+        serve: tuple[tuple[str | int, ...], ...] = tuple(("fibre",) if one else ("sky",) for one in fibre.tolist())
+        found.append(MixSolution(links=tuple(sorted(links)), hops=(), open=(), serve=serve))
+    return min(found, key=lambda solution: total(given, solution))
 
 
 def total(given: Arrays, solution: MixSolution) -> float:
