@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace as _replace
 from fractions import Fraction
 
 from msgspec.structs import replace
@@ -16,9 +17,9 @@ from msgspec.structs import replace
 from kiban.base.errors import DesignError
 from kiban.base.progress import Progress, silent
 from kiban.design.judge import Judge, Judged
-from kiban.design.limits import CeilingId, Effort, amount, given_up_ceiling, initial_ceiling, least, trial, with_giving_up
+from kiban.design.limits import CeilingId, Effort, amount, given_up_ceiling, initial_ceiling, least, solve_within, trial, with_giving_up
 from kiban.design.solve import solve
-from kiban.records.design import Design, Problem, problem_hash
+from kiban.records.design import Ceiling, Design, Problem, problem_hash
 from kiban.records.horizon import Frontier, Multiplied, Stage, Waiting, Weight
 from kiban.records.region import Site
 
@@ -148,39 +149,62 @@ class _Money:
         served = solve(first, starts=starts, **kwargs)  # type: ignore[arg-type]
         lost = round(amount(self.lost, served.arcs, ()))
         second = replace(problem, ceilings=(*problem.ceilings, limit, replace(self.lost, most=float(lost))))
-        cheapest = solve(second, starts=[served.arcs], **kwargs)  # type: ignore[arg-type]
+        again, money = self._same(served.arcs, limit)
+        cheapest = solve(second, starts=[served.arcs, again], **kwargs)  # type: ignore[arg-type]
         judged = self.kept(cheapest.arcs)
         unserved = self.unserved(judged)
         lost = self.weight_of(unserved)
         least_lost, proof = self.least_lost(most)
-        least_cost, cost_proof = self._least_cost(most, lost, judged.cost)
+        least_cost, cost_proof = self._least_cost(most, lost, judged.cost, money)
         return Stage(
             most=most, arcs=judged.arcs, served=judged.served, steps=judged.steps, grown=judged.grown,
             initial=self.initial(judged.arcs, judged.steps), cost=judged.cost, unserved=unserved, lost=lost, least_lost=min(least_lost, lost),
             proof=proof, least_cost=least_cost, cost_proof=cost_proof,
         )  # fmt: skip
 
-    def _least_cost(self, most: float, lost: float, cost: int) -> tuple[int, Multiplied | None]:
-        """What no design for this money that loses at most so much undercuts: a few steps up the multipliers."""
+    def _same(self, arcs: Sequence[int], limit: Ceiling) -> tuple[tuple[int, ...], float]:
+        """The needs that a design of the wider graph serves, served for the least cost within the money: arcs, and the multiplier of money that led there."""
+        out, base = self.unserved(self.kept(arcs)), self.base
+        demands = tuple(demand for demand in base.demands if (demand.site, demand.usecase) not in set(out))
+        if not demands:
+            return tuple(arcs), 0.0
+        gone = {demand.node for demand in base.demands} - {demand.node for demand in demands}
+        left = [index for index, arc in enumerate(base.arcs) if arc.head not in gone]
+        now = {index: number for number, index in enumerate(left)}
+        ceilings = tuple(replace(one, arcs=tuple((now[index], used) for index, used in one.arcs if index in now)) for one in (*base.ceilings, limit))
+        problem = replace(base, arcs=tuple(base.arcs[index] for index in left), demands=demands, ceilings=ceilings)
+        found, bound = solve_within(problem, _replace(self.effort, rounds=6))
+        return _given_up(self, [left[number] for number in found.arcs], out), dict(bound.multipliers).get("initial_yen", 0.0) if bound is not None else 0.0
+
+    def _least_cost(self, most: float, lost: float, cost: int, money: float) -> tuple[int, Multiplied | None]:
+        """What no design for this money that loses at most so much undercuts: a few steps up the multipliers, `money` the first of money.
+
+        The first of a lost need is what the needs that are lost would cost each; where none may be lost, more than any need costs.
+        """
         limits: dict[CeilingId, float] = {"initial_yen": most, "unserved": lost}
-        multipliers: dict[CeilingId, float] = {"unserved": self.full.cost / max(1.0, self.whole)}
+        size: dict[CeilingId, float] = {"initial_yen": max(1.0, most), "unserved": max(1.0, lost)}  # yen and weights are put on one scale
+        each = max(1.0, self.full.cost / max(1.0, self.whole))
+        dear = max(each, (self.full.cost - cost) / lost) if lost else float(self.full.cost)
+        judge = Judge(replace(self.problem, ceilings=()))
         best, proof = 0, None
-        for _ in range(min(4, self.effort.rounds)):
-            if self.effort.cancel():
-                break
-            found, bound = trial(self.problem, 1, multipliers, (self.money, self.lost), self.effort)
-            value = least(bound, limits)
-            if math.ceil(value) > best:
-                best, proof = math.ceil(value), bound
-            judged = Judge(replace(self.problem, ceilings=())).judge(found.arcs)
-            over: dict[CeilingId, float] = {
-                "initial_yen": amount(self.money, judged.arcs, judged.steps) - most,
-                "unserved": amount(self.lost, judged.arcs, ()) - lost,
-            }
-            room, norm = cost - float(value), sum(value * value for value in over.values())
-            if room < 1 or norm == 0:
-                break
-            multipliers = {id: max(0.0, multipliers.get(id, 0.0) + room / norm * excess) for id, excess in over.items()}
+        for start in dict.fromkeys(((0.0, each), (money, dear))):
+            multipliers: dict[CeilingId, float] = {"initial_yen": start[0], "unserved": start[1]}
+            for _ in range(min(4, self.effort.rounds)):
+                if self.effort.cancel() or best >= cost:
+                    break
+                found, bound = trial(self.problem, 1, multipliers, (self.money, self.lost), self.effort)
+                value = least(bound, limits)
+                if math.ceil(value) > best:
+                    best, proof = math.ceil(value), bound
+                judged = judge.judge(found.arcs)
+                over: dict[CeilingId, float] = {
+                    "initial_yen": (amount(self.money, judged.arcs, judged.steps) - most) / size["initial_yen"],
+                    "unserved": (amount(self.lost, judged.arcs, ()) - lost) / size["unserved"],
+                }
+                room, norm = cost - float(value), sum(value * value for value in over.values())
+                if room < 1 or norm == 0:
+                    break
+                multipliers = {id: max(0.0, multipliers[id] + room / norm * excess / size[id]) for id, excess in over.items()}
         return min(best, cost), proof
 
     def next(self, stage: Stage) -> tuple[int, int, tuple[tuple[str, str], ...], Multiplied | None] | None:
@@ -308,11 +332,16 @@ def frontier(
 
 def _wide(book: _Money, stage: Stage) -> tuple[int, ...]:
     """A stage as a design of the wider graph."""
-    out = set(stage.unserved)
+    return _given_up(book, stage.arcs, stage.unserved)
+
+
+def _given_up(book: _Money, arcs: Sequence[int], unserved: Sequence[tuple[str, str]]) -> tuple[int, ...]:
+    """A design of the problem in the wider graph, where some needs are given up."""
+    out = set(unserved)
     given = [index for index, one in book.give_up.items() if (one.site, one.usecase) in out]
     heads = {book.problem.arcs[index].head for index in given}
     serving = [index for index, arc in enumerate(book.problem.arcs) if arc.tail in heads]
-    return tuple(sorted([*stage.arcs, *given, *serving]))
+    return tuple(sorted([*arcs, *given, *serving]))
 
 
 def _carried(before: Stage, now: Stage) -> Stage:
