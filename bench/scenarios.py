@@ -266,6 +266,8 @@ def _budgets(place: Place, say: Callable[[str], None], time_limit: float | None)
         row["gap"] = round((stage.cost - stage.least_cost) / stage.cost, 6) if stage.cost else 0.0
         row |= {"budget": yen, "initial": stage.initial, "initial_full": whole, "full_gross": round(whole * (1 + rate))}
         row |= {"weight": all_weight - stage.lost, "most_weight": all_weight - stage.least_lost, "all_weight": all_weight}
+        out = set(stage.unserved)
+        row["unlimited"] = _unlimited(place, [pair for pair in place.wanted if pair not in out], id, time_limit)
         critical = {site.id for site in given.region.sites if site.critical}
         row |= _served(problem, stage.arcs, stage.served, place.wanted)
         row["critical_out"] = sum(site in critical for site in row["unserved"])
@@ -274,6 +276,15 @@ def _budgets(place: Place, say: Callable[[str], None], time_limit: float | None)
     bought = ", ".join("{budget:,} → {served} of {sites} sites".format(**row) for row in rows)
     say(f"budgets: {bought}, check holds, {time.monotonic() - began:.1f} s")
     return rows
+
+
+def _unlimited(place: Place, wanted: Sequence[tuple[str, str]], id: str, time_limit: float | None) -> int:
+    """What the same needs cost over the horizon when the first year has all the money."""
+    base = place.given.region if place.given.region.id == "okunoto" else place.plain
+    problem = problem_of(_with(place.given, base, None, time_limit), tuple(wanted), Ledger())
+    design = solve(problem, seed=SEED, work=WORK, time_limit=time_limit)
+    _must_hold(f"{id}, without the limit", check_design(problem, design))
+    return design.cost
 
 
 # ---- pages: tables, and sentences whose figures come from the rows
@@ -302,11 +313,13 @@ def money(yen: int, lang: str) -> str:
 def fields(row: dict[str, Any], rows: dict[str, dict[str, Any]], lang: str) -> dict[str, str]:
     """What a sentence may say of a row."""
     found: dict[str, str] = {}
-    for name in ("cost", "bound", "more", "budget", "initial", "initial_full", "full_gross"):
+    for name in ("cost", "bound", "more", "budget", "initial", "initial_full", "full_gross", "unlimited"):
         if row.get(name) is not None:
             found[name] = money(row[name], lang)
     if row.get("more") is not None:
         found |= {"less": money(-row["more"], lang), "by": money(abs(row["more"]), lang), "percent": f"{abs(row['more']) / rows['base']['cost']:.0%}"}
+    if row.get("unlimited") is not None:
+        found["dearer"] = money(row["cost"] - row["unlimited"], lang)
     if row.get("gap") is not None:
         found["gap"] = f"{row['gap']:.1%}"
     for name in ("served", "sites", "moved", "two", "weight", "all_weight", "most_weight", "critical_out"):

@@ -16,6 +16,7 @@ from kiban.design import solve
 from kiban.design.blend import Blend
 from kiban.design.bound import certified_bound
 from kiban.design.graph import graph_of
+from kiban.design.growth import grow as growing
 from kiban.design.judge import Judge
 from kiban.design.program import build
 from kiban.design.trees import grow, make_ground
@@ -239,6 +240,19 @@ def test_a_step_per_two_sites_puts_half_its_cost_on_each_terminal_arc():
     assert (design.cost, design.bound, design.status) == (130 + 62, 130 + 46, "bounded")
     assert design.steps == ((0, 1, 2),)
     assert design.relaxed == ("exchange_steps",)
+
+
+def test_a_port_that_today_is_full_of_sites_long_before_it_is_full_of_traffic_is_bought_again_when_traffic_has_grown():
+    pon = technology(Wiring(pattern="drop", risk="road", network="fibre"), down_mbps=1000.0, sites_per_facility=2.0, mbps_per_facility=100.0)
+    prices = {"cable": PRICED["cable"], "pon": (*PRICED["pon"], price("pon", "port", "facility", 900_000))}
+    factors = [1.0, *(12.0,) * 14]
+    today, heavy = (made(valley(site("a")), Needs(down_mbps=q(20)), TECHNOLOGIES | {"pon": pon}, prices, peak=peak) for peak in (1.0, 12.0))
+    assert [step.load for step in today.steps if step.cost] == ["sites"]
+    assert [step.load for step in heavy.steps if step.cost] == ["sites", "mbps"]
+    designs = [solve(problem, seed=0, work=10) for problem in (today, heavy, growing(heavy, factors))]
+    assert designs[0].cost == designs[1].cost < designs[2].cost
+    assert designs[2].grown == ((1, designs[2].grown[0][1], 1, 2),)  # 240 Mbps: two ports more in the second year
+    assert check_design(growing(heavy, factors), designs[2]).holds
 
 
 def test_reach_and_terminal_rate_are_kept():

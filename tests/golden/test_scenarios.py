@@ -115,6 +115,12 @@ def test_more_money_never_serves_less_priority_and_no_stage_pays_more_than_it_ha
     assert all(stage["initial"] <= stage["budget"] / 1.1 < stage["initial_full"] for stage in stages)
 
 
+def test_a_limit_on_the_first_year_never_makes_the_same_needs_cheaper_and_the_last_quarter_is_nearly_proved(rows):
+    stages = [rows[f"budget-{number}"] for number in (1, 2, 3)]
+    assert all(stage["unlimited"] <= stage["cost"] for stage in stages)
+    assert stages[2]["gap"] < 0.02
+
+
 def test_the_page_says_what_comes_out_now_in_both_languages(bench, ran, shipped_catalogue):
     _, result = ran
     stored = json.loads((BENCH / "scenarios.json").read_text(encoding="utf-8"))

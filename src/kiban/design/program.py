@@ -40,6 +40,7 @@ def build(
     backup: bool = True,
     free: Mapping[str, float] | None = None,
     terrain: Terrain | None = None,
+    peak: float = 1.0,
 ) -> Problem:
     """Put the design problem together.
 
@@ -51,6 +52,7 @@ def build(
     discount         1/year, 0.04 means 4 %
     backup           False: no demand is duplicated over risk classes
     free             technology id → yen per unit (facility, site, km or hop as the pattern counts): priced at that, whatever `priced` says
+    peak             how many times today's busy-hour volume a shared link may come to carry: a capacity that only this fills has its step too
     terrain          heights of the ground; None, or too coarse (records.terrain): radio carries as far as its radius and reach say
 
     Returns
@@ -98,7 +100,7 @@ def build(
     graph = _Demands(technologies, shelf, skeleton, sites, backup)
     for need in asked:
         exclusions += graph.add(need, allowed[need.site, need.usecase])
-    return _records(graph, region.id, start, horizon, discount, exclusions)
+    return _records(graph, region.id, start, horizon, discount, exclusions, peak)
 
 
 def _check_known(
@@ -214,7 +216,7 @@ def _reach(out: Mapping[Key, list[Key]]) -> set[Key]:
     return seen
 
 
-def _records(graph: _Demands, region: str, start: int, horizon: int, discount: float, exclusions: list[Exclusion]) -> Problem:
+def _records(graph: _Demands, region: str, start: int, horizon: int, discount: float, exclusions: list[Exclusion], peak: float) -> Problem:
     """Keep what lies on a way from the root to a demand, number it, and write the records."""
     back = defaultdict(list)
     for arc in graph.arcs:
@@ -233,7 +235,7 @@ def _records(graph: _Demands, region: str, start: int, horizon: int, discount: f
     kept.sort(key=lambda arc: (number[arc.tail], number[arc.head], arc.kind, arc.technology or "", arc.ref, arc.items))
 
     used = {arc.technology for arc in kept if arc.technology}
-    steps = [step for id in sorted(used) for step in _steps(graph, id)]
+    steps = [step for id in sorted(used) for step in _steps(graph, id, peak)]
     prices = sorted({id for arc in kept for id, _ in arc.items} | {id for _, items in steps for id, _ in items})
     place = {id: index for index, id in enumerate(prices)}
 
@@ -293,7 +295,7 @@ def _limit(id: str, technology: Technology) -> Limit | None:
     )
 
 
-def _steps(graph: _Demands, id: str) -> list[tuple[Step, Items]]:
+def _steps(graph: _Demands, id: str, peak: float) -> list[tuple[Step, Items]]:
     """Capacity and system steps of one technology; steps that cost nothing are left out.
 
     The load whose capacity the demands of the region would fill most is counted from the first unit; any other known capacity adds units
@@ -313,7 +315,7 @@ def _steps(graph: _Demands, id: str) -> list[tuple[Step, Items]]:
         known = [(load, value) for load in totals if (value := capability_value(technology.capability, f"{load}_per_facility"))]
         known.sort(key=lambda pair: -totals[pair[0]] / pair[1])
         for order, (load, capacity) in enumerate(known):
-            if order == 0 or totals[load] > capacity:
+            if order == 0 or totals[load] * (peak if load == "mbps" else 1.0) > capacity:
                 found.append((Step(technology=id, level=level, load=load, capacity=capacity, free=max(first, min(order, 1))), per_unit))
         if not known and level == "exchange":
             found.append((Step(technology=id, level=level, load="none"), per_unit))

@@ -229,6 +229,7 @@ class _Variants:
     horizon: int
     discount: float
     growth: Growth | None = None
+    peak: float = 1.0  # of traffic scenarios that are only tried
 
     def build(
         self,
@@ -245,8 +246,7 @@ class _Variants:
         pairs = [pair for pair in self.wanted if group is None or pair[1] in group]
         problem = program.build(
             self.given.region, pairs, self.usecases, known, prices, start=self.given.start, horizon=self.horizon, discount=self.discount, free=free,
-            backup=backup,
-            terrain=self.given.terrain,
+            backup=backup, terrain=self.given.terrain, peak=max(self.peak, *(self.growth.factors if self.growth is not None else (1.0,))),
         )  # fmt: skip
         problem = problem if self.growth is None or free else grow(problem, self.growth.factors)  # a price that is tried is of today's units
         return problem if self.given.kwh is None else with_ceiling(problem, self.given.kwh)
@@ -407,7 +407,8 @@ def design_step(given: Given, wanted: Wanted, ledger: Ledger, progress: Progress
     body["bottlenecks"] = site_rows(given, wanted, problem, design, ledger)
     progress(0.94, "通信量・設備・予算・年度 / traffic, plant, money, years")
     shorter = _replace(effort, time_limit=None if given.time_limit is None else given.time_limit / PARTS)
-    beside = Beside(given, ledger, _replace(variants, growth=None).build(), problem, design, rules, brief, shorter)
+    peak = max((factor for id in catalogue.traffic if (found := growth_of(given, id)) is not None for factor in found.factors), default=1.0)
+    beside = Beside(given, ledger, _replace(variants, growth=None, peak=peak).build(), problem, design, rules, brief, shorter)
     body |= {"growth": traffic(beside), "ageing": ageing_rows(beside), "energy": energy_rows(beside, by_multiplier), "money": None, "phases": None}
     curve = works = None
     if given.budget is not None:

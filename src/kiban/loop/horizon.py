@@ -34,7 +34,10 @@ EASY = 5_000  # arcs up to which the design without each used plant is looked fo
 
 @dataclass(frozen=True)
 class Beside:
-    """What is known when these parts are written; `solve` finds the design of a variant, `today` is the problem without growth."""
+    """What is known when these parts are written; `solve` finds the design of a variant.
+
+    today  the problem without growth, with a step for every capacity that some scenario fills
+    """
 
     given: Given
     ledger: Ledger
@@ -136,8 +139,9 @@ def _breaks(beside: Beside, growth: Growth, given: Sequence[str]) -> list[dict[s
 def _cost(beside: Beside, id: str, growth: Growth) -> dict[str, Any]:
     """What the design would cost under a scenario, and how much more than under the plan's own; nothing grows where no shared capacity has a price."""
     variant = grow(beside.today, growth.factors)
-    if variant == beside.problem:
-        return {"grows": any(step.growth for step in variant.steps), "cost": "total/priced", "difference": None}
+    grows = any(step.growth for step in variant.steps)
+    if variant == beside.problem or not (grows or any(step.growth for step in beside.problem.steps)):
+        return {"grows": grows, "cost": "total/priced", "difference": None}
     design = beside.solve(variant)
     if design.status not in ("proved", "bounded") or beside.design.status not in ("proved", "bounded"):
         return {"grows": True}
