@@ -22,6 +22,7 @@ from kiban.design.judge import Judge, Judged
 from kiban.design.trees import Ground, grow, make_ground
 from kiban.records.design import Design, Problem, problem_hash
 
+LARGE = 20_000  # arcs from which a unit of work does less: as much less as there are more arcs
 SMALL = 150  # arcs up to which the integer programme comes first
 WHOLE = 400  # arcs up to which the integer programme takes the whole problem at once
 RESTRICTED = 2_500  # arcs of a restricted integer programme
@@ -70,6 +71,11 @@ class _Search:
         return self.try_tree(self.blend.cost, parent)
 
     @property
+    def units(self) -> int:
+        """The work that is done, in units of a problem that is not large."""
+        return max(1, min(self.work, self.work * LARGE // max(1, len(self.problem.arcs))))
+
+    @property
     def whole(self) -> bool:
         """Every demand that can be reached is served, and nothing is broken."""
         return self.best.unserved == len(self.problem.demands) - len(self.bounded.graph.demands) and not self.best.broken
@@ -95,7 +101,8 @@ def solve(
     Parameters
     ----------
     seed        breaks ties, chooses the order of trials
-    work        ≥ 1, deterministic units, 100 is usual: rounds of cuts, branch-and-bound nodes, trials of the local search
+    work        ≥ 1, deterministic units, 100 is usual: rounds of cuts, branch-and-bound nodes, trials of the local search; beyond LARGE arcs a unit
+                stands for fewer of them, in inverse proportion to the arcs, so that 100 units take some ten seconds however large the problem is
     time_limit  seconds, None: none; the first design is always finished
     progress    told of the share done and what is being done
     cancel      asked between steps; the best design so far is returned
@@ -165,7 +172,7 @@ def _guides(search: _Search) -> Iterator[Floats]:
     for metre in (0.0, 1.0, 1e3, 1e6):
         if not search.whole:
             yield full + metre * ground.length
-    for _ in range(4 + search.work // 25):
+    for _ in range(4 + search.units // 25):
         yield (full + spread) * random.uniform(0.8, 1.25, len(full)) + reduced
 
 
@@ -197,7 +204,7 @@ def _repair(search: _Search) -> None:
 def _blends(search: _Search) -> None:
     """Trees that look at the whole path from the root, and the best part of each; again where that opened other cells."""
     blend, random = search.blend, np.random.default_rng(search.seed + 3)
-    trees = min(blend.trees, TREES * (5 + search.work))
+    trees = min(blend.trees, TREES * (5 + search.units))
     before: dict[int, tuple[int, ...]] | None = None
     for _ in range(ROUNDS if blend.useful else 0):
         prizes = blend.prizes(search.best.arcs)
@@ -232,8 +239,7 @@ def _candidates(search: _Search, most: int) -> Ints:
         keep[list(judged.arcs)] = True
     if bounded.value is not None:
         keep |= bounded.value > 1e-6
-    room = max(0, (search.best.cost - bounded.bound + 1) * bounded.graph.scale)
-    open_to = bounded.reduced <= room if search.whole else np.ones(bounded.graph.size, np.bool_)
+    open_to = bounded.open_to(search.best.cost) if search.whole else np.ones(bounded.graph.size, np.bool_)
     keep &= open_to
     order = np.argsort(bounded.reduced, kind="stable")
     more = order[(open_to & ~keep)[order]][: max(0, most - int(keep.sum()))]
@@ -250,8 +256,8 @@ def _exact(search: _Search, begin: float, time_limit: float | None) -> None:
             return
         found, optimal = improve(
             search.problem, search.bounded.graph, search.judge, arcs, search.bounded.tight, search.best,
-            looks=100 + 10 * search.work,
-            nodes=(500 if most == WHOLE else 50) + 5 * search.work, rounds=20, stop=search.stop, seconds=seconds,
+            looks=100 + 10 * search.units,
+            nodes=(500 if most == WHOLE else 50) + 5 * search.units, rounds=20, stop=search.stop, seconds=seconds,
         )  # fmt: skip
         search.offer(found)
         search.finished = optimal and len(arcs) < most
@@ -264,7 +270,7 @@ def _local(search: _Search, progress: Progress) -> None:
     problem, ground = search.problem, search.ground
     random = np.random.default_rng(search.seed + 1)
     spread = search.blend.cost
-    turns = 50 + (5 if len(problem.arcs) > 5_000 else 2) * search.work
+    turns = 50 + (5 if len(problem.arcs) > 5_000 else 2) * search.units
     for turn in range(turns):
         if search.stop() or search.proved or not search.best.arcs:
             return
@@ -296,7 +302,7 @@ def _neighbourhoods(search: _Search, progress: Progress, begin: float, time_limi
     links = np.flatnonzero(kind == "link")
     sites = {ref: index for index, ref in enumerate(sorted({node.ref for node in problem.nodes}), start=1)}
     site_of = np.array([sites[node.ref] if node.kind in ("terminal", "demand") else 0 for node in problem.nodes], np.int64)
-    turns, idle = max(2, search.work // 5), 0
+    turns, idle = max(2, search.units // 5), 0
     for turn in range(turns):
         if search.stop() or idle > IDLE:
             return
