@@ -25,8 +25,8 @@ from kiban.records.design import Certificate, Cut, Problem
 
 LARGEST_PROGRAMME = 15_000  # arcs; beyond it the ascent alone gives the bound
 FIRST_CUTS = 2_000
-STEPS = 1_000_000  # arcs and nodes that one call of `renew` looks at
-RENEWALS, RENEWAL = 1, 4  # calls, and calls per 100 units of work
+STEPS, EACH = 1_000_000, 100  # arcs and nodes that one call of `renew` looks at: so many per arc, and at most
+RENEWALS = (4, 40)  # calls per 100 units of work: before a linear programme, and without one
 TOGETHER = 8  # demands whose cuts are taken back at once
 NO_GUIDE: Flags = np.zeros(0, np.bool_)
 
@@ -98,7 +98,7 @@ def bound_of(problem: Problem, work: int, seed: int, stop: Callable[[], bool] = 
         found = dual.ascent(graph.cost, turn)
         best = found if found.bound > best.bound else best
     small = graph.size <= LARGEST_PROGRAMME
-    best = dual.renewed(best, RENEWALS + work * RENEWAL // 100, stop)
+    best = dual.renewed(best, 1 + work * RENEWALS[not small] // 100, stop)
     if not small or stop():
         return _finish(dual, names, [], best, None, [])
     cuts = first_cuts(graph, best.cuts)
@@ -144,12 +144,12 @@ class _Dual:
     def renewed(self, found: _Ascent, calls: int, stop: Callable[[], bool]) -> _Ascent:
         """Cuts of neighbouring demands taken back and raised anew, again and again; the bound never falls."""
         pairs, reduced = self.pairs, self.pairs.spread(found.reduced)
-        bound, cuts = found.bound, found.cuts
+        bound, cuts, steps = found.bound, found.cuts, min(STEPS, EACH * self.graph.size)
         for turn in range(calls):
             if stop():
                 break
             gain, cuts = renew(
-                pairs.start, pairs.arcs, pairs.head, reduced, self.terminal, 0, NO_GUIDE, cuts, STEPS, TOGETHER, self.seed * 1_000_003 + turn,
+                pairs.start, pairs.arcs, pairs.head, reduced, self.terminal, 0, NO_GUIDE, cuts, steps, TOGETHER, self.seed * 1_000_003 + turn,
                 np.zeros(1, np.uint8),
             )  # fmt: skip
             bound += int(gain)

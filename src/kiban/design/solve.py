@@ -20,6 +20,7 @@ from kiban.design.exact import improve
 from kiban.design.graph import Floats, Ints
 from kiban.design.judge import Judge, Judged
 from kiban.design.trees import Ground, grow, make_ground
+from kiban.design.undirected import Undirected
 from kiban.records.design import Design, Problem, problem_hash
 
 LARGE = 20_000  # arcs from which a unit of work does less: as much less as there are more arcs
@@ -28,6 +29,7 @@ WHOLE = 400  # arcs up to which the integer programme takes the whole problem at
 RESTRICTED = 2_500  # arcs of a restricted integer programme
 IDLE = 8  # neighbourhoods in a row without gain that end the search
 TREES, ROUNDS = 40, 2  # trees per unit of work that look at the whole path, and how often what lines can save is counted anew
+WALKS, STRIDE = 10, 2  # walks with shaken costs, and their length, each so much longer than the one before
 AROUND, BACKBONE = 80, 800  # sites and backbone arcs that one neighbourhood frees
 
 
@@ -137,6 +139,9 @@ def solve(
     if len(problem.arcs) <= SMALL and not search.proved and not stop():
         _exact(search, begin, time_limit)  # mostly the end of it
     if not search.proved and not stop():
+        progress(0.4, "木を改良 / improving trees")
+        _exchanges(search)
+    if not search.proved and not stop():
         _blends(search)
     if not search.proved and not stop():
         progress(0.5, "厳密に探索 / exact search")
@@ -199,6 +204,18 @@ def _repair(search: _Search) -> None:
     for every in (False, True):
         if blend.useful and not search.whole:
             search.offer(search.try_tree(blend.cost, blend.nearest(blend.prizes(search.best.arcs), every)))
+
+
+def _exchanges(search: _Search) -> None:
+    """The best design improved as a Steiner tree without directions, at first as it is, then after walks with shaken costs."""
+    if not search.blend.useful:
+        return
+    tree, idle = Undirected(search.problem, search.ground, search.bounded.pairs, search.blend.cost), 0
+    for turn in range(1 + min(WALKS, search.units // 4)):
+        if search.stop() or search.proved or idle > 1 or not search.best.arcs:
+            return
+        parent = tree.improved(search.best.arcs, STRIDE * turn, search.seed + turn)
+        idle = 0 if search.offer(search.try_tree(search.blend.cost, parent)) else idle + 1
 
 
 def _blends(search: _Search) -> None:

@@ -18,12 +18,13 @@ import numpy as np
 from numba.core.dispatcher import Dispatcher
 
 from kiban.design.blend import Blend
-from kiban.design.graph import graph_of
+from kiban.design.bound import bound_of
 from kiban.design.radio import clearances, path_losses
 from kiban.design.solve import solve
 from kiban.design.steiner import Instance, check, parse, write
 from kiban.design.steiner import solve as solve_steiner
 from kiban.design.trees import make_ground
+from kiban.design.undirected import Undirected
 from kiban.records.design import Arc, Demand, Node, Problem
 from kiban.records.steiner import Leaf, Proof
 from kiban.records.terrain import Terrain
@@ -90,9 +91,10 @@ def cube(dimension: int) -> Instance:
 
 
 def unreached() -> list[str]:
-    """Kernels of the Steiner solver and its checker that have no file in the cache; sure only where the cache was empty before."""
+    """Kernels of the design engine, the Steiner solver and its checker that have no file in the cache; sure only where the cache was empty before."""
     missing = []
-    for module in [module for name, module in sorted(sys.modules.items()) if name.startswith(("kiban.design.steiner", "kiban.check.steiner"))]:
+    known = [(name, module) for name, module in sorted(sys.modules.items()) if name.startswith(("kiban.design.", "kiban.check.steiner"))]
+    for module in [module for name, module in known if not name.startswith("kiban.design.mix")]:  # but `needless`, those of mix are compiled by its command
         for kernel in vars(module).values():
             if isinstance(kernel, Dispatcher) and kernel.__module__ == module.__name__:
                 name = kernel.py_func.__name__
@@ -106,8 +108,11 @@ def warm() -> float:
     """Compile or load every kernel; returns the seconds."""
     begin = time.perf_counter()
     problem = tiny()
-    solve(problem, seed=0, work=1)  # proved before the trees over lines, so one of these is grown beside it
-    ground = make_ground(problem, graph_of(problem))
+    design = solve(problem, seed=0, work=1)  # proved before the trees over lines, so one of these is grown beside it
+    bounded = bound_of(problem, 1, 0)
+    bounded.open_to(design.cost)
+    ground = make_ground(problem, bounded.graph)
+    Undirected(problem, ground, bounded.pairs, ground.cost).improved(design.arcs, 1)
     blend = Blend(problem, ground, np.zeros(len(problem.arcs)))
     blend.nearest(blend.prizes([]), every=True)
     for instance, work in ((grid(30, 60), 6), (cube(5), 12)):

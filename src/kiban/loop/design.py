@@ -52,7 +52,7 @@ ASKS = 400  # how often a hasty design may ask whether it has to stop: enough fo
 BRIEF = 10  # the share of the work, one in so many, that a trial of another design gets where the design is not proved
 LARGE = 20_000  # arcs from which the designs beside the plan's own are rationed: looked for near it, with one unit of work each
 RATION = 8  # designs that the break-even prices of a large region may take together
-GLANCES = 40  # how often a design of a large region beside the plan's own may ask whether it has to stop: a bound and the first designs
+GLANCES = 30  # how often a design of a large region beside the plan's own may ask whether it has to stop: a bound and the first designs
 LEFT_OUT = text(
     "地域が大きいため、比較の案（用途別・購入だけ・代替経路なし・技術を除いた案・価格のない技術）は、この設計の近くの街路と場所だけで短く探した。"
     "用途間の費用の分担は計算していない。",
@@ -313,14 +313,20 @@ def _times(price: Price, factor: float) -> Price:
     return replace(price, unit_yen=amounts, npv=price.npv * factor, low=price.low * factor, high=price.high * factor)
 
 
-def _flips(variants: _Variants, problem: Problem, design: Design, solve: Solve, hasty: Solve, cancel: Cancel) -> list[Flip]:
-    """The flip price of every technology that the design pays for; the designs on the way are found in haste where the design is not proved."""
-    rows, attempt = [], solve if design.status == "proved" else hasty
+def _flips(variants: _Variants, problem: Problem, design: Design, solve: Solve, hasty: Solve | None, cancel: Cancel) -> list[Flip]:
+    """The flip price of every technology that the design pays for; the designs on the way are found in haste where the design is not proved.
+
+    hasty  None: none are looked for on the way, so the price is that of the design as it is
+    """
+    if hasty is None:
+        dearer, attempt = (lambda *_: problem), (lambda _: replace(design, status="infeasible"))
+    else:
+        dearer, attempt = variants.dearer, solve if design.status == "proved" else hasty
+    rows = []
     for id in sorted(technologies_used(problem, design)):
         if cancel() or design.status not in COMPLETE:
             return []
-        with suppress(_Spent):
-            rows.append(flip_price(id, variants.given.catalogue.technologies[id], problem, design, variants.without, variants.dearer, solve, attempt))
+        rows.append(flip_price(id, variants.given.catalogue.technologies[id], problem, design, variants.without, dearer, solve, attempt))
     return [] if cancel() else rows  # a search cut short says nothing
 
 
@@ -402,17 +408,13 @@ def design_step(given: Given, wanted: Wanted, ledger: Ledger, progress: Progress
         status = "bounded" if found.status == "proved" else found.status
         return replace(found, bound=0, gap=float(found.cost > 0), certificate=Certificate(), status=status)
 
-    def no_way(_: Problem) -> Design:
-        """Nothing is looked for on the way to a flip price of a large region."""
-        return replace(design, status="infeasible")
-
     # up to eight designs per technology: where even the first was not proved, they may not take many times as long as it did
     brief: Solve = partial(again, work=given.work if design.status == "proved" else max(1, given.work // BRIEF))
     large, among, trying = len(problem.arcs) > LARGE, variants, brief
     trial: Solve = again
-    attempt: Solve = hasty
+    attempt: Solve | None = hasty
     if large and not cancel():
-        among, trial, attempt, brief = _near(variants, problem, design), glance, no_way, glance
+        among, trial, attempt, brief = _near(variants, problem, design), glance, None, glance
         trying = _rationed(glance, RATION)
 
     def saying(share: float, sentence: str, solve: Solve) -> Solve:
@@ -441,7 +443,7 @@ def design_step(given: Given, wanted: Wanted, ledger: Ledger, progress: Progress
     design = replace(design, break_even=tuple(priced_in(row, design.cost) for *_, row in unpriced if row is not None), shared=shared(design.cost, alone))
     words = "代わりの案と比較 / comparing the designs that would take its place"
     progress(0.85, words)
-    flips = _flips(among, problem, design, saying(0.85, words, brief), saying(0.86, words, attempt), cancel)
+    flips = _flips(among, problem, design, saying(0.85, words, brief), attempt and saying(0.86, words, attempt), cancel)
     progress(0.87, words)
     services = among.bought()
     buy = (services, trial(services)) if not cancel() else None
@@ -473,7 +475,7 @@ def design_step(given: Given, wanted: Wanted, ledger: Ledger, progress: Progress
     body["traffic"] = traffic_scenarios(given, ledger)
     body["bottlenecks"] = site_rows(given, wanted, problem, design, ledger)
     progress(0.94, "通信量・設備・予算・年度 / traffic, plant, money, years")
-    beside = Beside(given, ledger, _replace(variants, growth=None).build(), problem, design, rules, brief, effort)
+    beside = Beside(given, ledger, problem if growth is None else _replace(variants, growth=None).build(), problem, design, rules, brief, effort)
     body |= {"growth": traffic(beside), "ageing": ageing_rows(beside), "energy": energy_rows(beside, by_multiplier), "money": None, "phases": None}
     curve = works = None
     if given.budget is not None:
