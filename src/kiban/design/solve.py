@@ -139,9 +139,9 @@ def solve(
     if len(problem.arcs) <= SMALL and not search.proved and not stop():
         _exact(search, begin, time_limit)  # mostly the end of it
     if not search.proved and not stop():
-        progress(0.4, "木を改良 / improving trees")
-        _exchanges(search)
+        _exchanges(search, progress)
     if not search.proved and not stop():
+        progress(0.45, "線路を選ぶ / choosing lines")
         _blends(search)
     if not search.proved and not stop():
         progress(0.5, "厳密に探索 / exact search")
@@ -206,7 +206,7 @@ def _repair(search: _Search) -> None:
             search.offer(search.try_tree(blend.cost, blend.nearest(blend.prizes(search.best.arcs), every)))
 
 
-def _exchanges(search: _Search) -> None:
+def _exchanges(search: _Search, progress: Progress) -> None:
     """The best design improved as a Steiner tree without directions, at first as it is, then after walks with shaken costs."""
     if not search.blend.useful:
         return
@@ -214,6 +214,7 @@ def _exchanges(search: _Search) -> None:
     for turn in range(1 + min(WALKS, search.units // 4)):
         if search.stop() or search.proved or idle > 1 or not search.best.arcs:
             return
+        progress(0.4 + 0.01 * turn, "木を改良 / improving trees")
         parent = tree.improved(search.best.arcs, STRIDE * turn, search.seed + turn)
         idle = 0 if search.offer(search.try_tree(search.blend.cost, parent)) else idle + 1
 

@@ -242,6 +242,7 @@ class _Variants:
     horizon: int
     discount: float
     growth: Growth | None = None
+    told: Callable[[], None] | None = None  # called before each problem is built
 
     def build(
         self,
@@ -253,6 +254,8 @@ class _Variants:
         backup: bool = True,
     ) -> Problem:
         """The problem with break-even prices, of some use cases or technologies alone, with prices multiplied, or without backup."""
+        if self.told is not None:
+            self.told()
         known = {id: one for id, one in self.given.catalogue.technologies.items() if technologies is None or id in technologies}
         prices = {id: [_times(price, (factors or {}).get(id, 1.0)) for price in one.prices] for id, one in self.priced.items() if id in known}
         pairs = [pair for pair in self.wanted if group is None or pair[1] in group]
@@ -443,10 +446,12 @@ def design_step(given: Given, wanted: Wanted, ledger: Ledger, progress: Progress
     design = replace(design, break_even=tuple(priced_in(row, design.cost) for *_, row in unpriced if row is not None), shared=shared(design.cost, alone))
     words = "代わりの案と比較 / comparing the designs that would take its place"
     progress(0.85, words)
+    among = _replace(among, told=partial(progress, 0.85, words))
     flips = _flips(among, problem, design, saying(0.85, words, brief), attempt and saying(0.86, words, attempt), cancel)
     progress(0.87, words)
     services = among.bought()
     buy = (services, trial(services)) if not cancel() else None
+    progress(0.875, words)
     plain = among.build(backup=False) if asks_backup(problem) and not cancel() else None
     backup = (plain, trial(plain)) if plain is not None and not cancel() else None
     progress(0.88, "独立検査 / independent check")
