@@ -251,7 +251,7 @@ def test_many_facilities_where_no_satellite_reaches(seed: int) -> None:
     mix = drawn(3000 + seed, 8, 10, 8, 6, capacity=seed % 2 == 0)
     mix = replace(mix, sky=tuple(None for _ in mix.sky))
     found = solve(mix, work=20, threads=1)
-    least, bound = programmed(mix, 20.0)
+    least, _ = programmed(mix, 20.0)
     assert check_mix(mix, found.solution)[0].holds
     assert found.lower_bound <= least + 1e-6
     assert found.cost <= 1.01 * least

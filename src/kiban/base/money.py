@@ -5,6 +5,7 @@ Money is an int of yen everywhere. Fractions exist only inside a formula and are
 
 from __future__ import annotations
 
+import math
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 
@@ -17,6 +18,11 @@ def to_yen(amount: float | Fraction) -> Yen:
     >>> to_yen(0.5), to_yen(1.5), to_yen(-0.5), to_yen(Fraction(7, 2))
     (1, 2, -1, 4)
     """
+    if not isinstance(amount, Fraction) and abs(amount) < 2.0**53:  # what is behind the point is exact, so this rounds as the decimal digits do
+        size = abs(float(amount))
+        whole = math.floor(size)
+        whole += size - whole >= 0.5
+        return whole if amount >= 0 else -whole
     exact = Decimal(amount.numerator) / Decimal(amount.denominator) if isinstance(amount, Fraction) else Decimal(repr(float(amount)))
     return int(exact.quantize(Decimal(1), rounding=ROUND_HALF_UP))
 

@@ -27,3 +27,16 @@ def silent(share: float, sentence: str) -> None:
 def never() -> bool:
     """A Cancel that never stops."""
     return False
+
+
+def part(progress: Progress, begin: float, length: float) -> Progress:
+    """A Progress for a part of the work, told as shares of the whole.
+
+    >>> part(lambda share, sentence: print(f"{share:.2f} {sentence}"), 0.4, 0.2)(0.5, "half of it")
+    0.50 half of it
+    """
+
+    def tell(share: float, sentence: str) -> None:
+        progress(begin + length * share, sentence)
+
+    return tell

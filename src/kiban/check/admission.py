@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 
+from kiban.base.progress import Progress, silent
 from kiban.check.beside import MARGIN, Records, graph_metres, kilometres, need_value
 from kiban.check.constraints import SHOWN
 from kiban.records.design import CheckReport, Finding, Problem
@@ -173,16 +174,23 @@ ADMISSION: dict[str, tuple[Text, Callable[[Records], Iterator[str]]]] = {
 
 
 def check_problem(
-    problem: Problem, region: Region, usecases: Mapping[str, UseCase], technologies: Mapping[str, Technology], *, backup: bool = True
+    problem: Problem,
+    region: Region,
+    usecases: Mapping[str, UseCase],
+    technologies: Mapping[str, Technology],
+    *,
+    backup: bool = True,
+    progress: Progress = silent,
 ) -> CheckReport:
     """Judge a problem by the records that it was made from: one finding per sentence of ADMISSION.
 
-    `technologies`: those that the design was allowed to use, by id; `backup`: False when the problem was built without backup.
+    `technologies`: those that the design was allowed to use, by id; `backup`: False when the problem was built without backup; `progress` is told before each.
     Prices are judged with the design (`check_design`).
     """
     records = Records(problem, region, usecases, technologies, backup)
     findings = []
-    for name, (text, breaches) in ADMISSION.items():
+    for number, (name, (text, breaches)) in enumerate(ADMISSION.items()):
+        progress(number / len(ADMISSION), "独立検査 / independent check")
         found = breaches(records)
         lines = list(islice(found, SHOWN))
         more = sum(1 for _ in found)

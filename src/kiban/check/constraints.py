@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 
+from kiban.base.progress import Progress, silent
 from kiban.check import limits, proof, recompute, tree
 from kiban.check.view import View
 from kiban.records.design import CheckReport, Design, Finding, Problem
@@ -75,14 +76,15 @@ CONSTRAINTS: dict[str, Constraint] = {
 }
 
 
-def check_design(problem: Problem, design: Design) -> CheckReport:
-    """Judge a design: one finding per constraint of the table, in its order.
+def check_design(problem: Problem, design: Design, progress: Progress = silent) -> CheckReport:
+    """Judge a design: one finding per constraint of the table, in its order; `progress` is told before each of them.
 
     A finding that holds says the sentence of its constraint; one that does not says what was found, Japanese / English.
     """
     view = View(problem, design)
     findings = []
-    for name, constraint in CONSTRAINTS.items():
+    for number, (name, constraint) in enumerate(CONSTRAINTS.items()):
+        progress(number / len(CONSTRAINTS), "独立検査 / independent check")
         breaches = constraint.breaches(view)
         lines = list(islice(breaches, SHOWN))
         more = sum(1 for _ in breaches)

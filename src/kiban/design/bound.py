@@ -2,6 +2,9 @@
 
 In: a Problem, an amount of work, a seed. Out: whole yen that no design can undercut, and the cuts that prove it; the same for the same input.
 The side constraints are relaxed, except that exchange steps counted in sites put their share on each terminal arc.
+
+Dual ascents in several orders; the best one improved neighbourhood by neighbourhood (design.steiner.ascent); on small graphs a linear programme over
+its cuts, whose duals are rounded to whole numbers and followed by one more ascent on what they leave.
 """
 
 from __future__ import annotations
@@ -13,25 +16,42 @@ import numpy as np
 
 from kiban.base.errors import DesignError
 from kiban.base.progress import never
-from kiban.design.ascent import Ascent, ascend
 from kiban.design.cuts import CutSet, relax
-from kiban.design.graph import Floats, Graph, Ints, graph_of
+from kiban.design.graph import Flags, Floats, Graph, Ints, graph_of
+from kiban.design.mix.graph import needless
+from kiban.design.pairs import Pairs, pairs_of
+from kiban.design.steiner.ascent import Cuts, charged, lift, no_cuts, renew
 from kiban.records.design import Certificate, Cut, Problem
 
 LARGEST_PROGRAMME = 15_000  # arcs; beyond it the ascent alone gives the bound
 FIRST_CUTS = 2_000
+STEPS, EACH = 1_000_000, 100  # arcs and nodes that one call of `renew` looks at: so many per arc, and at most
+RENEWALS = (4, 40)  # calls per 100 units of work: before a linear programme, and without one
+TOGETHER = 8  # demands whose cuts are taken back at once
+NO_GUIDE: Flags = np.zeros(0, np.bool_)
 
 
 @dataclass(frozen=True)
 class Bounded:
-    """The bound with what the heuristics use: reduced costs in 1/scale yen, and the LP's arc values where there was one."""
+    """The bound with what the heuristics use: reduced costs in 1/scale yen, and the LP's arc values where there was one; total: the bound in 1/scale yen."""
 
     bound: int
+    total: int
     certificate: Certificate
     graph: Graph
+    pairs: Pairs
     reduced: Ints
     value: Floats | None
     tight: list[tuple[int, Ints]]  # cuts that the LP needed: demand node, nodes inside
+
+    def open_to(self, cost: int) -> Flags:
+        """Arcs that a design of at most `cost` yen which serves every demand of the graph may hold."""
+        terminal = np.zeros(self.graph.count, np.bool_)
+        terminal[self.graph.demands] = True
+        slack = np.int64(max(0, cost * self.graph.scale - self.total))
+        pairs = self.pairs
+        gone: Flags = needless(pairs.start, pairs.arcs, pairs.head, pairs.spread(self.reduced), terminal, 0, slack)
+        return ~gone[pairs.place]
 
 
 def certified_bound(problem: Problem, work: int, seed: int) -> tuple[int, Certificate]:
@@ -66,41 +86,86 @@ def bound_of(problem: Problem, work: int, seed: int, stop: Callable[[], bool] = 
         graph = replace(graph, demands=np.array(sorted(set(served)), np.int64))
     names = relaxed_names(problem)
     if not len(graph.demands):
-        return Bounded(0, Certificate(scale=graph.scale, relaxed=names), graph, graph.cost.copy(), None, [])
-    best: Ascent | None = None
-    for turn in range(2 + work // 100):
-        found = ascend(graph, seed + turn)
-        if best is None or found.bound > best.bound:
-            best = found
+        return Bounded(0, 0, Certificate(scale=graph.scale, relaxed=names), graph, pairs_of(graph), graph.cost.copy(), None, [])
+    pairs = pairs_of(graph)
+    terminal = np.zeros(graph.count, np.bool_)
+    terminal[graph.demands] = True
+    dual = _Dual(graph, pairs, terminal, seed)
+    best = dual.ascent(graph.cost, 0)
+    for turn in range(1, 2 + work // 100):
         if stop():
             break
-    assert best is not None
-    if graph.size > LARGEST_PROGRAMME or stop():
-        return _finish(graph, names, [], best, None, [])
-    cuts = first_cuts(graph, best)
+        found = dual.ascent(graph.cost, turn)
+        best = found if found.bound > best.bound else best
+    small = graph.size <= LARGEST_PROGRAMME
+    best = dual.renewed(best, 1 + work * RENEWALS[not small] // 100, stop)
+    if not small or stop():
+        return _finish(dual, names, [], best, None, [])
+    cuts = first_cuts(graph, best.cuts)
     columns = np.flatnonzero(best.reduced <= max(1, int(np.median(graph.cost)))) if graph.size > 3000 else np.arange(graph.size)
     relaxed = relax(graph, cuts, columns, 20 + work // 2, stop)
-    dual = _whole(graph, cuts, relaxed.dual)
-    rest = graph.cost - cuts.load(dual)
-    tail = ascend(graph, seed, reduced=rest)
-    strong = int(dual.sum()) + tail.bound
+    whole = _whole(graph, cuts, relaxed.dual)
+    rest = graph.cost - cuts.load(whole)
+    tail = dual.ascent(rest, 0)
+    strong = int(whole.sum()) + tail.bound
     tight = [(cuts.terminals[i], cuts.nodes[i]) for i in np.flatnonzero(relaxed.dual > 0).tolist()]
     if strong < best.bound:
-        return _finish(graph, names, [], best, relaxed.value, tight)
-    rows = [(cuts.terminals[i], cuts.nodes[i], int(dual[i])) for i in range(len(dual)) if dual[i]]
-    return _finish(graph, names, rows, tail, relaxed.value, tight)
+        return _finish(dual, names, [], best, relaxed.value, tight)
+    rows = [(cuts.terminals[i], cuts.nodes[i], int(whole[i])) for i in range(len(whole)) if whole[i]]
+    return _finish(dual, names, rows, tail, relaxed.value, tight)
 
 
-def first_cuts(graph: Graph, ascent: Ascent) -> CutSet:
+@dataclass(frozen=True)
+class _Ascent:
+    """What an ascent leaves: the sum of its duals, what is left of the cost of each arc, and its cuts."""
+
+    bound: int
+    reduced: Ints
+    cuts: Cuts
+
+
+@dataclass(frozen=True)
+class _Dual:
+    """Ascents on one graph."""
+
+    graph: Graph
+    pairs: Pairs
+    terminal: Flags
+    seed: int
+
+    def ascent(self, cost: Ints, turn: int) -> _Ascent:
+        """Cuts raised from nothing, terminals of equal cuts in an order of chance."""
+        pairs, reduced = self.pairs, self.pairs.spread(cost)
+        jitter = np.random.default_rng(self.seed + turn).permutation(self.graph.count)
+        sinks = not self.terminal[self.graph.tail].any()
+        gain, cuts = lift(pairs.start, pairs.arcs, pairs.head, reduced, self.terminal, 0, jitter, NO_GUIDE, True, no_cuts(), sinks, np.zeros(1, np.uint8))
+        return _Ascent(int(gain), reduced[pairs.place], cuts)
+
+    def renewed(self, found: _Ascent, calls: int, stop: Callable[[], bool]) -> _Ascent:
+        """Cuts of neighbouring demands taken back and raised anew, again and again; the bound never falls."""
+        pairs, reduced = self.pairs, self.pairs.spread(found.reduced)
+        bound, cuts, steps = found.bound, found.cuts, min(STEPS, EACH * self.graph.size)
+        for turn in range(calls):
+            if stop():
+                break
+            gain, cuts = renew(
+                pairs.start, pairs.arcs, pairs.head, reduced, self.terminal, 0, NO_GUIDE, cuts, steps, TOGETHER, self.seed * 1_000_003 + turn,
+                np.zeros(1, np.uint8),
+            )  # fmt: skip
+            bound += int(gain)
+        return _Ascent(bound, reduced[pairs.place], cuts)
+
+
+def first_cuts(graph: Graph, found: Cuts) -> CutSet:
     """The cuts of an ascent with the greatest duals."""
     cuts = CutSet(graph)
-    for index in sorted(np.argsort(-ascent.dual, kind="stable")[:FIRST_CUTS].tolist()):
+    for index in sorted(np.argsort(-found.dual, kind="stable")[:FIRST_CUTS].tolist()):
         inside = np.zeros(graph.count, np.bool_)
         at = index
         while at >= 0:
-            inside[ascent.nodes[ascent.start[at] : ascent.start[at + 1]]] = True
-            at = int(ascent.base[at])
-        cuts.add(int(ascent.terminal[index]), inside)
+            inside[found.nodes[found.start[at] : found.start[at + 1]]] = True
+            at = int(found.base[at])
+        cuts.add(int(found.terminal[index]), inside)
     return cuts
 
 
@@ -118,65 +183,40 @@ def _whole(graph: Graph, cuts: CutSet, dual: Floats) -> Ints:
 
 
 def _finish(
-    graph: Graph, names: tuple[str, ...], rows: list[tuple[int, Ints, int]], ascent: Ascent, value: Floats | None, tight: list[tuple[int, Ints]]
+    dual: _Dual, names: tuple[str, ...], rows: list[tuple[int, Ints, int]], found: _Ascent, value: Floats | None, tight: list[tuple[int, Ints]]
 ) -> Bounded:
     """Write the certificate and add it up once more, from its own rows."""
-    written = [Cut(terminal=terminal, base=-1, added=tuple(nodes.tolist()), dual=dual) for terminal, nodes, dual in rows]
-    written += _compact(ascent, len(written))
-    total = sum(cut.dual for cut in written)
-    spent = add_up(graph, written)
-    reduced = graph.cost - spent
+    graph, pairs = dual.graph, dual.pairs
+    written = [Cut(terminal=terminal, base=-1, added=tuple(nodes.tolist()), dual=worth) for terminal, nodes, worth in rows]
+    written += _compact(found.cuts, len(written))
+    reduced = pairs.spread(graph.cost)
+    total = int(charged(pairs.start, pairs.arcs, pairs.head, reduced, _read(written)))
+    reduced = reduced[pairs.place]
     if (reduced < 0).any():
         raise DesignError("certificate", f"{int((reduced < 0).sum())} overloaded arcs", "duals within the cost of each arc", "report it: the bound is wrong")
-    return Bounded(total // graph.scale, Certificate(scale=graph.scale, cuts=tuple(written), relaxed=names), graph, reduced, value, tight)
+    return Bounded(total // graph.scale, total, Certificate(scale=graph.scale, cuts=tuple(written), relaxed=names), graph, pairs, reduced, value, tight)
 
 
-def _compact(ascent: Ascent, offset: int) -> list[Cut]:
+def _compact(cuts: Cuts, offset: int) -> list[Cut]:
     """The cuts of an ascent without those of dual 0, whose nodes go to the next cut of their chain."""
     place: dict[int, int] = {-1: -1}
-    pending: dict[int, tuple[int, ...]] = {}
+    pending: dict[int, list[int]] = {}
     written: list[Cut] = []
-    for index in range(len(ascent.dual)):
-        base = int(ascent.base[index])
-        added = pending.pop(base, ()) + tuple(ascent.nodes[ascent.start[index] : ascent.start[index + 1]].tolist())
-        if ascent.dual[index] == 0:
+    terminal, bases, duals, start, nodes = (row.tolist() for row in cuts)
+    for index, (base, worth) in enumerate(zip(bases, duals, strict=True)):
+        added = pending.pop(base, []) + nodes[start[index] : start[index + 1]]
+        if worth == 0:
             place[index] = place[base]
             pending[index] = added
         else:
             place[index] = offset + len(written)
-            written.append(Cut(terminal=int(ascent.terminal[index]), base=place[base], added=added, dual=int(ascent.dual[index])))
+            written.append(Cut(terminal=terminal[index], base=place[base], added=tuple(added), dual=worth))
     return written
 
 
-def add_up(graph: Graph, cuts: list[Cut]) -> Ints:
-    """Sum of duals per arc, out of the cuts alone.
-
-    A chain of nested cuts is added in one pass: an arc u → v is entered by the cuts that hold v and do not yet hold u.
-    """
-    spent = np.zeros(graph.size, np.int64)
-    children: dict[int, list[int]] = {}
-    for index, cut in enumerate(cuts):
-        children.setdefault(cut.base, []).append(index)
-    for first in children.get(-1, []):
-        chain = [first]
-        while chain[-1] in children:
-            following = children[chain[-1]]
-            if len(following) > 1:
-                raise DesignError("certificate", "a cut with two successors", "chains", "report it")
-            chain.append(following[0])
-        _add_chain(graph, [cuts[index] for index in chain], spent)
-    return spent
-
-
-def _add_chain(graph: Graph, chain: list[Cut], spent: Ints) -> None:
-    after: dict[int, int] = {}  # node → sum of the duals before it came in
-    total = 0
-    for cut in chain:
-        for node in cut.added:
-            after[node] = total
-        total += cut.dual
-    for node, before in after.items():
-        for arc in graph.arcs_in[graph.start_in[node] : graph.start_in[node + 1]].tolist():
-            until = after.get(int(graph.tail[arc]), total)
-            if until > before:
-                spent[arc] += until - before
+def _read(written: Sequence[Cut]) -> Cuts:
+    """The cuts of a certificate as arrays."""
+    start = np.zeros(len(written) + 1, np.int64)
+    np.cumsum([len(cut.added) for cut in written], out=start[1:])
+    terminal, base, dual = (np.array([getattr(cut, name) for cut in written], np.int64) for name in ("terminal", "base", "dual"))
+    return Cuts(terminal, base, dual, start, np.array([node for cut in written for node in cut.added], np.int64))

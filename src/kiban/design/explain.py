@@ -126,6 +126,7 @@ class _Ways:
         for index, arc in enumerate(problem.arcs):
             if arc.kind == "serve":
                 self.serve.setdefault(arc.tail, {})[arc.head] = index
+        self.known: tuple[Tree, NDArray[np.float64], NDArray[np.int32]] | None = None
         self.at: dict[str, list[int]] = {}
         for terminal in self.serve:
             self.at.setdefault(problem.nodes[terminal].ref, []).append(terminal)
@@ -148,8 +149,9 @@ class _Ways:
                 continue
             removed = [index for index in own if tree.below[index] <= set(numbers)]
             gone = {self.problem.arcs[index].head for index in removed}
-            sources = [0, *sorted(node for node in tree.arc_into if node not in gone)]
-            far, came = self._from(sources)
+            far, came = self._from_all(tree)
+            if any(self._start(came, other) in gone for other in able):  # elsewhere taking nodes away makes no way longer or shorter
+                far, came = self._from([0, *sorted(node for node in tree.arc_into if node not in gone)])
             for other in able:
                 if not np.isfinite(far[other]):
                     continue
@@ -159,6 +161,18 @@ class _Ways:
                 into, before = self.problem.nodes[other].technology, self.problem.nodes[terminal].technology
                 found.append(Other(str(into), str(before), tuple(added), tuple(removed), difference))
         return found
+
+    def _from_all(self, tree: Tree) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+        """Ways from everything that stands, looked for once per tree."""
+        if self.known is None or self.known[0] is not tree:
+            self.known = (tree, *self._from([0, *sorted(tree.arc_into)]))
+        return self.known[1:]
+
+    def _start(self, came: NDArray[np.int32], node: int) -> int:
+        """Where the way to a node begins."""
+        while came[node] >= 0:
+            node = int(came[node])
+        return node
 
     def _from(self, sources: list[int]) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
         far, came, _ = dijkstra(self.graph, indices=sources, min_only=True, return_predecessors=True)

@@ -13,6 +13,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from kiban.base.errors import DesignError
+from kiban.base.progress import Progress, silent
 from kiban.design import units as _formulas  # noqa: F401  registers the formulas
 from kiban.design.explain import Entering, Why, is_free, units_bought
 from kiban.design.flip import COMPLETE, Flip
@@ -25,6 +26,7 @@ from kiban.records.technology import Technology
 from kiban.records.usecase import Scaled, UseCase
 
 BOUND = "design.certified_bound"  # reads the graph of the problem besides its costs
+TOLD = 20_000  # arcs whose figures are entered between two words of progress
 DESIGN = "decided by the optimiser, see design.json"
 
 
@@ -278,6 +280,7 @@ def enter(
     flips: Sequence[Flip] = (),
     buy: tuple[Problem, Design] | None = None,
     missing: Mapping[str, Sequence[str]] | None = None,
+    progress: Progress = silent,
 ) -> dict[str, Any]:
     """Enter all figures of a design and return the body of its step.
 
@@ -293,15 +296,21 @@ def enter(
     flips         what would take the place of each technology of the design, and how much dearer it may get
     buy           the problem and design of services bought from others alone, None when it was not searched
     missing       technology → cost ids without a figure, of every technology
+    progress      told now and then
 
     Raises
     ------
     DesignError  a cost of the problem is not what its items come to: then nothing is published
     """
     sheet = Sheet(ledger, problem, design, region, usecases)
-    costs = [sheet.arc_cost(index) for index in range(len(problem.arcs))]
+    costs = []
+    for index in range(len(problem.arcs)):
+        if index % TOLD == 0:
+            progress(0.5 * index / len(problem.arcs), "出典台帳を作成 / writing the ledger")
+        costs.append(sheet.arc_cost(index))
     chosen = sorted(design.arcs)
     paid = [cost for index in chosen if (cost := costs[index]) is not None]
+    progress(0.5, "出典台帳を作成 / writing the ledger")
     tree = Tree(problem, design)
     steps = []
     step_units: list[tuple[int, str]] = []

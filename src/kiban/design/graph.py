@@ -20,7 +20,7 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
-LARGEST = 4 * 10**18  # leaves room below 2**63 for the sum of all costs
+LARGEST = 1 << 59  # half of steiner.ascent.FAR: the sum of all costs, and so of all duals, stays below what an arc that is not there costs
 FINE = 720_720  # divisible by 1 … 16: LP duals are mostly fractions with such denominators
 
 
@@ -58,7 +58,7 @@ def scale_of(costs: Sequence[int]) -> int:
     """The finest whole scale that keeps the sum of all scaled costs within 64 bits.
 
     >>> scale_of([10**6]), scale_of([10**16])
-    (720720, 400)
+    (720720, 57)
     """
     return max(1, min(FINE, LARGEST // max(1, sum(costs))))
 

@@ -239,8 +239,12 @@ def _records(graph: _Demands, region: str, start: int, horizon: int, discount: f
     prices = sorted({id for arc in kept for id, _ in arc.items} | {id for _, items in steps for id, _ in items})
     place = {id: index for index, id in enumerate(prices)}
 
+    numbers: dict[Items, tuple[tuple[int, float], ...]] = {}
+
     def numbered(items: Items) -> tuple[tuple[int, float], ...]:
-        return tuple((place[id], units) for id, units in items)
+        if items not in numbers:
+            numbers[items] = tuple((place[id], units) for id, units in items)
+        return numbers[items]
 
     return Problem(
         region=region,

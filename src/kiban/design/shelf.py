@@ -5,6 +5,7 @@ In: what finance priced. Out: items (price id, units) per technology, unit and p
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
@@ -37,6 +38,7 @@ class Shelf:
         horizon: int,
     ) -> None:
         self.prices: dict[str, Price] = {}
+        self._yen: dict[Items, int] = {}
         self._found: dict[tuple[str, str | None], dict[Per, list[str]]] = {}
         problems: list[DesignError] = []
         for key in sorted(priced):
@@ -73,7 +75,7 @@ class Shelf:
         if price.id not in self.prices:
             self.prices[price.id] = price
             plant = price.id.split("@", 1)[1] if "@" in price.id else None
-            self._found.setdefault((price.technology, plant), {}).setdefault(price.per, []).append(price.id)
+            insort(self._found.setdefault((price.technology, plant), {}).setdefault(price.per, []), price.id)
 
     def has(self, technology: str, plant: str | None = None) -> bool:
         """Whether the technology (on this plant) has a price."""
@@ -82,11 +84,14 @@ class Shelf:
     def items(self, technology: str, units: Mapping[Per, float], plant: str | None = None) -> Items:
         """Price ids with their units, in a fixed order; units of 0 are left out."""
         found = self._found.get((technology, plant), {})
-        return tuple((id, number) for per, number in units.items() if number for id in sorted(found.get(per, ())))
+        return tuple((id, number) for per, number in units.items() if number for id in found.get(per, ()))
 
     def cost(self, items: Items) -> int:
         """Yen of the items: Σ npv × units, rounded half up once."""
-        return to_yen(sum(self.prices[id].npv * units for id, units in items))
+        known = self._yen.get(items)
+        if known is None:
+            known = self._yen[items] = to_yen(sum(self.prices[id].npv * units for id, units in items))
+        return known
 
     def plants(self, technology: str) -> list[str]:
         """The plants that have a price of this technology."""

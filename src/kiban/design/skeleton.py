@@ -165,6 +165,7 @@ class Skeleton:
         reached = {id: self._within(id, t) for id, t in cells}
         masts = self._feed(cells)
         for id, technology in cells:
+            at_site = self.shelf.items(id, {"site": 1})
             for place, near in zip(self.places, reached[id], strict=True):
                 for mast in masts[place.id] if near else ():
                     fed, _, carrier = mast.way.partition(":")
@@ -173,7 +174,7 @@ class Skeleton:
                         self.arcs.append(Candidate(mast, facility, "open", id, place.id, 0.0, self.shelf.items(id, {"facility": 1}), self.shelf.has(id)))
                 for risk, carrier in sorted({(mast.risk, mast.way.partition(":")[2]) for mast in masts[place.id]}) if near else ():
                     for site, metres in near:
-                        items = self.shelf.items(id, {"site": 1}) + self.addition.get((site, id), ())
+                        items = at_site + self.addition.get((site, id), ())
                         tail, head = Key("facility", place.id, id, risk, carrier), Key("terminal", site, id, risk, carrier)
                         self.arcs.append(Candidate(tail, head, "link", id, site, metres, items, self.shelf.has(id)))
 

@@ -20,13 +20,16 @@ from kiban.design.exact import improve
 from kiban.design.graph import Floats, Ints
 from kiban.design.judge import Judge, Judged
 from kiban.design.trees import Ground, grow, make_ground
+from kiban.design.undirected import Undirected
 from kiban.records.design import Design, Problem, problem_hash
 
+LARGE = 20_000  # arcs from which a unit of work does less: as much less as there are more arcs
 SMALL = 150  # arcs up to which the integer programme comes first
 WHOLE = 400  # arcs up to which the integer programme takes the whole problem at once
 RESTRICTED = 2_500  # arcs of a restricted integer programme
 IDLE = 8  # neighbourhoods in a row without gain that end the search
 TREES, ROUNDS = 40, 2  # trees per unit of work that look at the whole path, and how often what lines can save is counted anew
+WALKS, STRIDE = 10, 2  # walks with shaken costs, and their length, each so much longer than the one before
 AROUND, BACKBONE = 80, 800  # sites and backbone arcs that one neighbourhood frees
 
 
@@ -70,6 +73,11 @@ class _Search:
         return self.try_tree(self.blend.cost, parent)
 
     @property
+    def units(self) -> int:
+        """The work that is done, in units of a problem that is not large."""
+        return max(1, min(self.work, self.work * LARGE // max(1, len(self.problem.arcs))))
+
+    @property
     def whole(self) -> bool:
         """Every demand that can be reached is served, and nothing is broken."""
         return self.best.unserved == len(self.problem.demands) - len(self.bounded.graph.demands) and not self.best.broken
@@ -95,7 +103,8 @@ def solve(
     Parameters
     ----------
     seed        breaks ties, chooses the order of trials
-    work        ≥ 1, deterministic units, 100 is usual: rounds of cuts, branch-and-bound nodes, trials of the local search
+    work        ≥ 1, deterministic units, 100 is usual: rounds of cuts, branch-and-bound nodes, trials of the local search; beyond LARGE arcs a unit
+                stands for fewer of them, in inverse proportion to the arcs, so that 100 units take some ten seconds however large the problem is
     time_limit  seconds, None: none; the first design is always finished
     progress    told of the share done and what is being done
     cancel      asked between steps; the best design so far is returned
@@ -130,6 +139,9 @@ def solve(
     if len(problem.arcs) <= SMALL and not search.proved and not stop():
         _exact(search, begin, time_limit)  # mostly the end of it
     if not search.proved and not stop():
+        _exchanges(search, progress)
+    if not search.proved and not stop():
+        progress(0.45, "線路を選ぶ / choosing lines")
         _blends(search)
     if not search.proved and not stop():
         progress(0.5, "厳密に探索 / exact search")
@@ -165,7 +177,7 @@ def _guides(search: _Search) -> Iterator[Floats]:
     for metre in (0.0, 1.0, 1e3, 1e6):
         if not search.whole:
             yield full + metre * ground.length
-    for _ in range(4 + search.work // 25):
+    for _ in range(4 + search.units // 25):
         yield (full + spread) * random.uniform(0.8, 1.25, len(full)) + reduced
 
 
@@ -194,10 +206,23 @@ def _repair(search: _Search) -> None:
             search.offer(search.try_tree(blend.cost, blend.nearest(blend.prizes(search.best.arcs), every)))
 
 
+def _exchanges(search: _Search, progress: Progress) -> None:
+    """The best design improved as a Steiner tree without directions, at first as it is, then after walks with shaken costs."""
+    if not search.blend.useful:
+        return
+    tree, idle = Undirected(search.problem, search.ground, search.bounded.pairs, search.blend.cost), 0
+    for turn in range(1 + min(WALKS, search.units // 4)):
+        if search.stop() or search.proved or idle > 1 or not search.best.arcs:
+            return
+        progress(0.4 + 0.01 * turn, "木を改良 / improving trees")
+        parent = tree.improved(search.best.arcs, STRIDE * turn, search.seed + turn)
+        idle = 0 if search.offer(search.try_tree(search.blend.cost, parent)) else idle + 1
+
+
 def _blends(search: _Search) -> None:
     """Trees that look at the whole path from the root, and the best part of each; again where that opened other cells."""
     blend, random = search.blend, np.random.default_rng(search.seed + 3)
-    trees = min(blend.trees, TREES * (5 + search.work))
+    trees = min(blend.trees, TREES * (5 + search.units))
     before: dict[int, tuple[int, ...]] | None = None
     for _ in range(ROUNDS if blend.useful else 0):
         prizes = blend.prizes(search.best.arcs)
@@ -232,8 +257,7 @@ def _candidates(search: _Search, most: int) -> Ints:
         keep[list(judged.arcs)] = True
     if bounded.value is not None:
         keep |= bounded.value > 1e-6
-    room = max(0, (search.best.cost - bounded.bound + 1) * bounded.graph.scale)
-    open_to = bounded.reduced <= room if search.whole else np.ones(bounded.graph.size, np.bool_)
+    open_to = bounded.open_to(search.best.cost) if search.whole else np.ones(bounded.graph.size, np.bool_)
     keep &= open_to
     order = np.argsort(bounded.reduced, kind="stable")
     more = order[(open_to & ~keep)[order]][: max(0, most - int(keep.sum()))]
@@ -250,8 +274,8 @@ def _exact(search: _Search, begin: float, time_limit: float | None) -> None:
             return
         found, optimal = improve(
             search.problem, search.bounded.graph, search.judge, arcs, search.bounded.tight, search.best,
-            looks=100 + 10 * search.work,
-            nodes=(500 if most == WHOLE else 50) + 5 * search.work, rounds=20, stop=search.stop, seconds=seconds,
+            looks=100 + 10 * search.units,
+            nodes=(500 if most == WHOLE else 50) + 5 * search.units, rounds=20, stop=search.stop, seconds=seconds,
         )  # fmt: skip
         search.offer(found)
         search.finished = optimal and len(arcs) < most
@@ -264,7 +288,7 @@ def _local(search: _Search, progress: Progress) -> None:
     problem, ground = search.problem, search.ground
     random = np.random.default_rng(search.seed + 1)
     spread = search.blend.cost
-    turns = 50 + (5 if len(problem.arcs) > 5_000 else 2) * search.work
+    turns = 50 + (5 if len(problem.arcs) > 5_000 else 2) * search.units
     for turn in range(turns):
         if search.stop() or search.proved or not search.best.arcs:
             return
@@ -296,7 +320,7 @@ def _neighbourhoods(search: _Search, progress: Progress, begin: float, time_limi
     links = np.flatnonzero(kind == "link")
     sites = {ref: index for index, ref in enumerate(sorted({node.ref for node in problem.nodes}), start=1)}
     site_of = np.array([sites[node.ref] if node.kind in ("terminal", "demand") else 0 for node in problem.nodes], np.int64)
-    turns, idle = max(2, search.work // 5), 0
+    turns, idle = max(2, search.units // 5), 0
     for turn in range(turns):
         if search.stop() or idle > IDLE:
             return

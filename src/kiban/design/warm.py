@@ -18,7 +18,7 @@ import numpy as np
 from numba.core.dispatcher import Dispatcher
 
 from kiban.design.blend import Blend
-from kiban.design.graph import graph_of
+from kiban.design.bound import bound_of
 from kiban.design.mix import solve as solve_mix
 from kiban.design.mix.graph import make_ground as make_mix_ground
 from kiban.design.mix.graph import shrunk
@@ -28,6 +28,7 @@ from kiban.design.solve import solve
 from kiban.design.steiner import Instance, check, parse, write
 from kiban.design.steiner import solve as solve_steiner
 from kiban.design.trees import make_ground
+from kiban.design.undirected import Undirected
 from kiban.records.design import Arc, Demand, Node, Problem
 from kiban.records.mix import Mix
 from kiban.records.steiner import Leaf, Proof
@@ -114,11 +115,10 @@ def cube(dimension: int) -> Instance:
 
 
 def unreached() -> list[str]:
-    """Kernels of the Steiner and the mix solver and of the checker that have no file in the cache; sure only where the cache was empty before."""
+    """Kernels of the design engine, the Steiner solver and its checker that have no file in the cache; sure only where the cache was empty before."""
     missing = []
-    for module in [
-        module for name, module in sorted(sys.modules.items()) if name.startswith(("kiban.design.steiner", "kiban.design.mix", "kiban.check.steiner"))
-    ]:
+    known = [(name, module) for name, module in sorted(sys.modules.items()) if name.startswith(("kiban.design.", "kiban.check.steiner"))]
+    for module in [module for _, module in known]:
         for kernel in vars(module).values():
             if isinstance(kernel, Dispatcher) and kernel.__module__ == module.__name__:
                 name = kernel.py_func.__name__
@@ -132,8 +132,11 @@ def warm() -> float:
     """Compile or load every kernel; returns the seconds."""
     begin = time.perf_counter()
     problem = tiny()
-    solve(problem, seed=0, work=1)  # proved before the trees over lines, so one of these is grown beside it
-    ground = make_ground(problem, graph_of(problem))
+    design = solve(problem, seed=0, work=1)  # proved before the trees over lines, so one of these is grown beside it
+    bounded = bound_of(problem, 1, 0)
+    bounded.open_to(design.cost)
+    ground = make_ground(problem, bounded.graph)
+    Undirected(problem, ground, bounded.pairs, ground.cost).improved(design.arcs, 1)
     blend = Blend(problem, ground, np.zeros(len(problem.arcs)))
     blend.nearest(blend.prizes([]), every=True)
     for instance, work in ((grid(30, 60), 6), (cube(5), 12)):

@@ -6,6 +6,7 @@ In: the wanted pairs and the catalogue. Out: the step, the problem, the design a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Set
+from contextlib import suppress
 from dataclasses import dataclass
 from dataclasses import replace as _replace
 from datetime import date
@@ -16,7 +17,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from kiban.base.errors import DataFileError, KibanError
-from kiban.base.progress import Cancel, Progress
+from kiban.base.progress import Cancel, Progress, part
 from kiban.check import ADMISSION, CONSTRAINTS, check_design, check_problem
 from kiban.design import figures, program, solve
 from kiban.design.backup import asks_backup
@@ -28,6 +29,7 @@ from kiban.design.flip import COMPLETE, Flip, flip_price
 from kiban.design.gap import enter_gap, needs_met, split_urban
 from kiban.design.growth import Growth, grow
 from kiban.design.limits import Effort, solve_within
+from kiban.design.near import near
 from kiban.design.split import Divided, divide, enter_split
 from kiban.design.tornado import enter_swings, swings
 from kiban.design.tree import technologies_used
@@ -37,7 +39,7 @@ from kiban.loop.diagnosis import site_rows
 from kiban.loop.given import Given, pins, step, text
 from kiban.loop.horizon import Beside, ageing_rows, budget_rows, energy_rows, growth_of, phase_rows, traffic
 from kiban.loop.needs import Wanted
-from kiban.records.design import CheckReport, Design, Price, Problem
+from kiban.records.design import Certificate, CheckReport, Design, Price, Problem
 from kiban.records.horizon import Frontier, Phases
 from kiban.records.plan import PlanStep
 from kiban.records.region import Fact, Place, Plant, Region, Site
@@ -49,6 +51,15 @@ REPORT_YEARS = 5  # design.md: optimise over the whole horizon, report 5 years a
 ASKS = 400  # how often a hasty design may ask whether it has to stop: enough for a bound and the first designs of a town
 PARTS = 10  # a time limit is shared out among the designs that limited money is looked for with: each gets one part in so many
 BRIEF = 10  # the share of the work, one in so many, that a trial of another design gets where the design is not proved
+LARGE = 20_000  # arcs from which the designs beside the plan's own are rationed: looked for near it, with one unit of work each
+RATION = 8  # designs that the break-even prices of a large region may take together
+GLANCES = 30  # how often a design of a large region beside the plan's own may ask whether it has to stop: a bound and the first designs
+LEFT_OUT = text(
+    "地域が大きいため、比較の案（用途別・購入だけ・代替経路なし・技術を除いた案・価格のない技術）は、この設計の近くの街路と場所だけで短く探した。"
+    "用途間の費用の分担は計算していない。",
+    "The region is large: the designs for comparison (each use case alone, without backup, without a technology, with an unpriced one) were looked for "
+    "briefly, among the streets and places near this design alone. The split between use cases was not computed.",
+)
 
 
 @dataclass(frozen=True)
@@ -213,7 +224,10 @@ def _unpriced(
         if priced[id].prices or id not in admissible | unknown:
             continue
         tried = id in admissible and design.status in ("proved", "bounded") and not cancel()
-        entering = break_even(id, given.catalogue.technologies[id], design.cost, build, again) if tried else None
+        entering = None
+        if tried:
+            with suppress(_Spent):
+                entering = break_even(id, given.catalogue.technologies[id], design.cost, build, again)
         rows.append((id, priced[id].missing, None if cancel() else entering))  # a search cut short says nothing
     return rows
 
@@ -230,6 +244,7 @@ class _Variants:
     discount: float
     growth: Growth | None = None
     peak: float = 1.0  # of traffic scenarios that are only tried
+    told: Callable[[], None] | None = None  # called before each problem is built
 
     def build(
         self,
@@ -241,6 +256,8 @@ class _Variants:
         backup: bool = True,
     ) -> Problem:
         """The problem with break-even prices, of some use cases or technologies alone, with prices multiplied, or without backup."""
+        if self.told is not None:
+            self.told()
         known = {id: one for id, one in self.given.catalogue.technologies.items() if technologies is None or id in technologies}
         prices = {id: [_times(price, (factors or {}).get(id, 1.0)) for price in one.prices] for id, one in self.priced.items() if id in known}
         pairs = [pair for pair in self.wanted if group is None or pair[1] in group]
@@ -265,6 +282,33 @@ class _Variants:
         return self.build(technologies={id for id, one in known.items() if (one.bought and one.wiring.pattern == "direct") or one.wiring.pattern == "site"})
 
 
+class _Spent(Exception):
+    """A part has looked for as many designs as a large region allows; never leaves this module."""
+
+
+def _rationed(solve: Solve, most: int) -> Solve:
+    """A way to solve that gives up after so many designs."""
+    asked = count()
+
+    def next_one(variant: Problem) -> Design:
+        if next(asked) >= most:
+            raise _Spent
+        return solve(variant)
+
+    return next_one
+
+
+def _near(variants: _Variants, problem: Problem, design: Design) -> _Variants:
+    """The variants of the streets and places alone that matter near a design."""
+    region = variants.given.region
+    kept = near(problem, design, variants.given.seed)
+    streets = tuple(street for street in region.streets if street.id in kept)
+    places = tuple(place for place in region.places if place.id in kept or place.kind == "exchange")
+    gone = {place.id for place in region.places} - {place.id for place in places}
+    attach = {id: at for id, at in region.attach.items() if id not in gone}
+    return _replace(variants, given=_replace(variants.given, region=replace(region, streets=streets, places=places, attach=attach)))
+
+
 def _times(price: Price, factor: float) -> Price:
     """A price multiplied."""
     if factor == 1.0:
@@ -273,13 +317,20 @@ def _times(price: Price, factor: float) -> Price:
     return replace(price, unit_yen=amounts, npv=price.npv * factor, low=price.low * factor, high=price.high * factor)
 
 
-def _flips(variants: _Variants, problem: Problem, design: Design, solve: Solve, hasty: Solve, cancel: Cancel) -> list[Flip]:
-    """The flip price of every technology that the design pays for; the designs on the way are found in haste where the design is not proved."""
-    rows, attempt = [], solve if design.status == "proved" else hasty
+def _flips(variants: _Variants, problem: Problem, design: Design, solve: Solve, hasty: Solve | None, cancel: Cancel) -> list[Flip]:
+    """The flip price of every technology that the design pays for; the designs on the way are found in haste where the design is not proved.
+
+    hasty  None: none are looked for on the way, so the price is that of the design as it is
+    """
+    if hasty is None:
+        dearer, attempt = (lambda *_: problem), (lambda _: replace(design, status="infeasible"))
+    else:
+        dearer, attempt = variants.dearer, solve if design.status == "proved" else hasty
+    rows = []
     for id in sorted(technologies_used(problem, design)):
         if cancel() or design.status not in COMPLETE:
             return []
-        rows.append(flip_price(id, variants.given.catalogue.technologies[id], problem, design, variants.without, variants.dearer, solve, attempt))
+        rows.append(flip_price(id, variants.given.catalogue.technologies[id], problem, design, variants.without, dearer, solve, attempt))
     return [] if cancel() else rows  # a search cut short says nothing
 
 
@@ -352,7 +403,8 @@ def design_step(given: Given, wanted: Wanted, ledger: Ledger, progress: Progress
     problem = variants.build()
     progress(0.3, "最適化 / solving")
     effort = Effort(given.seed, given.work, given.time_limit, cancel)
-    design, by_multiplier = solve_within(problem, effort, lambda share, sentence: progress(0.3 + 0.5 * share, sentence))
+    design, by_multiplier = solve_within(problem, effort, part(progress, 0.3, 0.5))
+    progress(0.8, "地点ごとの理由 / reasons for each site")
     reasons = why_each_site(problem, design)
     design = replace(design, sites=site_results(problem, reasons))
 
@@ -365,35 +417,70 @@ def design_step(given: Given, wanted: Wanted, ledger: Ledger, progress: Progress
         asked = count()
         return solve(variant, seed=given.seed, work=1, time_limit=given.time_limit, cancel=lambda: cancel() or next(asked) >= ASKS)
 
-    # up to eight designs per technology: where even the first was not proved, they may not take many times as long as it did
-    brief = partial(again, work=given.work if design.status == "proved" else max(1, given.work // BRIEF))
+    def glance(variant: Problem) -> Design:
+        """A design of a large region beside the plan's own: where nobody looked at the whole region, nothing is proved."""
+        asked = count()
+        found = solve(variant, seed=given.seed, work=1, time_limit=given.time_limit, cancel=lambda: cancel() or next(asked) >= GLANCES)
+        status = "bounded" if found.status == "proved" else found.status
+        return replace(found, bound=0, gap=float(found.cost > 0), certificate=Certificate(), status=status)
 
-    progress(0.82, "価格のない技術と共用を比較 / comparing unpriced technologies and sharing")
-    unpriced = _unpriced(given, problem, design, priced, variants.build, brief, cancel)
+    # up to eight designs per technology: where even the first was not proved, they may not take many times as long as it did
+    brief: Solve = partial(again, work=given.work if design.status == "proved" else max(1, given.work // BRIEF))
+    large, among, trying = len(problem.arcs) > LARGE, variants, brief
+    trial: Solve = again
+    attempt: Solve | None = hasty
+    if large and not cancel():
+        among, trial, attempt, brief = _near(variants, problem, design), glance, None, glance
+        trying = _rationed(glance, RATION)
+
+    def saying(share: float, sentence: str, solve: Solve) -> Solve:
+        """Tells that a further design is begun."""
+
+        def told(variant: Problem) -> Design:
+            progress(share, sentence)
+            return solve(variant)
+
+        return told
+
+    words = "価格のない技術と共用を比較 / comparing unpriced technologies and sharing"
+    progress(0.82, words)
+    unpriced = _unpriced(given, problem, design, priced, among.build, saying(0.82, words, trying), cancel)
     alone = {}
     if len(usecases) > 1 and design.status in ("proved", "bounded") and not cancel():
         for usecase in usecases:
-            variant = variants.build(group={usecase})
-            alone[usecase] = (variant, again(variant))
+            progress(0.83, words)
+            variant = among.build(group={usecase})
+            alone[usecase] = (variant, trial(variant))
+            if cancel():
+                break
         if cancel() or any(one.status not in ("proved", "bounded") for _, one in alone.values()):
             alone = {}  # cut short, or a use case alone has no total: there is nothing to compare
-    divided = _divide(variants, problem, design, alone, brief, cancel)
+    divided = None if large else _divide(variants, problem, design, alone, saying(0.84, words, brief), cancel)
     design = replace(design, break_even=tuple(priced_in(row, design.cost) for *_, row in unpriced if row is not None), shared=shared(design.cost, alone))
-    progress(0.85, "代わりの案と比較 / comparing the designs that would take its place")
-    flips = _flips(variants, problem, design, brief, hasty, cancel)
-    services = variants.bought()
-    buy = (services, again(services)) if not cancel() else None
-    plain = variants.build(backup=False) if asks_backup(problem) else None
-    backup = (plain, again(plain)) if plain is not None and not cancel() else None
+    words = "代わりの案と比較 / comparing the designs that would take its place"
+    progress(0.85, words)
+    among = _replace(among, told=partial(progress, 0.85, words))
+    flips = _flips(among, problem, design, saying(0.85, words, brief), attempt and saying(0.86, words, attempt), cancel)
+    progress(0.87, words)
+    services = among.bought()
+    buy = (services, trial(services)) if not cancel() else None
+    progress(0.875, words)
+    plain = among.build(backup=False) if asks_backup(problem) and not cancel() else None
+    backup = (plain, trial(plain)) if plain is not None and not cancel() else None
     progress(0.88, "独立検査 / independent check")
-    reports = (check_design(problem, design), check_problem(problem, region, usecases, catalogue.technologies))
+    reports = (
+        check_design(problem, design, part(progress, 0.88, 0.02)),
+        check_problem(problem, region, usecases, catalogue.technologies, progress=part(progress, 0.9, 0.02)),
+    )
     report = CheckReport(holds=all(one.holds for one in reports), findings=tuple(finding for one in reports for finding in one.findings))
     progress(0.92, "出典台帳を作成 / writing the ledger")
     excludes = [(id, cost) for id in sorted(technologies_used(problem, design)) for cost in priced[id].missing]
     missing = {id: one.missing for id, one in priced.items()}
     body = figures.enter(
-        ledger, problem, design, region, catalogue.technologies, usecases, rules, REPORT_YEARS, reasons, unpriced, alone, excludes, flips, buy, missing
-    )
+        ledger, problem, design, region, catalogue.technologies, usecases, rules, REPORT_YEARS, reasons, unpriced, alone, excludes, flips, buy, missing,
+        part(progress, 0.92, 0.01),
+    )  # fmt: skip
+    progress(0.93, "点検と感度 / drills and sensitivity")
     sheet = Sheet(ledger, problem, design, region, usecases)
     body["drill"] = drill_body(sheet, catalogue.technologies, backup)
     body["tornado"] = enter_swings(ledger, swings(ledger, problem, design, _detour_range(given)))
@@ -408,7 +495,9 @@ def design_step(given: Given, wanted: Wanted, ledger: Ledger, progress: Progress
     progress(0.94, "通信量・設備・予算・年度 / traffic, plant, money, years")
     shorter = _replace(effort, time_limit=None if given.time_limit is None else given.time_limit / PARTS)
     peak = max((factor for id in catalogue.traffic if (found := growth_of(given, id)) is not None for factor in found.factors), default=1.0)
-    beside = Beside(given, ledger, _replace(variants, growth=None, peak=peak).build(), problem, design, rules, brief, shorter)
+    same = variants.growth is None and large  # of a large region the problem is not built a second time
+    base = problem if same else _replace(variants, growth=None, peak=peak).build()
+    beside = Beside(given, ledger, base, problem, design, rules, brief, shorter)
     body |= {"growth": traffic(beside), "ageing": ageing_rows(beside), "energy": energy_rows(beside, by_multiplier), "money": None, "phases": None}
     curve = works = None
     if given.budget is not None:
@@ -428,7 +517,7 @@ def design_step(given: Given, wanted: Wanted, ledger: Ledger, progress: Progress
     ]
     used = technologies_used(problem, design)
     warnings = dict.fromkeys((warning.ja, warning.en) for id, one in priced.items() if id in used for warning in one.warnings)
-    body["warnings"] = [text(ja, en) for ja, en in warnings]
+    body["warnings"] = [text(ja, en) for ja, en in warnings] + ([LEFT_OUT] if large else [])
     body["check"] = {
         "holds": report.holds,
         "findings": [
