@@ -9,25 +9,21 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace as replace_dataclass
+from dataclasses import replace as _replace
 from fractions import Fraction
 
-import numpy as np
 from msgspec.structs import replace
 
 from kiban.base.errors import DesignError
 from kiban.base.progress import Progress, silent
-from kiban.design.graph import Floats, Ints
 from kiban.design.judge import Judge, Judged
 from kiban.design.limits import CeilingId, Effort, amount, given_up_ceiling, initial_ceiling, least, solve_within, trial, with_giving_up
 from kiban.design.solve import solve
-from kiban.records.design import Design, Problem, problem_hash
+from kiban.records.design import Ceiling, Design, Problem, problem_hash
 from kiban.records.horizon import Frontier, Multiplied, Stage, Waiting, Weight
 from kiban.records.region import Site
 
 MILLION = 1_000_000
-SMALL, EXACT = 150, 1_500  # arcs from which on the money is also priced by multipliers, and up to which an integer programme knows it
-BATCH = 20  # needs that are joined before the cheapest ways are looked for again
 SHARES = (0.25, 0.5, 0.75, 1.0)  # of the full design's money: the stages that are always shown
 
 
@@ -66,7 +62,6 @@ class _Money:
         self.whole = sum(one.weight for one in weights)
         self.known: list[tuple[float, float, tuple[int, ...]]] = []  # weight lost, money, arcs
         self.bounds: list[Multiplied] = []
-        self.ways: tuple[tuple[int, ...], dict[int, float], dict[int, int]] | None = None
 
     def initial(self, arcs: Sequence[int], steps: Sequence[tuple[int, int, int]]) -> int:
         """Yen of the first year for what is built."""
@@ -130,93 +125,17 @@ class _Money:
                     best, proof = value, bound
         return best, proof
 
-    def stage(self, most: int, cost: bool = True) -> Stage:
-        """The best that this money buys; `cost` False: of large problems only who is served, not the cheapest way and its bound."""
+    def stage(self, most: int) -> Stage:
+        """The best that this money buys."""
         full, f = self.initial(self.full.arcs, self.full.steps), self.full
         if full <= most and not self.unserved(self.judge.judge(f.arcs)):
             return Stage(
                 most=most, arcs=f.arcs, served=f.served, steps=f.steps, grown=f.grown, initial=full, cost=f.cost, least_cost=f.bound,
             )  # fmt: skip
-        starts = [arcs for _, money, arcs in sorted(self.known) if money <= most]
-        starts.append(self.wide((), [(one.site, one.usecase) for one in self.weights]))
-        best = min((self._settled(arcs, most) for arcs in self._filled(starts[0], most)), key=lambda pair: pair[0])[1]
-        if len(self.problem.arcs) <= EXACT:
-            best = self._exactly([self.wide(best.arcs, self.unserved(best)), *starts], most)
-        cost = cost or len(self.problem.arcs) <= EXACT
-        if len(self.problem.arcs) > SMALL and cost:
-            best = self._cheaper(best, most)
-        unserved = self.unserved(best)
-        lost = self.weight_of(unserved)
-        least_lost, proof = self.least_lost(most)
-        least_cost, cost_proof = self._least_cost(most, lost, best.cost) if cost else (0, None)
-        return Stage(
-            most=most, arcs=best.arcs, served=best.served, steps=best.steps, grown=best.grown, initial=self.initial(best.arcs, best.steps),
-            cost=best.cost, unserved=unserved, lost=lost, least_lost=min(least_lost, lost), proof=proof, least_cost=least_cost, cost_proof=cost_proof,
-        )  # fmt: skip
-
-    def wide(self, arcs: Sequence[int], unserved: Sequence[tuple[str, str]]) -> tuple[int, ...]:
-        """A design of the problem as one of the graph in which needs may be given up."""
-        out = set(unserved)
-        given = [index for index, one in self.give_up.items() if (one.site, one.usecase) in out]
-        heads = {self.problem.arcs[index].head for index in given}
-        size = len(self.base.arcs)
-        serving = [index for index in range(size, len(self.problem.arcs)) if self.problem.arcs[index].tail in heads]
-        return tuple(sorted([*arcs, *given, *serving]))
-
-    def _settled(self, arcs: Sequence[int], most: float) -> tuple[tuple[int, int, int], Judged]:
-        """How good a design is for so much money (breaks it, weight lost, cost), and the design."""
-        judged = self.kept(arcs)
-        over = bool(judged.broken) or self.initial(judged.arcs, judged.steps) > most or self._breaks(judged)
-        return (int(over), self.weight_of(self.unserved(judged)), judged.cost), judged
-
-    def _breaks(self, judged: Judged) -> bool:
-        return any(amount(ceiling, judged.arcs, judged.steps) > ceiling.most * (1 + 1e-9) for ceiling in self.base.ceilings)
-
-    def _filled(self, start: Sequence[int], most: int) -> list[tuple[int, ...]]:
-        """A design, and what comes of joining to it the needs that give most weight per yen as long as the money lasts."""
-        rank, best = self._settled(start, most)
-        found = [tuple(start)]
-        tail, head = (np.array([getattr(arc, end) for arc in self.base.arcs], np.int64) for end in ("tail", "head"))
-        money = np.zeros(len(self.base.arcs))
-        for index, yen in self.money.arcs:
-            if index < len(money):
-                money[index] = yen
-        needs: dict[tuple[str, str], list[int]] = {}
-        for demand in self.base.demands:
-            needs.setdefault((demand.site, demand.usecase), []).append(demand.node)
-        weight = {(one.site, one.usecase): one.weight for one in self.weights}
-        failed: set[tuple[str, str]] = set()
-        while not self.effort.cancel():
-            open_needs = [need for need in self.unserved(best) if need not in failed]
-            far, into = _nearest(len(self.base.nodes), tail, head, money, {0, *(self.base.arcs[index].head for index in best.arcs)})
-            left = most - self.initial(best.arcs, best.steps)
-            priced = [(sum(far[node] for node in needs[need]), need) for need in open_needs]
-            fitting = sorted((-weight[need] / max(1.0, yen), need) for yen, need in priced if yen <= left)
-            if not fitting:
-                break
-            joined = False
-            for _, need in fitting[:BATCH]:
-                chosen = list(best.arcs)
-                built = {self.base.arcs[index].head for index in chosen} | {0}
-                for node in needs[need]:
-                    while node not in built:
-                        chosen.append(into[node])
-                        built.add(node)
-                        node = int(tail[into[node]])
-                tried, judged = self._settled(chosen, most)
-                if tried[0] == 0 and tried[1] < rank[1]:
-                    rank, best, joined = tried, judged, True
-                else:
-                    failed.add(need)
-            if not joined and all(need in failed for _, need in fitting):
-                break
-        found.append(self.wide(best.arcs, self.unserved(best)))
-        return found
-
-    def _exactly(self, starts: Sequence[Sequence[int]], most: int) -> Judged:
-        """The least weight lost, then the least cost, each by an integer programme that knows the money."""
         problem, effort = self.problem, self.effort
         limit = replace(self.money, most=float(most))
+        starts = [arcs for _, money, arcs in sorted(self.known) if money <= most]
+        starts.append(tuple(sorted([*self.give_up, *(i for i, arc in enumerate(problem.arcs) if arc.tail in {problem.arcs[g].head for g in self.give_up})])))
         weighed = [0] * len(problem.arcs)
         for index, one in self.give_up.items():
             weighed[index] = one.weight
@@ -226,52 +145,66 @@ class _Money:
             steps=tuple(replace(step, cost=0, growth=(), later=()) for step in problem.steps),
             ceilings=(*problem.ceilings, limit),
         )
-        served = solve(first, starts=starts, seed=effort.seed, work=effort.work, time_limit=effort.time_limit, cancel=effort.cancel)
-        lost = amount(self.lost, served.arcs, ())
-        second = replace(problem, ceilings=(*problem.ceilings, limit, replace(self.lost, most=lost)))
-        found = solve(second, starts=[served.arcs], seed=effort.seed, work=effort.work, time_limit=effort.time_limit, cancel=effort.cancel)
-        return min((self._settled(arcs, most) for arcs in (*starts, served.arcs, found.arcs)), key=lambda pair: pair[0])[1]
+        kwargs = {"seed": effort.seed, "work": effort.work, "time_limit": effort.time_limit, "cancel": effort.cancel}
+        served = solve(first, starts=starts, **kwargs)  # type: ignore[arg-type]
+        lost = round(amount(self.lost, served.arcs, ()))
+        second = replace(problem, ceilings=(*problem.ceilings, limit, replace(self.lost, most=float(lost))))
+        again, money = self._same(served.arcs, limit)
+        cheapest = solve(second, starts=[served.arcs, again], **kwargs)  # type: ignore[arg-type]
+        judged = self.kept(cheapest.arcs)
+        unserved = self.unserved(judged)
+        lost = self.weight_of(unserved)
+        least_lost, proof = self.least_lost(most)
+        least_cost, cost_proof = self._least_cost(most, lost, judged.cost, money)
+        return Stage(
+            most=most, arcs=judged.arcs, served=judged.served, steps=judged.steps, grown=judged.grown,
+            initial=self.initial(judged.arcs, judged.steps), cost=judged.cost, unserved=unserved, lost=lost, least_lost=min(least_lost, lost),
+            proof=proof, least_cost=least_cost, cost_proof=cost_proof,
+        )  # fmt: skip
 
-    def _cheaper(self, best: Judged, most: int) -> Judged:
-        """The same needs for so much money, by multipliers on the money of the first year."""
-        out = set(self.unserved(best))
-        demands = tuple(demand for demand in self.base.demands if (demand.site, demand.usecase) not in out)
-        gone = {demand.node for demand in self.base.demands} - {demand.node for demand in demands}
-        held = [index for index, arc in enumerate(self.base.arcs) if arc.head not in gone]
-        now = {index: number for number, index in enumerate(held)}
-        money = replace(self.money, most=float(most))
-        ceilings = tuple(replace(one, arcs=tuple((now[i], used) for i, used in one.arcs if i in now)) for one in (*self.base.ceilings, money))
-        problem = replace(self.base, arcs=tuple(self.base.arcs[index] for index in held), demands=demands, ceilings=ceilings)
-        effort = replace_dataclass(self.effort, rounds=min(5, self.effort.rounds))
-        shorter, _ = solve_within(problem, effort, starts=[[now[index] for index in best.arcs]])
-        found = [held[index] for index in shorter.arcs]
-        return min((self._settled(arcs, most) for arcs in (best.arcs, found)), key=lambda pair: pair[0])[1]
+    def _same(self, arcs: Sequence[int], limit: Ceiling) -> tuple[tuple[int, ...], float]:
+        """The needs that a design of the wider graph serves, served for the least cost within the money: arcs, and the multiplier of money that led there."""
+        out, base = self.unserved(self.kept(arcs)), self.base
+        demands = tuple(demand for demand in base.demands if (demand.site, demand.usecase) not in set(out))
+        if not demands:
+            return tuple(arcs), 0.0
+        gone = {demand.node for demand in base.demands} - {demand.node for demand in demands}
+        left = [index for index, arc in enumerate(base.arcs) if arc.head not in gone]
+        now = {index: number for number, index in enumerate(left)}
+        ceilings = tuple(replace(one, arcs=tuple((now[index], used) for index, used in one.arcs if index in now)) for one in (*base.ceilings, limit))
+        problem = replace(base, arcs=tuple(base.arcs[index] for index in left), demands=demands, ceilings=ceilings)
+        found, bound = solve_within(problem, _replace(self.effort, rounds=6))
+        return _given_up(self, [left[number] for number in found.arcs], out), dict(bound.multipliers).get("initial_yen", 0.0) if bound is not None else 0.0
 
-    def _least_cost(self, most: float, lost: float, cost: int) -> tuple[int, Multiplied | None]:
-        """What no design for this money that loses at most so much undercuts: a few steps up the multipliers."""
+    def _least_cost(self, most: float, lost: float, cost: int, money: float) -> tuple[int, Multiplied | None]:
+        """What no design for this money that loses at most so much undercuts: a few steps up the multipliers, `money` the first of money.
+
+        The first of a lost need is what the needs that are lost would cost each; where none may be lost, more than any need costs.
+        """
         limits: dict[CeilingId, float] = {"initial_yen": most, "unserved": lost}
-        # between this stage and the full design a unit of weight costs so much; where nothing is lost, no price of giving up is too high
-        start = max(1.0, (self.full.cost - cost) / lost) if lost else float(self.full.cost + 1)
-        multipliers: dict[CeilingId, float] = {"unserved": start}
+        size: dict[CeilingId, float] = {"initial_yen": max(1.0, most), "unserved": max(1.0, lost)}  # yen and weights are put on one scale
+        each = max(1.0, self.full.cost / max(1.0, self.whole))
+        dear = max(each, (self.full.cost - cost) / lost) if lost else float(self.full.cost)
+        judge = Judge(replace(self.problem, ceilings=()))
         best, proof = 0, None
-        for _ in range(min(6 if len(self.problem.arcs) <= EXACT else 3, self.effort.rounds)):
-            if self.effort.cancel():
-                break
-            found, bound = trial(self.problem, 1, multipliers, (self.money, self.lost), self.effort)
-            value = least(bound, limits)
-            if math.ceil(value) > best:
-                best, proof = math.ceil(value), bound
-            judged = Judge(replace(self.problem, ceilings=())).judge(found.arcs)
-            over: dict[CeilingId, float] = {
-                "initial_yen": amount(self.money, judged.arcs, judged.steps) - most,
-                "unserved": amount(self.lost, judged.arcs, ()) - lost,
-            }
-            # Polyak's step, each excess as a share of its limit: yen and weights are of different sizes
-            shares = {id: excess / max(1.0, float(limits[id])) for id, excess in over.items()}
-            room, norm = cost - float(value), sum(share * share for share in shares.values())
-            if room < 1 or norm == 0:
-                break
-            multipliers = {id: max(0.0, multipliers.get(id, 0.0) + room / norm * share / max(1.0, float(limits[id]))) for id, share in shares.items()}
+        for start in dict.fromkeys(((0.0, each), (money, dear))):
+            multipliers: dict[CeilingId, float] = {"initial_yen": start[0], "unserved": start[1]}
+            for _ in range(min(4, self.effort.rounds)):
+                if self.effort.cancel() or best >= cost:
+                    break
+                found, bound = trial(self.problem, 1, multipliers, (self.money, self.lost), self.effort)
+                value = least(bound, limits)
+                if math.ceil(value) > best:
+                    best, proof = math.ceil(value), bound
+                judged = judge.judge(found.arcs)
+                over: dict[CeilingId, float] = {
+                    "initial_yen": (amount(self.money, judged.arcs, judged.steps) - most) / size["initial_yen"],
+                    "unserved": (amount(self.lost, judged.arcs, ()) - lost) / size["unserved"],
+                }
+                room, norm = cost - float(value), sum(value * value for value in over.values())
+                if room < 1 or norm == 0:
+                    break
+                multipliers = {id: max(0.0, multipliers[id] + room / norm * excess / size[id]) for id, excess in over.items()}
         return min(best, cost), proof
 
     def next(self, stage: Stage) -> tuple[int, int, tuple[tuple[str, str], ...], Multiplied | None] | None:
@@ -289,55 +222,49 @@ class _Money:
         )
         effort = self.effort
         starts = [arcs for _, _, arcs in sorted(self.known, key=lambda one: one[1])]
-        rows = [self._settled(arcs, math.inf)[1] for arcs in starts]
-        rows += [row for need in stage.unserved if (row := self._joined(stage, need)) is not None]
-        if len(problem.arcs) <= EXACT:
-            found = solve(problem, starts=starts, seed=effort.seed, work=effort.work, time_limit=effort.time_limit, cancel=effort.cancel)
-            rows.append(self.kept(found.arcs))
-        rows = [row for row in rows if not row.broken and not self._breaks(row) and self.weight_of(self.unserved(row)) < stage.lost]
-        if not rows:
+        found = solve(problem, starts=starts, seed=effort.seed, work=effort.work, time_limit=effort.time_limit, cancel=effort.cancel)
+        if amount(lost, found.arcs, ()) > lost.most:
             return None
-        judged = min(rows, key=lambda row: self.initial(row.arcs, row.steps))
+        judged = self.kept(found.arcs)
         yen = self.initial(judged.arcs, judged.steps)
         values = [(math.ceil(Fraction(b.total) - Fraction(dict(b.multipliers).get("unserved", 0.0)) * Fraction(lost.most)), b) for b in self.bounds]
         bound, proof = max(values, key=lambda pair: pair[0])
         came = tuple(sorted(set(stage.unserved) - set(self.unserved(judged))))
         return yen, max(0, min(bound, yen)), came, proof if bound > 0 else None
 
-    def _ways(self, stage: Stage) -> tuple[dict[int, float], dict[int, int]]:
-        """The cheapest ways, in money of the first year, from what a stage builds; found once per stage."""
-        if self.ways is None or self.ways[0] != stage.arcs:
-            tail, head = (np.array([getattr(arc, end) for arc in self.base.arcs], np.int64) for end in ("tail", "head"))
-            money = np.zeros(len(self.base.arcs))
-            for index, yen in self.money.arcs:
-                if index < len(money):
-                    money[index] = yen
-            built = {0, *(self.base.arcs[index].head for index in stage.arcs)}
-            self.ways = (stage.arcs, *_nearest(len(self.base.nodes), tail, head, money, built))
-        return self.ways[1:]
-
     def joining(self, stage: Stage, need: tuple[str, str]) -> int | None:
         """What it would pay more in the first year to join one need to a stage by the ways of least money; None where that breaks a limit."""
-        judged = self._joined(stage, need)
-        return None if judged is None else self.initial(judged.arcs, judged.steps) - stage.initial
-
-    def _joined(self, stage: Stage, need: tuple[str, str]) -> Judged | None:
-        """A stage with one need more."""
-        far, into = self._ways(stage)
-        chosen = list(stage.arcs)
         built = {self.base.arcs[index].head for index in stage.arcs} | {0}
+        by_arc, chosen = dict(self.money.arcs), list(stage.arcs)
+        out: dict[int, list[int]] = {}
+        for index, arc in enumerate(self.base.arcs):
+            out.setdefault(arc.tail, []).append(index)
         for demand, arc_in in zip(self.base.demands, stage.served, strict=True):
-            node = demand.node
             if (demand.site, demand.usecase) != need or arc_in >= 0:
                 continue
-            if math.isinf(far[node]):
+            far: dict[int, float] = {}
+            into: dict[int, int] = {}
+            queue: list[tuple[float, int, int]] = [(0.0, node, -1) for node in sorted(built)]
+            heapq.heapify(queue)
+            while queue and demand.node not in far:
+                cost, node, by = heapq.heappop(queue)
+                if node in far:
+                    continue
+                far[node], into[node] = cost, by
+                for index in out.get(node, ()):
+                    if self.base.arcs[index].head not in far:
+                        heapq.heappush(queue, (cost + by_arc.get(index, 0.0), self.base.arcs[index].head, index))
+            node = demand.node
+            if node not in far:
                 return None
-            while node not in built:
+            while into[node] >= 0:
                 chosen.append(into[node])
                 built.add(node)
                 node = self.base.arcs[into[node]].tail
         judged = Judge(self.base).judge(chosen)
-        return None if judged.broken or need in self.unserved(judged) else judged
+        if judged.broken or need in self.unserved(judged):
+            return None
+        return self.initial(judged.arcs, judged.steps) - stage.initial
 
 
 def frontier(
@@ -377,11 +304,11 @@ def frontier(
         if rows and (row.lost, row.cost) > (rows[-1].lost, rows[-1].cost):
             row = _carried(rows[-1], row)  # what less money bought is still to be had
         rows.append(row)
-        book.known.append((float(row.lost), float(row.initial), book.wide(row.arcs, row.unserved)))
+        book.known.append((float(row.lost), float(row.initial), _wide(book, row)))
         progress(0.1 + 0.7 * (place + 1) / len(sums), "予算ごとの範囲 / what each sum of money buys")
     asked = sums.index(most) if most is not None else len(sums) - 1
     stage = rows[asked]
-    more = book.stage(stage.most + MILLION, cost=False) if stage.lost and ahead else stage
+    more = book.stage(stage.most + MILLION) if stage.lost and ahead else stage
     if more.lost > stage.lost:
         more = stage
     after = book.next(stage) if ahead else None
@@ -403,29 +330,18 @@ def frontier(
     )
 
 
-def _nearest(count: int, tail: Ints, head: Ints, cost: Floats, built: set[int]) -> tuple[dict[int, float], dict[int, int]]:
-    """Node → yen of the cheapest way to it from what is built, and the last arc of that way."""
-    out: dict[int, list[int]] = {}
-    for index, node in enumerate(tail.tolist()):
-        out.setdefault(node, []).append(index)
-    far: dict[int, float] = dict.fromkeys(range(count), math.inf)
-    into: dict[int, int] = {}
-    queue = [(0.0, node, -1) for node in sorted(built)]
-    heapq.heapify(queue)
-    seen: set[int] = set()
-    heads = head.tolist()
-    while queue:
-        yen, node, by = heapq.heappop(queue)
-        if node in seen:
-            continue
-        seen.add(node)
-        far[node] = yen
-        if by >= 0:
-            into[node] = by
-        for index in out.get(node, ()):
-            if heads[index] not in seen:
-                heapq.heappush(queue, (yen + float(cost[index]), heads[index], index))
-    return far, into
+def _wide(book: _Money, stage: Stage) -> tuple[int, ...]:
+    """A stage as a design of the wider graph."""
+    return _given_up(book, stage.arcs, stage.unserved)
+
+
+def _given_up(book: _Money, arcs: Sequence[int], unserved: Sequence[tuple[str, str]]) -> tuple[int, ...]:
+    """A design of the problem in the wider graph, where some needs are given up."""
+    out = set(unserved)
+    given = [index for index, one in book.give_up.items() if (one.site, one.usecase) in out]
+    heads = {book.problem.arcs[index].head for index in given}
+    serving = [index for index, arc in enumerate(book.problem.arcs) if arc.tail in heads]
+    return tuple(sorted([*arcs, *given, *serving]))
 
 
 def _carried(before: Stage, now: Stage) -> Stage:
