@@ -40,6 +40,14 @@ def test_a_limit_of_electricity_makes_the_design_dearer_never_cheaper(capsys):
     assert "ceilings" in limited["relaxed"]
 
 
+@pytest.mark.parametrize("limit", ["0", "5000"])
+def test_a_limit_that_no_design_keeps_is_said_with_the_least_that_was_found(limit, capsys):
+    assert main([*COMMAND, "--kwh", limit, "--allow-unserved"]) in (0, 1)
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("上限 / limit"))
+    assert "no design under this limit" in line
+    assert int(line.split("the least found is ")[1].split(" kWh")[0].replace(",", "")) > int(limit)
+
+
 def test_people_get_lines_not_records(capsys):
     assert main([*COMMAND, "--budget", "60000000", "--phases", "3"]) == 0
     lines = capsys.readouterr().out.splitlines()
