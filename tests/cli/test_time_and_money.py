@@ -53,6 +53,9 @@ def test_people_get_lines_not_records(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert sum(line.startswith("予算 / money") for line in lines) == 5
     assert sum("年度: " in line for line in lines) == 3
+    assert any("without tax" in line for line in lines)
+    assert any("years of the full design" in line for line in lines)
+    assert any(line.startswith("sites_by_technology") and "backup counts too" in line for line in lines)
     assert not any("{'" in line for line in lines if not line.startswith(("excludes", "sites_by_technology")))
 
 
@@ -72,3 +75,19 @@ def test_people_get_lines_not_records(capsys):
 def test_a_slip_of_the_pen_ends_with_what_fits(slip, said, capsys):
     assert main([*COMMAND, *slip]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_an_area_that_is_no_file_is_named_in_full(tmp_path, capsys):
+    assert main(["drill", *COMMAND[1:], "--cut", "area:/dev/null"]) == 2
+    assert "/dev/null is no file" in capsys.readouterr().err
+    path = tmp_path / "list.geojson"
+    path.write_text("[]")
+    assert main(["drill", *COMMAND[1:], "--cut", f"area:{path}"]) == 2
+    said = capsys.readouterr().err
+    assert str(path) in said
+    assert "GeoJSON" in said
+
+
+def test_two_towns_of_one_id_are_named(capsys):
+    assert main(["share", EXAMPLE, EXAMPLE, *COMMAND[2:]]) == 2
+    assert "the region id 'okunoto', which" in capsys.readouterr().err
