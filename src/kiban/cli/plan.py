@@ -345,7 +345,7 @@ def in_lines(told: dict[str, Any]) -> list[str]:
                 f"no design under this limit that serves all {said[1]}; the least found is {energy['none']['kwh']:,.0f} kWh a year"
             )
     if told.get("money") or told.get("phases"):
-        lines.append("予算と年度の金額は税抜 / amounts of money and years are without tax")
+        lines.append("下の予算と年度の金額は税抜（入力は税込） / amounts of money and years below are without tax; those typed in are with tax")
     if told.get("money") and told.get("phases"):
         lines.append("予算は設計の一部、年度は設計の全体について言う / money speaks of a part of the design, years of the full design")
     for number, row in enumerate(told.get("money", {}).get("stages", ())):
