@@ -40,11 +40,22 @@ def test_a_limit_of_electricity_makes_the_design_dearer_never_cheaper(capsys):
     assert "ceilings" in limited["relaxed"]
 
 
+@pytest.mark.parametrize("limit", ["0", "5000"])
+def test_a_limit_that_no_design_keeps_is_said_with_the_least_that_was_found(limit, capsys):
+    assert main([*COMMAND, "--kwh", limit, "--allow-unserved"]) in (0, 1)
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("上限 / limit"))
+    assert "no design under this limit" in line
+    assert int(line.split("the least found is ")[1].split(" kWh")[0].replace(",", "")) > int(limit)
+
+
 def test_people_get_lines_not_records(capsys):
     assert main([*COMMAND, "--budget", "60000000", "--phases", "3"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert sum(line.startswith("予算 / money") for line in lines) == 5
     assert sum("年度: " in line for line in lines) == 3
+    assert any("without tax" in line for line in lines)
+    assert any("years of the full design" in line for line in lines)
+    assert any(line.startswith("sites_by_technology") and "backup counts too" in line for line in lines)
     assert not any("{'" in line for line in lines if not line.startswith(("excludes", "sites_by_technology")))
 
 
@@ -64,3 +75,19 @@ def test_people_get_lines_not_records(capsys):
 def test_a_slip_of_the_pen_ends_with_what_fits(slip, said, capsys):
     assert main([*COMMAND, *slip]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_an_area_that_is_no_file_is_named_in_full(tmp_path, capsys):
+    assert main(["drill", *COMMAND[1:], "--cut", "area:/dev/null"]) == 2
+    assert "/dev/null is no file" in capsys.readouterr().err
+    path = tmp_path / "list.geojson"
+    path.write_text("[]")
+    assert main(["drill", *COMMAND[1:], "--cut", f"area:{path}"]) == 2
+    said = capsys.readouterr().err
+    assert str(path) in said
+    assert "GeoJSON" in said
+
+
+def test_two_towns_of_one_id_are_named(capsys):
+    assert main(["share", EXAMPLE, EXAMPLE, *COMMAND[2:]]) == 2
+    assert "the region id 'okunoto', which" in capsys.readouterr().err

@@ -15,7 +15,7 @@ from kiban.design.ageing import ageing
 from kiban.design.budget import default_weights, frontier
 from kiban.design.energy import energy, with_ceiling
 from kiban.design.growth import breaks, factors, grow
-from kiban.design.limits import Effort, least, solve_within
+from kiban.design.limits import Effort, greatest, least, least_amount, priced, solve_within
 from kiban.design.phases import for_years, phases
 from kiban.records.design import Arc, Demand, EnergyUse, Limit, Node, Price, Problem, Step
 from kiban.records.horizon import Weight
@@ -168,6 +168,25 @@ def test_a_limit_that_nothing_keeps_leaves_needs_unserved_and_says_so():
     design, _ = solve_within(limited, EFFORT)
     assert design.status == "infeasible"
     assert len(design.unserved) == 1
+
+
+@pytest.mark.parametrize("most", [0.0, 1e-12])
+def test_a_limit_of_nothing_ends_with_no_design_and_no_overflow(most):
+    problem = street()
+    dear = replace(problem, arcs=tuple(replace(arc, cost=arc.cost * 10**8) for arc in problem.arcs))
+    dear = replace(dear, energy=tuple(EnergyUse(technology=id, per="site", kwh=10.0) for id in ("pon", "sat")))
+    limited = with_ceiling(dear, most)
+    top = greatest(limited, limited.ceilings[0])
+    assert 0 < sum(arc.cost for arc in priced(limited, 1, {"kwh_year": top}, limited.ceilings).arcs) < 2**50
+    design, _ = solve_within(limited, EFFORT)
+    assert design.status == "infeasible"
+    assert design.unserved
+
+
+def test_the_least_electricity_of_any_design_is_found_and_proved():
+    problem = replace(street(), energy=(EnergyUse(technology="pon", per="site", kwh=10.0), EnergyUse(technology="sat", per="site", kwh=4.0)))
+    design, bound = least_amount(problem, with_ceiling(problem, 1.0).ceilings[0], EFFORT)
+    assert energy(problem, design).known == bound == 8.0
 
 
 def test_old_plant_is_renewed_where_that_is_cheaper_than_new_cable():

@@ -87,6 +87,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         told = ("growth", "ageing", "energy", "money", "phases")
         for key, value in result.items():
             if key not in told:
-                print(f"{key}: {value}")
+                more = "  (別経路も数える / a backup counts too)" if key == "sites_by_technology" else ""
+                print(f"{key}: {value}{more}")
         print("\n".join(in_lines({key: result[key] for key in told if key in result})))
     return exit_code(design, made.report.holds, args.allow_unserved)

@@ -125,7 +125,12 @@ def _event(text: str, given: Any) -> Event:
     if kind == "area" and id:
         path = Path(id)
         unknown = Evidence(assumed=True, reason="a file named on the command line", confirm="whoever named it")
-        return Ground(region).area(hazard_of(path, "area", path.name, "other", unknown, region.lg_code))
+        if not path.is_file():
+            raise KibanError(f"--cut {text}", f"{path} is no file", "a GeoJSON file with polygons", "correct the path")
+        try:
+            return Ground(region).area(hazard_of(path, "area", path.name, "other", unknown, region.lg_code))
+        except KibanError as error:
+            raise KibanError(f"--cut {text}", f"{error.where}: {error.found}", f"a GeoJSON file with polygons: {error.fits}", error.step) from error
     raise KibanError("--cut", text, KINDS, "correct it")
 
 

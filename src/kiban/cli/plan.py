@@ -338,6 +338,16 @@ def in_lines(told: dict[str, Any]) -> list[str]:
     if "energy" in told:
         energy = told["energy"]
         lines.append(f"電力量 / electricity: {energy['known']:,.0f} kWh/年{' 以上 / or more' if energy['lower_bound_only'] else ''}")
+        if energy.get("none"):
+            said = ("ない（証明済み）", "exists (proved)") if energy["none"]["proved"] else ("見つからない", "was found")
+            lines.append(
+                f"上限 / limit {energy['limit']:,.0f} kWh/年: この上限で全地点に届く設計は{said[0]}。見つかった最少は {energy['none']['kwh']:,.0f} kWh/年 / "
+                f"no design under this limit that serves all {said[1]}; the least found is {energy['none']['kwh']:,.0f} kWh a year"
+            )
+    if told.get("money") or told.get("phases"):
+        lines.append("下の予算と年度の金額は税抜（入力は税込） / amounts of money and years below are without tax; those typed in are with tax")
+    if told.get("money") and told.get("phases"):
+        lines.append("予算は設計の一部、年度は設計の全体について言う / money speaks of a part of the design, years of the full design")
     for number, row in enumerate(told.get("money", {}).get("stages", ())):
         mark = " *" if str(number) == told["money"]["stage"] and told["money"]["asked"] is not None else ""
         lines.append(f"予算 / money {row['most']:,.0f} 円{mark}: {row['sites']:.0f} 地点 / sites, 15年 / horizon {row['cost']:,.0f} 円")

@@ -36,6 +36,13 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
 
     region, catalogue, now = open_inputs(args, settings)
     regions = [region, *(read(folder, detour=rule_detour(catalogue, now.date())) for folder in args.neighbours)]
+    folders: dict[str, Path] = {}
+    for one, folder in zip(regions, [args.region, *args.neighbours], strict=True):
+        if one.id in folders:
+            raise KibanError(
+                str(folder), f"the region id {one.id!r}, which {folders[one.id]} has too", "an id of its own for each town", "change id: in one region.yaml"
+            )
+        folders[one.id] = folder
     given = Given(sentence="", region=region, catalogue=catalogue, now=now, foreign=args.foreign, seed=args.seed, work=args.work, time_limit=args.time)
     with interruptible(args.json) as (progress, cancel):
         towns = share_towns(given, regions, args.usecase, progress, cancel)

@@ -24,6 +24,8 @@ from kiban.records.horizon import Multiplied, Weight
 CeilingId = Literal["initial_yen", "kwh_year", "unserved"]
 GIVEN_UP = "unserved"  # the technology of the arcs by which a need is given up
 ROUNDS = 12  # trials of a multiplier
+LARGEST = 2**50  # priced costs add up to less, which leaves the bound 13 bits of fractions
+FINE_AMOUNT = 1000  # the least amount is looked for in thousandths
 
 
 def initial_ceiling(problem: Problem, most: float) -> Ceiling:
@@ -113,6 +115,22 @@ def trial(problem: Problem, share: int, multipliers: Mapping[CeilingId, float], 
     return design, Multiplied(share=share, multipliers=held, total=design.bound, certificate=design.certificate)
 
 
+def greatest(problem: Problem, ceiling: Ceiling, beside: int = 1) -> float:
+    """The multiplier up to which all priced costs, beside those of as many ceilings in all, add up to less than `LARGEST`; at least 0."""
+    costs = sum(arc.cost for arc in problem.arcs) + sum(step.cost for step in problem.steps)
+    amounts = math.fsum([*(used for _, used in ceiling.arcs), *(used for _, used in ceiling.steps)])
+    return max(0.0, (LARGEST - costs) / 2 / beside / max(amounts, 1.0))
+
+
+def least_amount(problem: Problem, ceiling: Ceiling, effort: Effort) -> tuple[Design, float]:
+    """A design that uses up little of a ceiling, whatever it costs, and what none that serves as much can undercut."""
+    multiplier = min(float(FINE_AMOUNT), greatest(problem, ceiling))
+    if multiplier <= 0:
+        return solve(replace(problem, ceilings=()), seed=effort.seed, work=effort.work, time_limit=effort.time_limit, cancel=effort.cancel), 0.0
+    design, bound = trial(problem, 0, {ceiling.id: multiplier}, (ceiling,), effort)
+    return design, bound.total / multiplier
+
+
 def least(bound: Multiplied, most: Mapping[CeilingId, float]) -> Fraction:
     """What share × cost cannot undercut when no ceiling counts more than `most`: total − Σ multiplier × most."""
     return Fraction(bound.total) - sum((Fraction(value) * Fraction(most[id]) for id, value in bound.multipliers), Fraction(0))
@@ -134,7 +152,8 @@ def solve_within(problem: Problem, effort: Effort, progress: Progress = silent, 
     multipliers: dict[CeilingId, float] = {}
     for ceiling in broken:
         most: dict[CeilingId, float] = {one.id: one.most for one in broken}
-        low, high = 0.0, max(1.0, first.cost / max(ceiling.most, 1e-9))
+        top = greatest(free, ceiling, len(broken))
+        low, high, held = 0.0, min(top, max(1.0, first.cost / max(ceiling.most, 1e-9))), False
         for turn in range(effort.rounds):
             if effort.cancel():
                 break
@@ -145,8 +164,10 @@ def solve_within(problem: Problem, effort: Effort, progress: Progress = silent, 
                 best = bound
             if amount(ceiling, design.arcs, Judge(free).judge(design.arcs).steps) > ceiling.most:
                 low = multipliers[ceiling.id]
-                high = high * 8 if turn == 0 else high
+                high = min(top, high * 8) if turn == 0 else high
             else:
-                high = multipliers[ceiling.id]
+                high, held = multipliers[ceiling.id], True
+        if not held and not effort.cancel():  # cheap and small enough was not found: small enough at any cost
+            starts.append(least_amount(problem, ceiling, effort)[0].arcs)
     final = solve(problem, seed=effort.seed, work=effort.work, time_limit=effort.time_limit, cancel=effort.cancel, starts=starts)
     return final, best

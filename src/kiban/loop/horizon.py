@@ -18,7 +18,7 @@ from kiban.design.budget import SHARES, default_weights, frontier
 from kiban.design.energy import energy
 from kiban.design.figures import DESIGN, Sheet, arc_name, paid_for
 from kiban.design.growth import Growth, breaks, factors, grow
-from kiban.design.limits import Effort, least
+from kiban.design.limits import Effort, least, least_amount
 from kiban.design.phases import for_years, phases
 from kiban.finance.ledger import Ledger
 from kiban.loop.given import Given
@@ -240,11 +240,35 @@ def energy_rows(beside: Beside, bound: Multiplied | None) -> dict[str, Any]:
     known = ledger.formula("energy/known", "finance.sum", "kWh/year", [row["kwh"] for row in rows if row["kwh"]])
     limit = beside.given.kwh
     held = None if limit is None else ledger.choice("energy/limit", limit, "kWh/year", ASKED)
+    none = _least_kwh(beside)
     proof = None
-    if bound is not None and limit is not None:
+    if bound is not None and limit is not None and none is None:  # what costs a design that nobody found?
         proof = ledger.choice("energy/least", max(0, math.ceil(least(bound, {"kwh_year": limit}))), "JPY", PROVED)
     kept = None if limit is None else found.known <= limit + 1e-6
-    return {"rows": rows, "known": known, "lower_bound_only": bool(found.missing), "missing": list(found.missing), "limit": held, "kept": kept, "least": proof}
+    return {
+        "rows": rows,
+        "known": known,
+        "lower_bound_only": bool(found.missing),
+        "missing": list(found.missing),
+        "limit": held,
+        "kept": kept if none is None else False,
+        "least": proof,
+        "none": none,
+    }
+
+
+def _least_kwh(beside: Beside) -> dict[str, Any] | None:
+    """Where no design under the limit serves what can be served: the least kWh a year found, and whether it is proved that none keeps the limit."""
+    problem, limit = beside.problem, beside.given.kwh
+    ceiling = next((one for one in problem.ceilings if one.id == "kwh_year"), None)
+    hopeless = {(site, usecase) for site, usecase, *_ in problem.no_way}
+    if limit is None or ceiling is None or not set(beside.design.unserved) - hopeless:
+        return None
+    design, floor = least_amount(problem, ceiling, beside.effort)
+    if design.status not in ("proved", "bounded"):  # not the limit is in the way
+        return None
+    kwh = energy(problem, design).known
+    return {"kwh": beside.ledger.choice("energy/least_kwh", math.ceil(kwh), "kWh/year", FOUND), "proved": floor > limit + 1e-6}
 
 
 def weights_of(beside: Beside) -> tuple[Weight, ...]:
