@@ -15,7 +15,7 @@ from types import ModuleType
 import pytest
 
 from kiban.cli import main
-from kiban.cli.steiner import _Interrupt
+from kiban.cli._search import Interrupt
 from kiban.design.steiner import parse, write, write_stp
 
 BENCH = Path(__file__).parents[2] / "bench"
@@ -192,7 +192,7 @@ def test_ctrl_c_at_any_moment_prints_the_answer_so_far(tmp_path, run):
 
 
 def test_a_signal_that_is_heard_twice_at_once_is_one_wish():
-    interrupt = _Interrupt()
+    interrupt = Interrupt()
     interrupt.solving = True
     interrupt(signal.SIGTERM)
     interrupt(signal.SIGTERM)  # a second wish would end the process here
