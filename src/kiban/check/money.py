@@ -26,7 +26,7 @@ from kiban.records.source import Text
 OUT = "unserved"
 
 
-def _stub(stage: Stage, problem: Problem) -> View:
+def _as_design(stage: Stage, problem: Problem) -> View:
     """A stage as a design, to be read by the constraints of a design."""
     lost = {(d.site, d.usecase) for d, arc in zip(problem.demands, stage.served, strict=False) if arc < 0}
     lost |= {(site, usecase) for site, usecase, _, _ in problem.no_way}
@@ -48,7 +48,7 @@ def stages_built(problem: Problem, frontier: Frontier) -> Iterator[str]:
         *(partial(recompute.steps_of, level) for level in ("facility", "exchange", "system")), limits.grown, limits.ceilings, recompute.cost,
     )  # fmt: skip
     for number, stage in enumerate(frontier.stages):
-        view = _stub(stage, problem)
+        view = _as_design(stage, problem)
         for breaches in look:
             for line in breaches(view):
                 yield f"{number}: {line}"
