@@ -8,6 +8,7 @@ progress, and the design; with --cancel how long after that many seconds of work
 from __future__ import annotations
 
 import argparse
+import gc
 import random
 import sys
 import tempfile
@@ -23,6 +24,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from design_regions import HERE, draw
+from kiban import cli
 from kiban.base.errors import Cancelled
 from kiban.catalogue import Catalogue, load
 from kiban.loop.files import write_folder
@@ -129,6 +131,7 @@ class Watch:
 
 def run(sites: int, links: int, work: int, time_limit: float | None, papers: bool, cancel_after: float | None) -> None:
     """One plan."""
+    gc.set_threshold(cli.YOUNG)  # as the command does
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         region, catalogue = town(sites, links), catalogue_of(scratch)

@@ -6,13 +6,14 @@ In: a problem and a design. Out: what does not add up. A rounded amount is accep
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 
 from kiban.check.view import View, load
 from kiban.records.design import Price, Problem, Step
 
 RELATIVE = 1e-9  # of a present value: other orders of summing floats differ by far less
+FLOAT_SAFE = 1e12  # yen up to which a sum of a few products in floats is right to a thousandth of a yen
 
 
 def price_npv(price: Price, discount: float, horizon: int, since: int = 0) -> float:
@@ -55,6 +56,14 @@ def amount(problem: Problem, items: tuple[tuple[int, float], ...]) -> Fraction |
     return sum((Fraction(problem.prices[index].npv) * Fraction(units) for index, units in items), Fraction(0))
 
 
+def _plainly(npv: Mapping[int, float], items: tuple[tuple[int, float], ...], yen: int) -> bool:
+    """True when floats alone settle that the items come to so many yen: their error is far below the hundredth of a yen that is left for it."""
+    if any(index not in npv or not 0 <= units < math.inf for index, units in items):
+        return False
+    about = sum(npv[index] * units for index, units in items)
+    return abs(about) <= FLOAT_SAFE and abs(about - yen) <= 0.49 and min((npv[index] for index, _ in items), default=0.0) >= 0
+
+
 def rounds_to(exact: Fraction, yen: int) -> bool:
     """True when yen is the exact amount rounded half up, up to the last bits of a float.
 
@@ -66,7 +75,10 @@ def rounds_to(exact: Fraction, yen: int) -> bool:
 
 def arc_costs(view: View) -> Iterator[str]:
     """Each arc costs what its items come to."""
+    npv = {index: price.npv for index, price in enumerate(view.problem.prices)}
     for index, arc in enumerate(view.problem.arcs):
+        if _plainly(npv, arc.items, arc.cost):
+            continue
         exact = amount(view.problem, arc.items)
         if exact is None:
             yield f"枝 {index}: 存在しない単価か負の数量 / arc {index}: a price that does not exist, or negative units"

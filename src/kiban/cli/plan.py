@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import signal
 import sys
 import threading
@@ -28,6 +29,10 @@ if TYPE_CHECKING:  # loaded when the command runs: other commands do not wait fo
     from kiban.records.terrain import Terrain
 
 TOKYO = "+09:00"
+STOPPING = (
+    "\nkiban: 探索を終え、今ある設計を検査して書き出します。もう一度 Ctrl-C で直ちに終わります / "
+    "the search ends; the design found is checked and written; Ctrl-C once more ends at once\n"
+)
 
 
 def add(parsers: Any) -> None:
@@ -155,6 +160,7 @@ def interruptible(json_output: bool) -> Iterator[tuple[Progress, Cancel]]:
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
+        os.write(2, STOPPING.encode())  # not print: a signal may come in the middle of one
 
     def tell(share: float, sentence: str) -> None:
         print(f"\r{share:4.0%}  {sentence:<60}", end="\n" if share >= 1 else "", file=sys.stderr, flush=True)

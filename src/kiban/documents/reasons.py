@@ -63,9 +63,10 @@ def town_bottleneck_texts(view: View) -> list[str]:
 
 
 def row_names(view: View) -> dict[str, str]:
-    """Names of the sites and of the assumed rows of a plan, by id."""
+    """Names of the sites, of the plants and of the assumed rows of a plan, by id."""
     design = view.step("design")
-    return {row["site"]: view.local(row["name"]) for row in design["sites"]} | {row["id"]: assumed_name(view, row) for row in design["assumed"]}
+    plants = {id: view.local(name) for row in view.step("options").get("rows", ()) for id, name in row.get("names", {}).items()}
+    return plants | {row["site"]: view.local(row["name"]) for row in design["sites"]} | {row["id"]: assumed_name(view, row) for row in design["assumed"]}
 
 
 def assumed_name(view: View, row: Mapping[str, Any]) -> str:
@@ -169,5 +170,5 @@ def sites_or_km(view: View, row: Mapping[str, Any]) -> str:
 def option_known(view: View, row: Mapping[str, Any]) -> str:
     """What is known of an option, or whom to ask."""
     names = row_names(view)
-    known = [names.get(record.partition("/")[2]) or view.name(record) for record in row["records"]]
+    known = [names.get(record.removeprefix("plants/"), record) if record.startswith("plants/") else view.name(record) for record in row["records"]]
     return view.joined(known) or view.word(f"option.{row['kind']}.ask")

@@ -33,6 +33,7 @@ def options_step(issue: Issue, usecases: list[str], given: Given) -> PlanStep:
             )
         elif kind == "revise":
             row["records"] = [f"plants/{plant.id}" for plant in region.plants]
+            row["names"] = {plant.id: plant.name for plant in region.plants}  # plants are no entries of the catalogue: a reader of the plan has no other name
         elif kind == "build":
             row["records"] = [f"models/{issue.models[0].id}"]
         if row["records"]:

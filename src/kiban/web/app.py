@@ -126,7 +126,7 @@ def create_app(plans: Path, catalogue: Catalogue, lang: str, hosts: list[str]) -
 
     async def plan(request: Request) -> Response:
         name, one = folder(request)
-        context = plan_page(view(request, one), one, plans / name)
+        context = plan_page(view(request, one), plans / name)
         context["file_url"] = lambda file: f"/plans/{quote(name)}/files/{quote(file)}"
         context["figure_url"] = lambda key: f"/plans/{quote(name)}/figures?lang={language(request)}&id={quote(key, safe='')}"
         context["still_url"] = f"/plans/{quote(name)}/map.svg?lang={language(request)}"

@@ -35,7 +35,7 @@ from kiban.documents.reasons import (
 from kiban.documents.references import phrase
 from kiban.documents.view import View
 from kiban.documents.weak_points import bars, ends, objections
-from kiban.loop.files import FILES, Folder, paper_names
+from kiban.loop.files import FILES, paper_names
 from kiban.records.case import Case
 from kiban.records.plan import Figure
 
@@ -45,7 +45,7 @@ HIDDEN = ("region.json", "inputs.json", "papers.json")
 SPAN = re.compile(r"^(\d{4}(?:-\d{2}){0,2})-(\d{4})(?=\D|$)")  # "2018-2019", "2024-01-2026-01": a period, not a day
 
 
-def plan_page(view: View, folder: Folder, path: Path) -> dict[str, Any]:
+def plan_page(view: View, path: Path) -> dict[str, Any]:
     """The plan page: the view, the nearest cases, the chart's numbers, the files with their sizes."""
     issue, design, word = view.step("issue"), view.step("design"), view.word
     names, technologies = row_names(view), [row["technology"] for row in design["technologies"]]
@@ -57,7 +57,6 @@ def plan_page(view: View, folder: Folder, path: Path) -> dict[str, Any]:
     }
     places = {f"page.place.{kind}": word(f"page.place.{kind}") for kind in ("exchange", "tower", "office")}
     texts = {key: word(key) for key in ("page.zoom_in", "page.zoom_out", "page.close", "page.map.alt", "page.assumed", "plan.unserved_mark")}
-    plants = {plant.id: view.local(plant.name) for plant in folder.region.plants}
     return {
         "view": view,
         "plan": view.plan,
@@ -90,7 +89,7 @@ def plan_page(view: View, folder: Folder, path: Path) -> dict[str, Any]:
         "broken": _broken,
         "known_case": lambda id: view.catalogue.cases.get(id),
         "case_cost": lambda case: case_cost(view, case),
-        "record_name": lambda record: plants.get(record.partition("/")[2], "") if record.startswith("plants/") else view.name(record),
+        "record_name": lambda record: names.get(record.removeprefix("plants/"), record) if record.startswith("plants/") else view.name(record),
         "papers": _papers(path),
         "files": [
             {"name": name, "key": name.replace(".", "_"), "size": _size((path / name).stat().st_size)}
