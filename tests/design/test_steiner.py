@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from kiban.base.errors import DesignError
 from kiban.check.steiner import check_steiner, instance_hash
+from kiban.design import watched
 from kiban.design.steiner import REDUCTIONS, Incumbent, Instance, Result, parse, search, solve
 from kiban.records.steiner import Branch, Dual, Elimination, Leaf, Proof, SteinerCertificate, Step
 
@@ -518,7 +519,7 @@ def test_too_little_memory_is_told_before_the_work():
 
 def test_near_the_memory_limit_the_search_ends_with_its_answer(monkeypatch):
     held = iter([0.5, 0.5, 0.6])
-    monkeypatch.setattr(search, "held_gib", lambda: next(held, 1.45))
+    monkeypatch.setattr(watched, "held_gib", lambda: next(held, 1.45))
     result = solve(grid(0, 60, 300), time_limit=30, memory_gib=1.0)
     assert result.ended == "memory"
     assert result.seconds < 10
@@ -526,9 +527,9 @@ def test_near_the_memory_limit_the_search_ends_with_its_answer(monkeypatch):
 
 
 def test_what_this_process_holds_grows_with_what_it_keeps():
-    before = search.held_gib()
+    before = watched.held_gib()
     kept = np.ones(40_000_000)  # 0.3 GiB
-    assert search.held_gib() - before > 0.25
+    assert watched.held_gib() - before > 0.25
     assert len(kept)
 
 

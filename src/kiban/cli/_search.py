@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import os
 import signal
@@ -10,7 +11,12 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
+if TYPE_CHECKING:  # loads the kernels
+    from kiban.design import mix, steiner
+
+SECONDS = 60.0  # when neither --time nor --work is given
 TWIN = 0.3  # seconds within which a second signal is the same one
 
 
@@ -46,6 +52,39 @@ def interruptible() -> Iterator[Interrupt]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def add_limits(parser: argparse.ArgumentParser) -> None:
+    """The arguments of every search: time, work, seed, threads, memory, --json."""
+    parser.add_argument(
+        "--time", type=positive, metavar="S", help="S秒で打ち切る（60。--work だけなら無制限） / stop after S seconds (60; no limit with --work alone)"
+    )
+    parser.add_argument("--work", type=count, metavar="N", help="ラウンド数の上限。同じ N は同じ答え / at most N rounds; the same N gives the same answer")
+    parser.add_argument("--seed", type=natural, default=0, metavar="N", help="乱数の種（0） / seed (0)")
+    parser.add_argument("--threads", type=int, choices=(1, 2), default=2, metavar="N", help="スレッド数 1 か 2（2） / threads, 1 or 2 (2)")
+    parser.add_argument("--memory", type=positive, default=4.0, metavar="GIB", help="メモリの上限 GiB（4） / most memory in GiB (4)")
+    parser.add_argument("--json", action="store_true", help="途中経過と結果を JSON で / print progress and result as JSON")
+
+
+def limits_of(args: argparse.Namespace, interrupt: Interrupt) -> dict[str, Any]:
+    """What `add_limits` took, as arguments of a solve."""
+    seconds = SECONDS if args.time is None and args.work is None else args.time
+    return {
+        "seed": args.seed, "work": args.work, "time_limit": seconds, "threads": args.threads, "memory_gib": args.memory, "cancel": interrupt.asked,
+        "tell": lambda now: print(_progress(now, args.json), file=sys.stderr, flush=True),
+    }  # fmt: skip
+
+
+def _progress(now: mix.Incumbent | steiner.Incumbent, as_json: bool) -> str:
+    if as_json:
+        return json.dumps({"cost": now.cost, "lower_bound": now.lower_bound, "seconds": round(now.seconds, 3)})
+    gap = (now.cost - now.lower_bound) / now.cost if now.cost else 0.0
+    return f"費用 / cost {whole(now.cost)}  下限 / bound {whole(now.lower_bound)}  差 / gap {percent(gap)}  {now.seconds:.1f} s"
+
+
+def whole(value: float) -> str:
+    """A cost without decimals; all digits of an int."""
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.0f}"
 
 
 def percent(gap: float) -> str:

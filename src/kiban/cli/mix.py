@@ -14,12 +14,11 @@ import msgspec
 from kiban.base.errors import DesignError, KibanError
 from kiban.base.settings import Settings
 from kiban.cli._certificate import MOST_INSTANCE, content, writable, write_whole
-from kiban.cli._search import count, interruptible, natural, percent, positive
+from kiban.cli._search import add_limits, interruptible, limits_of, percent
 
 if TYPE_CHECKING:  # loads the kernels
-    from kiban.design.mix import Incumbent, Result
+    from kiban.design.mix import Result
 
-SECONDS = 60.0  # when neither --time nor --work is given
 NO_WAY = 3  # exit code: some site has no way at all
 
 
@@ -29,15 +28,8 @@ def add(parsers: Any) -> None:
         "mix", help="有線・無線・衛星の最適な組合せを求め、下限を証明する / the optimal mix of fibre, radio and satellite, with a bound"
     )
     parser.add_argument("file", type=Path, metavar="FILE", help="mix 形式の JSON（gzip 可） / a mix instance as JSON, gzipped or not")
-    parser.add_argument(
-        "--time", type=positive, metavar="S", help="S秒で打ち切る（60。--work だけなら無制限） / stop after S seconds (60; no limit with --work alone)"
-    )
-    parser.add_argument("--work", type=count, metavar="N", help="ラウンド数の上限。同じ N は同じ答え / at most N rounds; the same N gives the same answer")
-    parser.add_argument("--seed", type=natural, default=0, metavar="N", help="乱数の種（0） / seed (0)")
-    parser.add_argument("--threads", type=int, choices=(1, 2), default=2, metavar="N", help="スレッド数 1 か 2（2） / threads, 1 or 2 (2)")
-    parser.add_argument("--memory", type=positive, default=4.0, metavar="GIB", help="メモリの上限 GiB（4） / most memory in GiB (4)")
     parser.add_argument("-o", "--output", type=Path, metavar="SOLUTION.json", help="解を書く / write the solution")
-    parser.add_argument("--json", action="store_true", help="途中経過と結果を JSON で / print progress and result as JSON")
+    add_limits(parser)
 
 
 def run(args: argparse.Namespace, _: Settings) -> int:
@@ -55,21 +47,9 @@ def run(args: argparse.Namespace, _: Settings) -> int:
 
         mix = parse(content(args.file, "a mix instance, .json or .json.gz", MOST_INSTANCE), args.file.name)
 
-        def tell(now: Incumbent) -> None:
-            print(_progress(now, args.json), file=sys.stderr, flush=True)
-
         interrupt.solving = True
         try:
-            result = solve(
-                mix,
-                seed=args.seed,
-                work=args.work,
-                time_limit=SECONDS if args.time is None and args.work is None else args.time,
-                threads=args.threads,
-                memory_gib=args.memory,
-                cancel=interrupt.asked,
-                tell=tell,
-            )
+            result = solve(mix, **limits_of(args, interrupt))
         except DesignError:
             if not interrupt.stop:
                 raise
@@ -89,13 +69,6 @@ def run(args: argparse.Namespace, _: Settings) -> int:
             sys.stderr.flush()
             os._exit(code)  # all is written; threads that still compute are not waited for
     return code
-
-
-def _progress(now: Incumbent, as_json: bool) -> str:
-    if as_json:
-        return json.dumps({"cost": now.cost, "lower_bound": now.lower_bound, "seconds": round(now.seconds, 3)})
-    gap = (now.cost - now.lower_bound) / now.cost if now.cost else 0.0
-    return f"費用 / cost {now.cost:,.0f}  下限 / bound {now.lower_bound:,.0f}  差 / gap {percent(gap)}  {now.seconds:.1f} s"
 
 
 def _answer(result: Result, stopped: bool, as_json: bool) -> str:

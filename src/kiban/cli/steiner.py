@@ -14,13 +14,11 @@ import msgspec
 from kiban.base.errors import DesignError, KibanError
 from kiban.base.settings import Settings
 from kiban.cli._certificate import read_instance, writable, write_whole
-from kiban.cli._search import count, interruptible, percent, positive
+from kiban.cli._search import add_limits, interruptible, limits_of, percent
 
 if TYPE_CHECKING:  # loads the kernels
-    from kiban.design.steiner import Incumbent, Result
+    from kiban.design.steiner import Result
     from kiban.design.steiner.instance import Instance
-
-SECONDS = 60.0  # when neither --time nor --work is given
 
 
 def add(parsers: Any) -> None:
@@ -28,17 +26,10 @@ def add(parsers: Any) -> None:
     parser = parsers.add_parser("steiner", help="Steiner 木を解き、下限を証明する / solve a Steiner tree instance and prove a bound")
     parser.add_argument("file", type=Path, metavar="FILE", help="SteinLib .stp または PACE .gr（gzip 可） / SteinLib .stp or PACE .gr, gzipped or not")
     parser.add_argument(
-        "--time", type=positive, metavar="S", help="S秒で打ち切る（60。--work だけなら無制限） / stop after S seconds (60; no limit with --work alone)"
-    )
-    parser.add_argument("--work", type=count, metavar="N", help="ラウンド数の上限。同じ N は同じ答え / at most N rounds; the same N gives the same answer")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="乱数の種（0） / seed (0)")
-    parser.add_argument("--threads", type=int, choices=(1, 2), default=2, metavar="N", help="スレッド数 1 か 2（2） / threads, 1 or 2 (2)")
-    parser.add_argument("--memory", type=positive, default=4.0, metavar="GIB", help="メモリの上限 GiB（4） / most memory in GiB (4)")
-    parser.add_argument(
         "--certificate", type=Path, metavar="OUT.json", help="下限の証明書を書く（.gz なら gzip） / write the proof of the bound (gzipped if .gz)"
     )
     parser.add_argument("-o", "--output", type=Path, metavar="TREE.txt", help="木を PACE の形式で書く / write the tree in PACE output format")
-    parser.add_argument("--json", action="store_true", help="途中経過と結果を JSON で / print progress and result as JSON")
+    add_limits(parser)
 
 
 def run(args: argparse.Namespace, _: Settings) -> int:
@@ -56,29 +47,11 @@ def run(args: argparse.Namespace, _: Settings) -> int:
         from kiban.design.steiner import solve
 
         instance = read_instance(args.file)
-        seconds = SECONDS if args.time is None and args.work is None else args.time
-        said = 0
-
-        def tell(now: Incumbent) -> None:
-            nonlocal said
-            said += 1
-            print(_progress(now, args.json), file=sys.stderr, flush=True)
-
         interrupt.solving = True
         try:
-            result = solve(
-                instance,
-                seed=args.seed,
-                work=args.work,
-                time_limit=seconds,
-                threads=args.threads,
-                memory_gib=args.memory,
-                certify=args.certificate is not None,
-                cancel=interrupt.asked,
-                tell=tell,
-            )
+            result = solve(instance, certify=args.certificate is not None, **limits_of(args, interrupt))
         except DesignError:
-            if not interrupt.stop or said:
+            if not interrupt.stop:
                 raise
             print("kiban: 中断しました。木はまだありません / stopped before a tree was found", file=sys.stderr)
             return 130
@@ -91,13 +64,6 @@ def run(args: argparse.Namespace, _: Settings) -> int:
             sys.stderr.flush()
             os._exit(0)  # all is written; threads that still compute are not waited for
     return 0
-
-
-def _progress(now: Incumbent, as_json: bool) -> str:
-    if as_json:
-        return json.dumps({"cost": now.cost, "lower_bound": now.lower_bound, "seconds": round(now.seconds, 3)})
-    gap = (now.cost - now.lower_bound) / now.cost if now.cost else 0.0
-    return f"費用 / cost {now.cost:,}  下限 / bound {now.lower_bound:,}  差 / gap {percent(gap)}  {now.seconds:.1f} s"
 
 
 def _answer(result: Result, stopped: bool, as_json: bool) -> str:

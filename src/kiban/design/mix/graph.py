@@ -94,34 +94,42 @@ def rows(count: int, head: Ints) -> tuple[Ints, Ints]:
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def _contracted(count, ends, cost, kept):  # noqa: ANN001, ANN202
-    """Dead ends dropped, chains joined, the cheapest of parallel streets kept: (alive, ends, cost, left child, right child) per edge.
+def _joined(given, cost, street, fixed, far):  # noqa: ANN001, ANN202
+    """Dead ends of streets dropped, chains of them joined, of parallel ones the cheaper kept: (alive, ends, cost, children) per edge.
 
-    kept: vertices that stay whatever their degree. New edges stand behind the given ones and have two children.
+    given   (edges, 2): the vertices that an edge joins
+    cost    (edges, 2): from the first to the second, and back; `far` where there is no way
+    street  flag per edge: it may be joined or dropped; the ends of others stay
+    fixed   flag per vertex: it stays whatever its degree
+
+    New edges stand behind the given ones and have two children.
     """
-    many = len(cost)
+    many, count = len(cost), len(fixed)
     top = 2 * many + 1
     end = np.empty((top, 2), np.int64)
-    price = np.empty(top, np.int64)
+    price = np.empty((top, 2), np.int64)
     kid = np.full((top, 2), -1, np.int64)
     alive = np.zeros(top, np.bool_)
-    for e in range(many):
-        end[e, 0], end[e, 1] = ends[e, 0], ends[e, 1]
-        price[e] = cost[e]
-        alive[e] = ends[e, 0] != ends[e, 1]
+    kept = fixed.copy()
     # rows of edges per vertex as linked places, two per edge
     first = np.full(count, -1, np.int64)
     follow = np.full(2 * top, -1, np.int64)
     degree = np.zeros(count, np.int64)
     for e in range(many):
+        for side in range(2):
+            end[e, side], price[e, side] = given[e, side], cost[e, side]
+        alive[e] = end[e, 0] != end[e, 1] and min(price[e, 0], price[e, 1]) < far
         if alive[e]:
             for side in range(2):
                 v = end[e, side]
-                follow[2 * e + side] = first[v]
-                first[v] = 2 * e + side
-                degree[v] += 1
+                if street[e]:
+                    follow[2 * e + side] = first[v]
+                    first[v] = 2 * e + side
+                    degree[v] += 1
+                else:
+                    kept[v] = True
     used = many
-    stack = np.empty(count + top, np.int64)
+    stack = np.empty(count + 3 * top, np.int64)
     size = 0
     for v in range(count):
         if not kept[v] and degree[v] <= 2:
@@ -140,58 +148,54 @@ def _contracted(count, ends, cost, kept):  # noqa: ANN001, ANN202
                 near[found] = p
                 found += 1
             p = follow[p]
-        if found == 1:
-            e = near[0] >> 1
-            w = end[e, 1 - (near[0] & 1)]
-            alive[e] = False
-            degree[v] = 0
-            degree[w] -= 1
-            if not kept[w] and degree[w] <= 2:
-                stack[size] = w
-                size += 1
-            continue
-        a, b = near[0] >> 1, near[1] >> 1
-        u, w = end[a, 1 - (near[0] & 1)], end[b, 1 - (near[1] & 1)]
-        alive[a] = False
-        alive[b] = False
         degree[v] = 0
-        if u == w:
-            degree[u] -= 2
+        a = near[0] >> 1
+        u = end[a, 1 - (near[0] & 1)]
+        alive[a] = False
+        if found == 1:
+            degree[u] -= 1
             if not kept[u] and degree[u] <= 2:
                 stack[size] = u
                 size += 1
             continue
-        e = used
-        used += 1
-        end[e, 0], end[e, 1] = u, w
-        price[e] = price[a] + price[b]
-        kid[e, 0], kid[e, 1] = a, b
-        alive[e] = True
-        # a parallel of it, if there is one: only the cheaper stays
-        p = first[u]
-        other = -1
+        b = near[1] >> 1
+        w = end[b, 1 - (near[1] & 1)]
+        alive[b] = False
+        there = min(far, price[a, near[0] & 1 ^ 1] + price[b, near[1] & 1])
+        back = min(far, price[b, near[1] & 1 ^ 1] + price[a, near[0] & 1])
+        fresh = u != w and min(there, back) < far
+        # a parallel of it, if there is one: of two, one that is nowhere dearer is enough
+        p = first[u] if fresh else -1
         while p >= 0:
-            q = p >> 1
-            if alive[q] and end[q, 1 - (p & 1)] == w:
-                other = q
-                break
+            q, side = p >> 1, p & 1
+            if alive[q] and end[q, 1 - side] == w:
+                if price[q, side] <= there and price[q, 1 - side] <= back:
+                    fresh = False
+                    break
+                if price[q, side] >= there and price[q, 1 - side] >= back:
+                    alive[q] = False
+                    degree[u] -= 1
+                    degree[w] -= 1
+                    break
             p = follow[p]
-        if other >= 0:
-            if price[other] <= price[e]:
-                alive[e] = False
-            else:
-                alive[other] = False
-            degree[u] -= 1
-            degree[w] -= 1
-            for x in (u, w):
-                if not kept[x] and degree[x] <= 2:
-                    stack[size] = x
-                    size += 1
-        if alive[e]:
+        if fresh:
+            e = used
+            used += 1
+            end[e, 0], end[e, 1] = u, w
+            price[e, 0], price[e, 1] = there, back
+            kid[e, 0], kid[e, 1] = a, b
+            alive[e] = True
             for side in range(2):
                 x = end[e, side]
                 follow[2 * e + side] = first[x]
                 first[x] = 2 * e + side
+        else:
+            degree[u] -= 1
+            degree[w] -= 1
+        for x in (u, w):
+            if not kept[x] and degree[x] <= 2:
+                stack[size] = x
+                size += 1
     return alive[:used], end[:used], price[:used], kid[:used]
 
 
@@ -273,7 +277,9 @@ def make_ground(mix: Arrays, flag: NDArray[np.uint8]) -> Ground:
     kept[mix.root] = True
     kept[mix.site_node] = True
     kept[mix.facility_node] = True
-    alive, end, price, kid = _contracted(count, mix.link_ends, whole(mix.link_cost), kept)
+    far, links_cost = np.int64(NONE), whole(mix.link_cost)
+    alive, end, both, kid = _joined(mix.link_ends, np.column_stack((links_cost, links_cost)), np.ones(len(links_cost), np.bool_), kept, far)
+    price = both[:, 0]
     edge = np.flatnonzero(alive)
     head = end[edge][:, ::-1].reshape(-1).copy()
     start, arcs = rows(count, head)
@@ -288,7 +294,6 @@ def make_ground(mix: Arrays, flag: NDArray[np.uint8]) -> Ground:
     site, facility = n + f + np.arange(s), n + np.arange(f)
     opening = whole(mix.module_cost)
     sky, fibre, radio = whole(_finite(mix.sky)), whole(_finite(mix.fibre_terminal)), whole(mix.serve_cost)
-    far = np.int64(NONE)
     sky = np.where(np.isfinite(mix.sky), sky, far)
     fibre = np.where(np.isfinite(mix.fibre_terminal), fibre, far)
     by_fibre = np.flatnonzero(fibre < sky)
@@ -345,96 +350,16 @@ def count_in(mix: Arrays) -> tuple[float, bool]:
     return (2.0**50 / sum_ if sum_ > 0 else 1.0), False
 
 
-@numba.njit(cache=True, nogil=True)
-@no_type_check
-def _melted(streets, head, cost, kind, gone, root, far):  # noqa: ANN001, ANN202
-    """Streets without the arcs that are gone: dead ends dropped, vertices between two streets joined over: (alive, ends, cost there and back, children)."""
-    many = len(kind)
-    top = many + streets + 1
-    end = np.empty((top, 2), np.int64)
-    price = np.empty((top, 2), np.int64)
-    kid = np.full((top, 2), -1, np.int64)
-    alive = np.zeros(top, np.bool_)
-    first = np.full(streets, -1, np.int64)
-    follow = np.full(2 * top, -1, np.int64)
-    degree = np.zeros(streets, np.int64)
-    kept = np.zeros(streets, np.bool_)
-    kept[root] = True
-    for e in range(many):
-        end[e, 0], end[e, 1] = head[2 * e + 1], head[2 * e]
-        price[e, 0] = far if gone[2 * e] else cost[2 * e]
-        price[e, 1] = far if gone[2 * e + 1] else cost[2 * e + 1]
-        alive[e] = min(price[e, 0], price[e, 1]) < far
-        if alive[e]:
-            for side in range(2):
-                v = end[e, side]
-                if v < streets:
-                    if kind[e] == STREET:
-                        follow[2 * e + side] = first[v]
-                        first[v] = 2 * e + side
-                        degree[v] += 1
-                    else:
-                        kept[v] = True
-    used = many
-    stack = np.empty(3 * top, np.int64)
-    size = 0
-    for v in range(streets):
-        if not kept[v] and degree[v] <= 2:
-            stack[size] = v
-            size += 1
-    near = np.empty(2, np.int64)
-    while size > 0:
-        size -= 1
-        v = stack[size]
-        if kept[v] or degree[v] == 0 or degree[v] > 2:
-            continue
-        found = 0
-        p = first[v]
-        while p >= 0 and found < 2:
-            if alive[p >> 1]:
-                near[found] = p
-                found += 1
-            p = follow[p]
-        degree[v] = 0
-        a = near[0] >> 1
-        u = end[a, 1 - (near[0] & 1)]
-        alive[a] = False
-        if found == 1:
-            degree[u] -= 1
-            if not kept[u] and degree[u] <= 2:
-                stack[size] = u
-                size += 1
-            continue
-        b = near[1] >> 1
-        w = end[b, 1 - (near[1] & 1)]
-        alive[b] = False
-        there = min(far, price[a, near[0] & 1 ^ 1] + price[b, near[1] & 1])
-        back = min(far, price[b, near[1] & 1 ^ 1] + price[a, near[0] & 1])
-        if u == w or min(there, back) >= far:
-            for x in (u, w):
-                degree[x] -= 1
-                if not kept[x] and degree[x] <= 2:
-                    stack[size] = x
-                    size += 1
-            continue
-        e = used
-        used += 1
-        end[e, 0], end[e, 1] = u, w
-        price[e, 0], price[e, 1] = there, back
-        kid[e, 0], kid[e, 1] = a, b
-        alive[e] = True
-        for side in range(2):
-            x = end[e, side]
-            follow[2 * e + side] = first[x]
-            first[x] = 2 * e + side
-    return alive[:used], end[:used], price[:used], kid[:used]
-
-
 def shrunk(ground: Ground, gone: Flags) -> tuple[Ground, Ints, Ints]:
     """The ground without some arcs, and the place of each of its vertices and edges there (-1: none, or melted into another)."""
-    alive, end, price, kid = _melted(ground.streets, ground.head, ground.cost, ground.kind, gone, ground.root, np.int64(NONE))
-    edge = np.flatnonzero(alive)
     base = ground.streets
+    fixed = np.zeros(ground.size, np.bool_)
+    fixed[base:] = True
+    fixed[ground.root] = True
+    ends = ground.head.reshape(-1, 2)[:, ::-1].copy()
+    cost = np.where(gone, NONE, ground.cost).reshape(-1, 2)
+    alive, end, price, kid = _joined(ends, cost, ground.kind == STREET, fixed, np.int64(NONE))
+    edge = np.flatnonzero(alive)
     used = np.zeros(ground.size, np.bool_)
     used[base:] = True
     used[ground.root] = True

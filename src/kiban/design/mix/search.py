@@ -17,7 +17,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -34,10 +34,9 @@ from kiban.design.mix.grow import fitted, grown, settled, symmetric
 from kiban.design.mix.instance import Arrays, arrays
 from kiban.design.steiner.ascent import FAR, Cuts, carried, charged, lift, no_cuts, renew
 from kiban.design.steiner.exchange import improve
-from kiban.design.steiner.search import MARGIN, held_gib
+from kiban.design.watched import Cut, Limits, watched
 from kiban.records.mix import Mix, MixSolution
 
-ALONE = 0.6  # seconds that a running kernel may take to notice the flag before the answer goes out without it
 EFFORT = 5_000_000  # most steps of one call of `renew`
 MOST = 8  # sites whose cuts are taken back at once
 PATIENCE = 0.003  # a walk goes on from a design that much dearer than the best
@@ -114,13 +113,13 @@ def solve(
     >>> found.cost, found.lower_bound, found.status, found.solution.serve
     (6.0, 6.0, 'proved', (('fibre',),))
     """
-    begin, least = time.monotonic(), held_gib()
+    limits = Limits(time_limit, memory_gib, cancel)
     need = (3e8 + 150 * mix.nodes + 900 * (len(mix.links) + len(mix.serves) + 2 * len(mix.sites))) / 2**30
     if need > memory_gib:
         raise DesignError("memory", f"a mix that needs about {need:.1f} GiB", f"at most {memory_gib:g} GiB", "allow more memory, or make the mix smaller")
     if work is None and time_limit is None:
         work = 20
-    search = _Search(arrays(mix), seed, threads, begin)
+    search = _Search(arrays(mix), seed, threads, limits.begin)
 
     def report() -> None:
         while search.news:
@@ -128,30 +127,8 @@ def solve(
             if tell is not None:
                 tell(now)
 
-    ended: Literal["time", "cancelled", "memory"] | None = None
-    lone = ThreadPoolExecutor(1)
-    running = lone.submit(search.run, work)
-    lone.shutdown(wait=False)
-    try:
-        while not wait([running], 0.02 if time.monotonic() - begin < 1 else 0.05).done:
-            report()
-            if cancel():
-                ended = "cancelled"
-            elif held_gib() - least > (1.0 - MARGIN) * memory_gib:
-                ended = "memory"
-            elif time_limit is not None and time.monotonic() - begin > time_limit:
-                ended = "time"
-            if ended is not None:
-                search.flag[0] = 1
-                if search.best.solution is not None:
-                    wait([running], ALONE)
-                    break
-    finally:
-        search.flag[0] = 1
-    report()
-    if running.done():
-        running.result()  # raises what went wrong
-    return search.result(not running.done(), ended)
+    done, ended = watched(lambda: search.run(work), search.flag, limits, lambda: search.best.solution is not None, report)
+    return search.result(not done, ended)
 
 
 @dataclass(frozen=True)
@@ -594,7 +571,7 @@ class _Search:
             return
         self.news.append(Incumbent(best.cost / self.scale, best.bound / self.scale, time.monotonic() - self.begin))
 
-    def result(self, alone: bool, ended: Literal["time", "cancelled", "memory"] | None) -> Result:
+    def result(self, alone: bool, ended: Cut | None) -> Result:
         """What was found; alone: the search still runs, and what it holds is not looked at."""
         best = self.best
         if best.solution is None:

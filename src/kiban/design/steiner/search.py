@@ -12,14 +12,11 @@ A round depends on the round before and the seed alone, never on the clock or on
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -51,6 +48,7 @@ from kiban.design.steiner.network import (
 from kiban.design.steiner.proof import Trail, certificate_of
 from kiban.design.steiner.reductions import exclude, exclusions
 from kiban.design.steiner.shrink import Ledger, Removal, shrink
+from kiban.design.watched import Cut, Limits, watched
 from kiban.records.steiner import Dual, Elimination, Leaf, SteinerCertificate
 
 SCALE = 720_720  # duals are whole numbers of 1 / SCALE where costs leave room: divisible by 1 … 16, as the duals of a relaxation often ask
@@ -67,9 +65,6 @@ PORTION = 3_000  # simplex iterations of one round
 STRIDE = 600_000  # steps of one walk times edges
 PATIENCE = 0.002  # a walk goes on from a tree that much costlier than the best
 SLOW = 0.003  # share of the gap that a round must close for the bound of a dense graph to count as moving; duals are weak there
-MARGIN = 0.1  # share of the memory limit kept free for the answer
-STATM = Path("/proc/self/statm")
-ALONE = 0.6  # seconds that a running kernel may take to notice the flag before the answer goes out without it
 EMPTY: Ints = np.zeros(0, np.int64)
 UNGUIDED: Flags = np.zeros(0, np.bool_)
 
@@ -137,7 +132,7 @@ def solve(
     time_limit  seconds; the first tree is always finished
     threads     1 or 2; one thread does the same work, later
     memory_gib  most memory the process may come to hold beyond what it holds now: an instance expected to need more is refused before the work begins,
-                and a search that comes within MARGIN of it ends with the best so far
+                and a search that comes near it ends with the best so far
     certify     keep every step for the certificate
     skip        reductions to leave out, of `REDUCTIONS`
     cancel      asked every 50 ms: True ends the search with the best so far, within 2 s
@@ -152,16 +147,16 @@ def solve(
     >>> result.edges, result.cost, result.lower_bound, result.status
     ((0, 1, 2), 3, 3, 'proved')
     """
-    begin = time.monotonic()
+    limits = Limits(time_limit, memory_gib, cancel)
     instance = checked(instance)
-    need, least = estimate_gib(instance, certify), held_gib()
+    need = estimate_gib(instance, certify)
     if need > memory_gib:
         raise DesignError(
             "memory", f"an instance that needs about {need:.1f} GiB", f"at most {memory_gib:g} GiB", "allow more memory, or make the instance smaller"
         )
     if work is None and time_limit is None:
         work = 20
-    search = _Search(instance, seed, threads, certify, skip, begin)
+    search = _Search(instance, seed, threads, certify, skip, limits.begin)
 
     def report() -> None:
         while search.news:
@@ -169,42 +164,13 @@ def solve(
             if tell is not None:
                 tell(incumbent)
 
-    ended: Literal["time", "cancelled", "memory"] | None = None
-    lone = ThreadPoolExecutor(1)
-    running = lone.submit(search.run, work)
-    lone.shutdown(wait=False)
-    try:
-        while not wait([running], 0.02 if time.monotonic() - begin < 1 else 0.05).done:
-            report()
-            if cancel():
-                ended = "cancelled"
-            elif held_gib() - least > (1.0 - MARGIN) * memory_gib:
-                ended = "memory"
-            elif time_limit is not None and time.monotonic() - begin > time_limit:
-                ended = "time"
-            if ended is not None:
-                search.flag[0] = 1
-                if ended == "cancelled" or search.best.edges is not None:
-                    wait([running], ALONE)
-                    break
-    finally:
-        search.flag[0] = 1
-    report()
-    if running.done():
-        running.result()  # raises what went wrong
-    return search.result(not running.done(), ended)
+    done, ended = watched(lambda: search.run(work), search.flag, limits, lambda: search.best.edges is not None, report)
+    return search.result(not done, ended)
 
 
 def estimate_gib(instance: Instance, certify: bool = False) -> float:
     """GiB that a search is expected to need: 300 MB for the program, 1,100 bytes an edge, 500 bytes a vertex, and 600 bytes an edge for a certificate."""
     return (3e8 + (1_700 if certify else 1_100) * len(instance.edges) + 500 * instance.count) / 2**30
-
-
-def held_gib() -> float:
-    """GiB that this process holds now; where the system does not tell, the most it has ever held."""
-    if STATM.is_file():
-        return int(STATM.read_text().split()[1]) * resource.getpagesize() / 2**30
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 2**30
 
 
 @dataclass(frozen=True)
@@ -722,7 +688,7 @@ class _Search:
 
     # --- the answer
 
-    def result(self, running: bool, ended: Literal["time", "cancelled", "memory"] | None) -> Result:
+    def result(self, running: bool, ended: Cut | None) -> Result:
         """The answer so far."""
         best = self.best
         if best.edges is None:
