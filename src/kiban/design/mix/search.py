@@ -38,8 +38,9 @@ from kiban.design.watched import Cut, Limits, watched
 from kiban.records.mix import Mix, MixSolution
 
 EFFORT = 5_000_000  # most steps of one call of `renew`
-MOST = 8  # sites whose cuts are taken back at once
+MOST = (5, 10, 20, 40)  # sites whose cuts are taken back at once, in turn
 PATIENCE = 0.003  # a walk goes on from a design that much dearer than the best
+PARTS = 8  # calls of `renew` in one round: about as long as looking for designs takes
 SHARES = 40  # rounds in which the shares of modules move, on small graphs; a quarter on large ones
 LARGE = 60_000  # edges from which a graph is large
 SMALL = 3_000  # edges up to which an integer programme is tried
@@ -170,6 +171,7 @@ class _Search:
         self.fixed_at = (0, 0)  # cost and bound when arcs were last taken out
         self.pool: list[_Design] = []
         self.here: _Design | None = None  # where the walk stands
+        self.relaxed: _Design | None = None  # a good one by the costs that the bound is raised on, where capacities make these others than the true ones
         self.idle = 0
         self.original = self.given
         self.unserved: tuple[int, ...] = ()
@@ -347,6 +349,8 @@ class _Search:
         design = self._improved(self._settle(inside, view, relaxed=True), view=view, relaxed=True)
         if self.stop():
             return
+        if self.share is share:  # the bound at hand is of these shares
+            self.relaxed = design
         full = self._load(design) / np.where(self.limited, self.given.capacity, 1.0)
         open_ = design.inside[ground.streets : ground.streets + ground.facilities]
         step = 0.5 / (1 + self.rounds / 8)
@@ -354,13 +358,24 @@ class _Search:
         self.moving = np.where(self.limited, share, 0.0)
 
     def _renew(self) -> None:
-        ground = self.ground
-        gain, self.cuts = renew(
-            ground.start, ground.arcs, ground.head, self.reduced, self.terminal, ground.root, UNGUIDED, self.cuts,
-            min(EFFORT * 2, 2_000 * ground.many), MOST, self.seed * 1_000_003 + self.rounds, self.flag,
-        )  # fmt: skip
-        self.bound += int(gain)
-        self._prove(self.bound)
+        """Take cuts back and raise them anew, guided by a design that is good by the costs that the bound is raised on."""
+        ground, guide = self.ground, UNGUIDED
+        if self.limited.any() and self.relaxed is not None and self.rounds % 8 == 0:
+            random = np.random.default_rng([self.seed, self.rounds, 1])
+            other = self._improved(self.relaxed, self._shake(random, self.relaxed), self.guide, relaxed=True)
+            self.relaxed = other if other.cost < self.relaxed.cost else self.relaxed
+        design = self.relaxed if self.limited.any() else self.pool[0]
+        if design is not None:
+            guide = np.zeros(2 * ground.many, np.bool_)
+            guide[design.parent[design.parent >= 0]] = True
+            guide[2 * design.served[design.served >= 0]] = True
+        for part in range(PARTS):
+            gain, self.cuts = renew(
+                ground.start, ground.arcs, ground.head, self.reduced, self.terminal, ground.root, guide, self.cuts, min(EFFORT, 1_000 * ground.many),
+                MOST[part % len(MOST)], (self.seed * 1_000_003 + PARTS * self.rounds + part) % 2**31, self.flag,
+            )  # fmt: skip
+            self.bound += int(gain)
+            self._prove(self.bound)
 
     def _take_out(self) -> None:
         """Take out what no better design can hold, when there is enough of it."""
@@ -376,7 +391,7 @@ class _Search:
             return
         smaller, place, moved = shrunk(ground, gone | absent)
         cuts = carried(smaller.size, self.cuts, place)
-        designs = self.pool
+        designs, relaxed = self.pool, self.relaxed
         self._stand_on(smaller)
         reduced = self.guide[0].copy()
         bound = int(charged(smaller.start, smaller.arcs, smaller.head, reduced, cuts))
@@ -387,10 +402,16 @@ class _Search:
         self.reduced, self.bound = reduced, bound + int(more)
         self._prove(self.bound)
         self.pool, self.here = [], None
-        for design in designs:
+
+        def there(design: _Design) -> Flags:
             inside = np.zeros(smaller.size, np.bool_)
             at = place[np.flatnonzero(design.inside)]
             inside[at[at >= 0]] = True
+            return inside
+
+        self.relaxed = None if relaxed is None else self._settle(there(relaxed), relaxed=True)
+        for design in designs:
+            inside = there(design)
             served = np.where(design.served >= 0, moved[design.served], -1)
             if not ((served < 0) & (design.served >= 0)).any():
                 self._keep(self._as_served(inside, served))
