@@ -37,17 +37,18 @@ from kiban.design.steiner.exchange import improve
 from kiban.design.watched import Cut, Limits, watched
 from kiban.records.mix import Mix, MixSolution
 
-EFFORT = 5_000_000  # most steps of one call of `renew`
-MOST = (5, 10, 20, 40)  # sites whose cuts are taken back at once, in turn
+EFFORT = 15_000_000  # most steps of one call of `renew`, of which a round has four: about as long as looking for designs takes
+MOST = (5, 20, 40, 80)  # sites whose cuts are taken back at once, in turn
 PATIENCE = 0.003  # a walk goes on from a design that much dearer than the best
-PARTS = 8  # calls of `renew` in one round: about as long as looking for designs takes
 SHARES = 40  # rounds in which the shares of modules move, on small graphs; a quarter on large ones
 LARGE = 60_000  # edges from which a graph is large
 SMALL = 3_000  # edges up to which an integer programme is tried
 TINY = 300  # edges up to which it is tried at once
 LOOKS = 100  # how often it may ask whether to go on
 IDLE = 6  # rounds in a row without gain before it
-POOL = 8
+POOL = 8  # good designs kept
+GROWN = 0.3  # share of the looks that grow a design anew; the others shake a good one
+CROSSED = 0.5  # share of those that grow it within what some good designs hold
 ROUNDING = 1e-9  # of a cost: what sums of floating-point numbers may differ by
 UNGUIDED: Flags = np.zeros(0, np.bool_)
 View = tuple[Ints, Ints]  # cost per arc, and the part of it that opens each facility
@@ -369,10 +370,10 @@ class _Search:
             guide = np.zeros(2 * ground.many, np.bool_)
             guide[design.parent[design.parent >= 0]] = True
             guide[2 * design.served[design.served >= 0]] = True
-        for part in range(PARTS):
+        for part, most in enumerate(MOST):
             gain, self.cuts = renew(
-                ground.start, ground.arcs, ground.head, self.reduced, self.terminal, ground.root, guide, self.cuts, min(EFFORT, 1_000 * ground.many),
-                MOST[part % len(MOST)], (self.seed * 1_000_003 + PARTS * self.rounds + part) % 2**31, self.flag,
+                ground.start, ground.arcs, ground.head, self.reduced, self.terminal, ground.root, guide, self.cuts, min(EFFORT, 3_000 * ground.many),
+                most, (self.seed * 1_000_003 + len(MOST) * self.rounds + part) % 2**31, self.flag,
             )  # fmt: skip
             self.bound += int(gain)
             self._prove(self.bound)
@@ -499,13 +500,26 @@ class _Search:
                 break
             start = self.pool[int(random.integers(min(len(self.pool), 3)))] if self.here is None or random.random() < 0.5 else self.here
             view = self._view(random, start) if self.limited.any() else None
-            if random.random() < 0.3:
+            if random.random() < GROWN:
                 length = self._left(10.0 ** -random.uniform(0.3, 3.0)) * np.repeat(random.uniform(0.8, 1.25, self.ground.many), 2)
+                if random.random() < CROSSED and len(self.pool) > 1:
+                    length[~self._union(random)] = np.inf
                 start = self._grow(length, view)
                 found.append(self._improved(start, view=view))
             else:
                 found.append(self._improved(start, self._shake(random, start), view))
         return found
+
+    def _union(self, random: np.random.Generator) -> Flags:
+        """Flag per arc: some of the good designs hold both of its ends."""
+        many = len(self.pool)
+        some = random.choice(many, min(many, int(random.integers(2, 5))), replace=False).tolist()
+        ends = self.ground.head
+        held: Flags = np.zeros(len(ends), np.bool_)
+        for number in some:
+            inside = self.pool[number].inside
+            held |= inside[ends] & inside[ends[np.arange(len(ends)) ^ 1]]
+        return held
 
     def _view(self, random: np.random.Generator, design: _Design) -> View:
         """Costs with other shares of the modules on the load: alike for all, or less where a design's facility has room to spare."""
