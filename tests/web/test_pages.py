@@ -106,6 +106,14 @@ def test_english_pages_mark_what_is_japanese(get: Get) -> None:
     assert '<span lang="ja">' not in get("/plans/okunoto?lang=ja").text
 
 
+def test_an_english_page_says_what_each_japanese_paper_is(get: Get) -> None:
+    english, japanese = (get(f"/plans/okunoto?lang={lang}").text for lang in ("en", "ja"))
+    listed = english.split('id="files"')[1]
+    assert '<span lang="ja">数量表</span> <small>bill of materials</small>' in listed
+    assert listed.count('<b><span lang="ja">') == listed.count("</span> <small>") - listed.count("<h3><span") > 10
+    assert "bill of materials" not in japanese
+
+
 def test_every_link_of_the_plan_page_within_the_site_answers(get: Get) -> None:
     text = get("/plans/okunoto").text
     page = Links(text)
