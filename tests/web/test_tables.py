@@ -10,7 +10,7 @@ HEAD = '<table class="wide"><caption>c</caption><thead><tr><th scope="col">Site<
 
 
 def test_a_cell_carries_the_heading_of_its_column() -> None:
-    made = labelled(Markup(HEAD + '<tbody><tr data-site="a"><th scope="row">A</th><td class="n"><b>7</b></td><td></td></tr></tbody></table>'))
+    made = labelled(Markup(HEAD + '<tbody><tr data-site="a"><th scope="row">A</th><td class="n"><b>7</b></td><td> \n</td></tr></tbody></table>'))
     assert '<td class="n" role="cell" data-label="Cost &amp; more"><b>7</b></td>' in made
     assert '<td role="cell" data-label="Why"></td>' in made
     assert '<th scope="row" role="rowheader" data-label="Site">A</th>' in made
@@ -20,6 +20,11 @@ def test_a_cell_over_several_columns_has_no_label_and_the_next_one_its_own() -> 
     made = labelled(Markup(HEAD + '<tbody><tr><td colspan="2">none</td><td>x</td></tr><tr><td>y</td></tr></tbody></table>'))
     assert '<td colspan="2" role="cell">none</td><td role="cell" data-label="Why">x</td>' in made
     assert '<td role="cell" data-label="Site">y</td>' in made
+
+
+def test_a_heading_that_is_a_link_labels_with_its_text_alone() -> None:
+    made = labelled(Markup('<table><thead><tr><th><a href="#x">Trust</a></th></tr></thead><tbody><tr><td>A</td></tr></tbody></table>'))
+    assert made.endswith('<td role="cell" data-label="Trust">A</td></tr></tbody></table>')
 
 
 def test_the_table_stays_one_for_a_screen_reader() -> None:

@@ -12,6 +12,8 @@ from markupsafe import Markup
 
 HEADING = re.compile(r"<th\b[^>]*>(.*?)</th>", re.S)
 CELL = re.compile(r"<(th|td)\b([^>]*)>")
+BLANK = re.compile(r"(<td\b[^>]*>)\s+</td>")
+TAG = re.compile(r"<[^>]*>")
 SPAN = re.compile(r'\bcolspan="(\d+)"')
 ROLES = {"table": "table", "thead": "rowgroup", "tbody": "rowgroup", "tr": "row"}
 
@@ -28,7 +30,7 @@ def labelled(table: Markup) -> Markup:
     head, ending, body = text.partition("</thead>")
     if not ending:
         return table
-    headings = HEADING.findall(head)
+    headings = [TAG.sub("", heading) for heading in HEADING.findall(head)]
     column = 0
 
     def cell(found: re.Match[str]) -> str:
@@ -48,4 +50,5 @@ def labelled(table: Markup) -> Markup:
     whole = CELL.sub(lambda found: f'<{found[1]}{found[2]} role="columnheader">', head) + ending + "".join(rows)
     for name, role in ROLES.items():
         whole = re.sub(rf"<{name}\b([^>]*)>", rf'<{name}\1 role="{role}">', whole)
+    whole = BLANK.sub(r"\1</td>", whole)  # the style sheet leaves out a cell with nothing in it
     return Markup(whole)  # noqa: S704  every part of it was safe before
