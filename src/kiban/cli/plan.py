@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -447,7 +448,9 @@ def _print_summary(result: dict[str, Any], output: Path) -> None:
         print(f"不足 / missing: {row['what']} ({row['count']}) → {row['ask']}")
     for question in result["questions"]:
         print(f"質問 / question {question['id']}: {question['ja']} / {question['en']}  (--answer {question['id']}={'|'.join(question['choices'])})")
-    print(f"{output}: {', '.join(Path(name).name for name in result['files'])}  ({result['seconds']} s)")
+    folders = Counter(name.parent.name for name in map(Path, result["files"]) if name.parent != output)
+    named = [*(f"{folder}/ ({count})" for folder, count in folders.items()), *(name.name for name in map(Path, result["files"]) if name.parent == output)]
+    print(f"{output}: {', '.join(named)}  ({result['seconds']} s)")
 
 
 def _print_questions(made: Made, catalogue: Catalogue, as_json: bool, seconds: float) -> None:
