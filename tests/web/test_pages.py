@@ -286,5 +286,5 @@ def test_a_limit_that_no_design_keeps_stands_above_the_amounts(
     (tmp_path / "plans" / "limit" / "plan.json").write_bytes(msgspec.json.encode(replace(plan, steps=tuple(steps))))
     cards = getter(serve(tmp_path / "plans"))(f"/plans/limit?lang={lang}").text.split('id="numbers"')[1].split("</dl>")[0]
     assert words in cards
-    assert cards.count("no design" if lang == "en" else "設計なし") == 2
+    assert cards.count('<p class="unknown">' + ("no design" if lang == "en" else "設計なし")) == 2
     assert "total%2Fpriced" not in cards
