@@ -83,6 +83,7 @@ def test_a_flag_that_a_command_does_not_follow_is_no_flag_of_it(command, capsys)
         (["--phases", "0"], "from 1 on"),
         (["--weight", "clinic-ushitsu=0"], "SITE=N"),
         (["--weight", "nowhere=2"], "SITE=N"),
+        (["--weight", "clinic-ushitsu=2"], "who comes first when money or years are short"),
         (["--budget", "-1"], "from 0 on"),
         (["--kwh", "nan"], "from 0 on"),
     ],

@@ -162,6 +162,8 @@ def wishes(args: argparse.Namespace, region: Region, catalogue: Catalogue) -> di
         if site not in {row.id for row in region.sites} or not number.isdigit() or int(number) < 1:
             raise KibanError("--weight", repr(text), "SITE=N with the id of a site and a whole number from 1 on", "take the id from sites.csv")
         weights[site] = int(number)
+    if weights and args.budget is None and args.phases is None:
+        raise KibanError("--weight", "no --budget and no --phases", "one of them: weights say who comes first when money or years are short", "add one")
     return {"traffic": args.traffic, "budget": args.budget, "phases": years, "kwh": args.kwh, "weights": weights}
 
 
