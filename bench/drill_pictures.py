@@ -123,13 +123,13 @@ def legend(top: float) -> list[str]:
         (0, 0, line.format(x=30, y=top + 6, style=f'stroke="{LINE}" stroke-width="2"'), "光回線（候補ルート） fibre on candidate links"),
         (0, 1, line.format(x=30, y=top + 34, style=f'stroke="{LOST}" stroke-width="3" stroke-dasharray="5 4"'), "失われる区間 stretch that is lost"),
         (0, 2, f'<rect x="34" y="{top + 55}" width="14" height="14" fill="{LINE}"/>', "収容局（仮） exchange (assumed)"),
-        (1, 0, mark("on", 421, top + 6), "届いている地点（線なしは衛星） served; no line: satellite"),
-        (1, 1, mark("path", 421, top + 34), "不通の地点 site off: its way is cut"),
-        (1, 2, mark("kept", 421, top + 63), "衛星で続く重要拠点 critical site, kept by satellite"),
-        (2, 0, swatch.format(x=852, y=top, colour=SLIDE), "斜面崩壊 slides (6 Jan 2024)"),
-        (2, 1, swatch.format(x=852, y=top + 28, colour=SEA), "津波浸水域 tsunami (10 Jan 2024)"),
+        (1, 0, mark("on", 394, top + 6), "届いている地点（線なしは衛星） served; no line: satellite"),
+        (1, 1, mark("path", 394, top + 34), "不通の地点 site off: its way is cut"),
+        (1, 2, mark("kept", 394, top + 63), "衛星で続く重要拠点 critical site, kept by satellite"),
+        (2, 0, swatch.format(x=826, y=top, colour=SLIDE), "斜面崩壊 slides (6 Jan 2024)"),
+        (2, 1, swatch.format(x=826, y=top + 28, colour=SEA), "津波浸水域 tsunami (10 Jan 2024)"),
     ):
-        rows.append(((62, 438, 880)[column], top + 11 + 28 * row, sign, text))
+        rows.append(((62, 411, 854)[column], top + 11 + 28 * row, sign, text))
     return [f'{sign}<text x="{x:.0f}" y="{y:.0f}" font-size="14" fill="{INK}">{text}</text>' for x, y, sign, text in rows]
 
 

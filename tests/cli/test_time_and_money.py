@@ -52,11 +52,26 @@ def test_people_get_lines_not_records(capsys):
     assert main([*COMMAND, "--budget", "60000000", "--phases", "3"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert sum(line.startswith("予算 / money") for line in lines) == 5
-    assert sum("年度: " in line for line in lines) == 3
+    assert sum(line.split(":")[0] in {f"{year}年度 / FY{year}" for year in (2027, 2028, 2029)} for line in lines) == 3
     assert any("without tax" in line for line in lines)
     assert any("years of the full design" in line for line in lines)
-    assert any(line.startswith("sites_by_technology") and "backup counts too" in line for line in lines)
-    assert not any("{'" in line for line in lines if not line.startswith(("excludes", "sites_by_technology")))
+    assert any("sites by technology" in line and "backup counts too" in line for line in lines)
+    assert any(line.startswith("設備 / plant plant-ushitsu-yanagida: ") and "renewed when its life ends" in line for line in lines)
+    assert not any(raw in line for line in lines for raw in ("{'", "['", "_yen", "True", "None"))
+
+
+def test_weights_typed_in_are_said_and_those_of_the_others_too(capsys):
+    assert main([*COMMAND, "--budget", "60000000", "--weight", "clinic-ushitsu=500"]) == 0
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("重みの指定"))
+    assert "clinic-ushitsu; " in line
+    assert "the others by critical sites, then households" in line
+
+
+@pytest.mark.parametrize("command", ["drill", "share"])
+def test_a_flag_that_a_command_does_not_follow_is_no_flag_of_it(command, capsys):
+    with pytest.raises(SystemExit):
+        main([command, EXAMPLE, *([EXAMPLE] if command == "share" else []), "--usecase", "shelter", "--budget", "60000000"])
+    assert "--budget" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -68,6 +83,7 @@ def test_people_get_lines_not_records(capsys):
         (["--phases", "0"], "from 1 on"),
         (["--weight", "clinic-ushitsu=0"], "SITE=N"),
         (["--weight", "nowhere=2"], "SITE=N"),
+        (["--weight", "clinic-ushitsu=2"], "who comes first when money or years are short"),
         (["--budget", "-1"], "from 0 on"),
         (["--kwh", "nan"], "from 0 on"),
     ],

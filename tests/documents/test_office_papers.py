@@ -31,6 +31,7 @@ from kiban.documents.money_words import basis_text
 from kiban.documents.office.budget_request import budget_request
 from kiban.documents.office.desk import Desk, sentences
 from kiban.documents.office.outside import standing
+from kiban.documents.office.project_plan import project_plan
 from kiban.documents.own_words import read_words
 from kiban.documents.paper import Bullets, Heading, Note, Paper, Paragraph, Passage, Picture, Table, Wide, flat, numbered
 from kiban.documents.paper_pdf import paper_pdf
@@ -926,3 +927,32 @@ def test_a_plan_without_bond_ways_and_contracts_still_has_its_budget_request(dos
     assert any("全額を一般財源で賄う" in text for text in printed(paper))
     changed = replace(dossier, funding=bare)
     assert len(list(office_papers(changed, public(changed)))) == 10
+
+
+def test_a_plan_by_years_says_that_the_budget_is_that_of_the_whole_and_shows_the_years(dossier: Dossier) -> None:
+    """The figures of the years are those of the ledger; without years there is no such part."""
+    view, sites = dossier.view, [site.id for site in dossier.region.sites[:10]]
+    ledger = {
+        "phases/0/paid": 2_345_678.0, "phases/0/money": 2_400_000.0, "phases/0/km": 1.25,
+        "budget/0/most": 2_000_000.0, "budget/0/initial": 1_999_499.0, "budget/0/sites": 4.0, "budget/0/cost": 9_000_000.0,
+    }  # fmt: skip
+    like = next(iter(view.plan.figures.values()))
+    figures = {**view.plan.figures, **{key: msgspec.structs.replace(like, value=value) for key, value in ledger.items()}}
+    years = {"years": [{"year": "2027", "paid": "phases/0/paid", "money": "phases/0/money", "km": "phases/0/km", "streets": [], "sites": sites}], "left": []}
+    money = {"stage": "0", "stages": [{"most": "budget/0/most", "initial": "budget/0/initial", "sites": "budget/0/sites", "cost": "budget/0/cost"}]}
+    steps = tuple(
+        msgspec.structs.replace(step, body={**step.body, "phases": years, "money": money}) if step.id == "design" else step for step in view.plan.steps
+    )
+    plan = msgspec.structs.replace(view.plan, figures=figures, steps=steps)
+    by_year = replace(dossier, view=View(plan, view.catalogue, view.word, "ja", dossier.region.name, dossier.region.sources))
+
+    tables = {block.id: block for block in flat(project_plan(Desk(by_year, "project-plan")).blocks) if isinstance(block, Table)}
+    (row,) = tables["by-year"].rows
+    assert row[:4] == ("令和9年度", "2,346", "1.2", "10")
+    assert row[4].endswith("、ほか2件")
+    assert tables["limited"].rows == (("2,000", "1,999", "4", "9,000", "指定の予算"),)
+    notes = [block.text for block in budget_request(Desk(by_year, "budget-request")).blocks if isinstance(block, Note)]
+    assert any("全部を初年度に整備する場合" in note for note in notes)
+
+    plain = {block.id for block in flat(project_plan(Desk(dossier, "project-plan")).blocks) if isinstance(block, Table)}
+    assert not plain & {"by-year", "limited"}

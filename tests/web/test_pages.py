@@ -106,6 +106,14 @@ def test_english_pages_mark_what_is_japanese(get: Get) -> None:
     assert '<span lang="ja">' not in get("/plans/okunoto?lang=ja").text
 
 
+def test_an_english_page_says_what_each_japanese_paper_is(get: Get) -> None:
+    english, japanese = (get(f"/plans/okunoto?lang={lang}").text for lang in ("en", "ja"))
+    listed = english.split('id="files"')[1]
+    assert '<span lang="ja">数量表</span> <small>bill of materials</small>' in listed
+    assert listed.count('<b><span lang="ja">') == listed.count("</span> <small>") - listed.count("<h3><span") > 10
+    assert "bill of materials" not in japanese
+
+
 def test_every_link_of_the_plan_page_within_the_site_answers(get: Get) -> None:
     text = get("/plans/okunoto").text
     page = Links(text)
@@ -259,3 +267,24 @@ def test_a_range_says_what_it_does_not_cover(get: Get, lang: str, part: str) -> 
 
 def test_the_health_page_counts_the_plans(get: Get) -> None:
     assert json.loads(get("/health").body) == {"ok": True, "plans": 3}
+
+
+@pytest.mark.parametrize(("lang", "words"), [("ja", "この上限で全地点に届く設計はない（証明済み）"), ("en", "No design under this limit serves all (proved)")])
+def test_a_limit_that_no_design_keeps_stands_above_the_amounts(
+    example_folder: Path, tmp_path: Path, serve: Callable[[Path], str], lang: str, words: str
+) -> None:
+    """Without a design there is no amount: neither zero yen nor a word about quotations."""
+    shutil.copytree(example_folder, tmp_path / "plans" / "limit")
+    plan = read_folder(tmp_path / "plans" / "limit").plan
+    steps = []
+    for step in plan.steps:
+        body = step.body
+        if step.id == "design":
+            energy = {**body["energy"], "limit": "energy/known", "kept": False, "none": {"kwh": "energy/known", "proved": True}}
+            body = {**body, "cost_npv": None, "cost_5y": None, "energy": energy}
+        steps.append(replace(step, body=body))
+    (tmp_path / "plans" / "limit" / "plan.json").write_bytes(msgspec.json.encode(replace(plan, steps=tuple(steps))))
+    cards = getter(serve(tmp_path / "plans"))(f"/plans/limit?lang={lang}").text.split('id="numbers"')[1].split("</dl>")[0]
+    assert words in cards
+    assert cards.count('<p class="unknown">' + ("no design" if lang == "en" else "設計なし")) == 2
+    assert "total%2Fpriced" not in cards

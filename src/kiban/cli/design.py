@@ -7,17 +7,21 @@ import json
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kiban.base.errors import KibanError
 from kiban.base.settings import Settings
-from kiban.cli.plan import beside, common, exit_code, heights_of, in_lines, interruptible, open_inputs, sharing, wishes
+from kiban.cli.plan import beside, common, cost_lines, exit_code, heights_of, in_lines, interruptible, open_inputs, sharing, wished, wishes
+
+if TYPE_CHECKING:  # loaded when the command runs
+    from kiban.catalogue import Catalogue
 
 
 def add(parsers: Any) -> None:
     """Arguments of `kiban design`."""
     parser = parsers.add_parser("design", help="設計だけを行う / the design alone")
     common(parser)
+    wished(parser)
     parser.add_argument(
         "--usecase", action="append", required=True, metavar="ID", help="対象のユースケース（何度でも） / a use case to serve; may be given several times"
     )
@@ -84,10 +88,26 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     if args.json:
         print(json.dumps(result, ensure_ascii=False, indent=1))
     else:
-        told = ("growth", "ageing", "energy", "money", "phases")
-        for key, value in result.items():
-            if key not in told:
-                more = "  (別経路も数える / a backup counts too)" if key == "sites_by_technology" else ""
-                print(f"{key}: {value}{more}")
-        print("\n".join(in_lines({key: result[key] for key in told if key in result})))
+        print("\n".join(_told(result, args.output, catalogue)))
     return exit_code(design, made.report.holds, args.allow_unserved)
+
+
+def _told(result: dict[str, Any], output: Path | None, catalogue: Catalogue) -> list[str]:
+    """The result for people, each line in both languages; `--json` has all of it."""
+    from kiban.catalogue.words import words
+
+    both = [words(catalogue, lang) for lang in ("ja", "en")]
+    lines = cost_lines({**result, "design": result["status"]})
+    for row in result["excludes"]:
+        item = next(cost for cost in catalogue.technologies[row["technology"]].costs if cost.id == row["cost"])
+        lines.append(f"見積待ち / without a price: {row['technology']}: {item.name.ja} / {item.name.en}")
+    if result["relaxed"]:
+        left = [" / ".join(word(f"relaxed.{name}") for word in both) for name in result["relaxed"]]
+        lines.append(f"下限の計算で緩めた条件 / the bound leaves out: {'; '.join(left)}")
+    sites = "  ".join(f"{id} {count}" for id, count in result["sites_by_technology"].items())
+    lines.append(f"技術別地点数 / sites by technology: {sites}  (別経路も数える / a backup counts too)")
+    unserved = ", ".join(f"{site} ({usecase})" for site, usecase in result["unserved"])
+    lines.append(f"未提供 / unserved: {unserved or '0'}")
+    lines += in_lines(result)
+    files = ", ".join(Path(name).name for name in result["files"])
+    return [*lines, f"{output}: {files}  ({result['seconds']} s)" if output is not None else f"({result['seconds']} s)"]

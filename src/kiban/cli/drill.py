@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from kiban.base.errors import KibanError
 from kiban.base.settings import Settings
-from kiban.cli.plan import common, exit_code, interruptible, open_inputs
+from kiban.cli.plan import common, exit_code, heights_of, interruptible, open_inputs
 
 if TYPE_CHECKING:
     from kiban.catalogue.words import Words
@@ -60,7 +60,17 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     wanted = tuple((site.id, id) for site in region.sites for id, usecase in usecases.items() if site.kind in usecase.sites)
     if not wanted:
         raise KibanError(str(args.region), "no site of the kinds that these use cases are about", "at least one", "add rows to sites.csv")
-    given = Given(sentence="", region=region, catalogue=catalogue, now=now, foreign=args.foreign, seed=args.seed, work=args.work, time_limit=args.time)
+    given = Given(
+        sentence="",
+        region=region,
+        catalogue=catalogue,
+        now=now,
+        foreign=args.foreign,
+        seed=args.seed,
+        work=args.work,
+        time_limit=args.time,
+        terrain=heights_of(region, args.region),
+    )
     asked = [_event(text, given) for text in args.cut]  # before the work: a slip of the pen is told at once
     with interruptible(args.json) as (progress, cancel):
         made = make_drill(given, wanted, progress, cancel, backup=args.backup == "on")
@@ -161,7 +171,7 @@ def _told(result: dict[str, Any], made: Drilled, word: Words, technology: Any) -
     below = []
     for row in result["events"]:
         ways = Counter(one["technology"] for one in row["restored"])
-        back = ", ".join(f"{technology(id) if id else word('drill.no_way')} {count}" for id, count in ways.most_common())
+        back = ", ".join(f"{technology(id) if id else word('drill.no_way')} × {count}" for id, count in ways.most_common())
         most = max(row["kits"].values(), default=0)
         kits = f"{most:g}" if most else "—"
         sites = word("drill.sites_of", sites=f"{row['sites']:g}", critical=f"{row['critical']:g}")
@@ -173,13 +183,15 @@ def _told(result: dict[str, Any], made: Drilled, word: Words, technology: Any) -
             back = word("drill.power", points=f"{power['points']:g}", unstated=f"{power['unstated']:g}")
         priced = [(one["yen"], technology(one["technology"])) for one in power["technologies"] if one["yen"] is not None] if power else []
         if priced:
-            back += f" {min(priced)[1]}"
+            back += f": {min(priced)[1]}"
         paid = min(priced)[0] if priced else row["restored_yen"]
         table.append([label(row), sites, people, back or word("drill.none"), kits, yen(paid) if row["off"] else "0"])
         if row["off"]:
             why = {reason: word(f"drill.reason.{reason}") if reason != "path" else "" for reason in {one["reason"] for one in row["off"]}}
-            off = ", ".join(f"{names.get(one['site'], one['site'])}{why[one['reason']]}" for one in row["off"][:NAMED])
+            alike = len(why) == 1  # then the reason is said once, behind the names
+            off = ", ".join(f"{names.get(one['site'], one['site'])}{'' if alike else why[one['reason']]}" for one in row["off"][:NAMED])
             off += f" … {word('drill.more', count=len(row['off']) - NAMED)}" if len(row["off"]) > NAMED else ""
+            off += next(iter(why.values())) if alike else ""
             below.append(f"{label(row)}: {off}")
     lines = [*_table(table), "", word("drill.who"), *(f"- {line}" for line in below)] if len(table) > 1 else []
     if result["links"]:
@@ -207,9 +219,19 @@ def _told(result: dict[str, Any], made: Drilled, word: Words, technology: Any) -
 
 
 def _table(rows: list[list[str]]) -> list[str]:
-    """Rows in columns; a Japanese character is two wide."""
+    """Rows in columns, the last two, which are numbers, to the right; a Japanese character is two wide.
+
+    >>> _table([["何", "1", "22"], ["b", "333", "4"]])
+    ['何    1  22', 'b   333   4']
+    """
     widths = [max(_wide(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return ["  ".join(cell + " " * (width - _wide(cell)) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    last = len(widths) - 2
+
+    def filled(column: int, cell: str) -> str:
+        room = " " * (widths[column] - _wide(cell))
+        return room + cell if column >= last else cell + room
+
+    return ["  ".join(filled(column, cell) for column, cell in enumerate(row)).rstrip() for row in rows]
 
 
 def _wide(text: str) -> int:

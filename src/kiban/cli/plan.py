@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -29,6 +30,14 @@ if TYPE_CHECKING:  # loaded when the command runs: other commands do not wait fo
     from kiban.records.terrain import Terrain
 
 TOKYO = "+09:00"
+CHOSEN = {  # what the design does with old plant
+    "keep": "使い続ける / kept",
+    "renew": "使い、寿命の年度に更新 / used, and renewed when its life ends",
+    "run_on": "使う（更新の値段か時期が不明） / used; nobody can price or date its renewal",
+    "leave": "使わない / not used",
+}
+CORE = {"holds": "どの組も単独より高くない / nobody pays more than alone", "broken": "単独のほうが安い組がある / some would pay less alone"}
+CORE_OPEN = "証明できていない / open: none is known that would pay less alone, not proved"
 STOPPING = (
     "\nkiban: 探索を終え、今ある設計を検査して書き出します。もう一度 Ctrl-C で直ちに終わります / "
     "the search ends; the design found is checked and written; Ctrl-C once more ends at once\n"
@@ -39,6 +48,7 @@ def add(parsers: Any) -> None:
     """Arguments of `kiban plan`."""
     parser = parsers.add_parser("plan", help="一文から計画をつくる / make a plan from one sentence")
     common(parser)
+    wished(parser)
     parser.add_argument("--issue", required=True, metavar="TEXT", help="課題を日本語の一文で / the issue in one Japanese sentence")
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="DIR", help="計画と書類を書くフォルダ / folder for plan.json and the papers")
     parser.add_argument(
@@ -57,7 +67,7 @@ def add(parsers: Any) -> None:
 
 
 def common(parser: argparse.ArgumentParser) -> None:
-    """Arguments that plan and design share."""
+    """Arguments of every command that designs."""
     parser.add_argument("region", type=Path, metavar="REGION", help="地域フォルダ / a region folder")
     parser.add_argument("--json", action="store_true", help="結果を JSON で / print the result as JSON")
     parser.add_argument(
@@ -69,6 +79,13 @@ def common(parser: argparse.ArgumentParser) -> None:
         "--work", type=int, default=100, metavar="N", help="最適化の作業量。同じ値なら同じ設計 / units of the solver's work; the same N gives the same design"
     )
     parser.add_argument("--time", type=float, metavar="S", help="S秒で打ち切り、それまでの最良を使う / stop solving after S seconds with the best so far")
+    parser.add_argument(
+        "--allow-unserved", action="store_true", help="届かない地点があっても終了コード 0 / exit 0 although a site has no admissible technology"
+    )
+
+
+def wished(parser: argparse.ArgumentParser) -> None:
+    """Arguments of plan and design alone: what is asked beside the design; `wishes` reads them."""
     parser.add_argument("--traffic", metavar="ID", help="共用回線の通信量をこのシナリオで伸ばす / let shared links grow by this traffic scenario")
     parser.add_argument(
         "--budget", type=int, metavar="YEN", help="初年度に整備に使える額（税込）。誰が先か、次の100万円で何が増えるか / money for the first year, tax included"
@@ -81,9 +98,6 @@ def common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kwh", type=float, metavar="MAX", help="年間電力量の上限 kWh / the design may not use more kWh a year")
     parser.add_argument(
         "--weight", action="append", default=[], metavar="SITE=N", help="地点の優先の重み（何度でも） / how much a site counts; may be given several times"
-    )
-    parser.add_argument(
-        "--allow-unserved", action="store_true", help="届かない地点があっても終了コード 0 / exit 0 although a site has no admissible technology"
     )
 
 
@@ -148,6 +162,8 @@ def wishes(args: argparse.Namespace, region: Region, catalogue: Catalogue) -> di
         if site not in {row.id for row in region.sites} or not number.isdigit() or int(number) < 1:
             raise KibanError("--weight", repr(text), "SITE=N with the id of a site and a whole number from 1 on", "take the id from sites.csv")
         weights[site] = int(number)
+    if weights and args.budget is None and args.phases is None:
+        raise KibanError("--weight", "no --budget and no --phases", "one of them: weights say who comes first when money or years are short", "add one")
     return {"traffic": args.traffic, "budget": args.budget, "phases": years, "kwh": args.kwh, "weights": weights}
 
 
@@ -333,13 +349,17 @@ def in_lines(told: dict[str, Any]) -> list[str]:
     lines = []
     for row in told.get("growth", ()):
         first = min((one["fiscal"] for one in row["breaks"]), default=None)
-        what = "-" if not row["says"] else "足りる / lasts" if first is None else f"{first} 年度から不足 / breaks from {first}"
+        what = "足りる / lasts" if first is None else f"{first}年度から不足 / breaks from {first}"
+        if not row["says"]:
+            what = "過去の実測で、これからの年度は言わない / measured in the past, says nothing of the coming years"
         more = "" if row["difference"] is None else f"  差額 / difference {row['difference']:+,.0f} 円"
-        lines.append(f"通信量 / traffic {row['id']}{' *' if row['applied'] else ''}: {what}{more}")
+        lines.append(f"通信量 / traffic {row['id']}{' (この設計に適用 / in this design)' if row['applied'] else ''}: {what}{more}")
     for row in told.get("ageing", ()):
         adds = row["choices"][2]["adds"]
         lines.append(
-            f"設備 / plant {row['plant']}: {row['chosen']} ({row['renewal'] or '?'})" + ("" if adds is None else f"  なしなら / without it {adds:+,.0f} 円")
+            f"設備 / plant {row['plant']}: {CHOSEN[row['chosen']]}"
+            + ("" if row["renewal"] is None else f"  寿命の年度 / life ends in {row['renewal']}")
+            + ("" if adds is None else f"  なしなら / without it {adds:+,.0f} 円")
         )
     if "energy" in told:
         energy = told["energy"]
@@ -350,17 +370,23 @@ def in_lines(told: dict[str, Any]) -> list[str]:
                 f"上限 / limit {energy['limit']:,.0f} kWh/年: この上限で全地点に届く設計は{said[0]}。見つかった最少は {energy['none']['kwh']:,.0f} kWh/年 / "
                 f"no design under this limit that serves all {said[1]}; the least found is {energy['none']['kwh']:,.0f} kWh a year"
             )
+        elif energy.get("kept"):
+            lines.append(f"上限 / limit {energy['limit']:,.0f} kWh/年: 守られている / kept")
     if told.get("money") or told.get("phases"):
         lines.append("下の予算と年度の金額は税抜（入力は税込） / amounts of money and years below are without tax; those typed in are with tax")
     if told.get("money") and told.get("phases"):
         lines.append("予算は設計の一部、年度は設計の全体について言う / money speaks of a part of the design, years of the full design")
+    if told.get("money", {}).get("own_weights"):
+        named = ", ".join(told["money"]["own_weights"])
+        lines.append(f"重みの指定 / weights typed in: {named}; ほかは重要拠点・世帯数の順 / the others by critical sites, then households")
     for number, row in enumerate(told.get("money", {}).get("stages", ())):
-        mark = " *" if str(number) == told["money"]["stage"] and told["money"]["asked"] is not None else ""
+        mark = " (指定の予算 / as asked)" if str(number) == told["money"]["stage"] and told["money"]["asked"] is not None else ""
         lines.append(f"予算 / money {row['most']:,.0f} 円{mark}: {row['sites']:.0f} 地点 / sites, 15年 / horizon {row['cost']:,.0f} 円")
     if told.get("money", {}).get("next"):
-        lines.append(f"次の地点まで / to the next site: {told['money']['next']['more']:,.0f} 円")
+        joined = ", ".join(sorted({one["site"] for one in told["money"]["next"]["in"]}))
+        lines.append(f"次の地点まで / to the next site: {told['money']['next']['more']:,.0f} 円 → {joined}")
     for row in told.get("phases", {}).get("years", ()):
-        lines.append(f"{row['year']} 年度: {row['paid']:,.0f} 円, {row['km']:.1f} km, {len(row['sites'])} 地点 / sites")
+        lines.append(f"{row['year']}年度 / FY{row['year']}: {row['paid']:,.0f} 円, {row['km']:.1f} km, {len(row['sites'])} 地点 / sites")
     if told.get("phases", {}).get("left"):
         lines.append(f"届かない / not joined: {', '.join(told['phases']['left'])}")
     return lines
@@ -386,23 +412,30 @@ def _budget(made: Made) -> dict[str, Any] | None:
     }
 
 
-def _print_summary(result: dict[str, Any], output: Path) -> None:
+def cost_lines(result: dict[str, Any]) -> list[str]:
+    """Cost, bound, proof, check and split of a design, for people."""
     cost, bound = result["cost_npv_yen"], result["lower_bound_yen"]
-    print(f"標準モデル / model: {result['model']} (提案)")
-    print(
+    lines = [
         "15年の正味現在価値 / NPV: "
         + (f"合計なし / no total; 値の付いた部分 / priced part: {result['priced_part_npv_yen']:,} 円" if cost is None else f"{cost:,} 円")
         + (f" (見積待ち {len(result['excludes'])} 件を除く / without {len(result['excludes'])} unpriced items)" if result["excludes"] else "")
-        + f"  下限 / bound: {bound:,} 円  差 / gap: {result['gap']:.2%}"
-    )
-    print(f"設計 / design: {result['design']}  独立検査 / check: {'合格 / holds' if result['check'] else '不合格 / FAILS'}")
+        + f"  下限 / bound: {bound:,} 円  差 / gap: {result['gap']:.2%}",
+        f"設計 / design: {result['design']}  独立検査 / check: {'合格 / holds' if result['check'] else '不合格 / FAILS'}",
+    ]
     if result["sharing"]:
         told = "  ".join(f"{id} {yen:,} 円" for id, yen in result["sharing"]["shares_yen"].items())
-        print(f"用途の負担 / use cases pay: {told}  コア / core: {result['sharing']['core']}")
+        lines.append(f"用途の負担 / use cases pay: {told}  コア / core: {CORE.get(result['sharing']['core'], CORE_OPEN)}")
+    return lines
+
+
+def _print_summary(result: dict[str, Any], output: Path) -> None:
+    print(f"標準モデル / model: {result['model']} (提案 / a proposal)")
+    print("\n".join(cost_lines(result)))
     if result["budget"]:
         money = result["budget"]
         print(
-            f"予算ベース {money['first_year']}年度 / budget: {money['first_year_yen']:,} 円  一般財源 / general fund: {money['general_fund_yen']:,} 円"
+            f"予算ベース {money['first_year']}年度 / budget of FY{money['first_year']}: {money['first_year_yen']:,} 円"
+            f"  一般財源 / general fund: {money['general_fund_yen']:,} 円"
             f"  (不採択の場合 / without support: {money['general_fund_refused_yen']:,} 円)"
         )
     for id in (result["budget"] or {}).get("own_quantities_of_another_design", ()):
@@ -417,7 +450,9 @@ def _print_summary(result: dict[str, Any], output: Path) -> None:
         print(f"不足 / missing: {row['what']} ({row['count']}) → {row['ask']}")
     for question in result["questions"]:
         print(f"質問 / question {question['id']}: {question['ja']} / {question['en']}  (--answer {question['id']}={'|'.join(question['choices'])})")
-    print(f"{output}: {', '.join(Path(name).name for name in result['files'])}  ({result['seconds']} s)")
+    folders = Counter(name.parent.name for name in map(Path, result["files"]) if name.parent != output)
+    named = [*(f"{folder}/ ({count})" for folder, count in folders.items()), *(name.name for name in map(Path, result["files"]) if name.parent == output)]
+    print(f"{output}: {', '.join(named)}  ({result['seconds']} s)")
 
 
 def _print_questions(made: Made, catalogue: Catalogue, as_json: bool, seconds: float) -> None:

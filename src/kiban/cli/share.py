@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from kiban.base.errors import KibanError
 from kiban.base.settings import Settings
-from kiban.cli.plan import common, interruptible, open_inputs
+from kiban.cli.plan import CORE, CORE_OPEN, common, interruptible, open_inputs
 
 if TYPE_CHECKING:  # loaded when the command runs
     from kiban.loop.share import Towns
@@ -118,8 +118,7 @@ def _print(result: dict[str, Any]) -> None:
             print("    " + "  ".join(f"{layer}: {yen:,} 円" for layer, yen in split["by_layer_yen"][town].items()))
         if split["saving_yen"] is not None:
             print(f"節約 / saving: {split['saving_yen']:,} 円")
-        said = {"holds": "どの組も単独より高くない / nobody pays more than alone", "broken": "単独のほうが安い組がある / some would pay less alone"}
-        print(f"コア / core: {said.get(split['core']['state'], '証明できていない / open: none is known that would pay less alone, not proved')}")
+        print(f"コア / core: {CORE.get(split['core']['state'], CORE_OPEN)}")
         for row in split["core"]["better_alone"]:
             print(f"  {' + '.join(row['towns'])}: {row['pays_yen']:,} 円 > {row['alone_yen']:,} 円 (+{row['more_yen']:,} 円)")
         if split["not_proved"]:

@@ -20,7 +20,7 @@ from kiban.records.region import Place, Region, Site
 from kiban.records.technology import Technology
 
 Word = Callable[..., str]
-WIDTHS = (12, 27, 34, 7, 10, 11, 14, 8, 17, 11, 10, 46, 24)
+WIDTHS = (12, 27, 34, 10, 10, 11, 14, 8, 17, 11, 10, 46, 24)
 PLACES = (40, 13, 11, 28, 34, 11, 13, 26)
 LONGEST = 32_000  # letters that a cell of a workbook can hold, with room to spare
 
@@ -186,7 +186,7 @@ def _totals(page: Page, lines: Sequence[Line], technologies: Mapping[str, Techno
     page.block(word("bom.by_layer"))
     head, top = page.at, page.at + 2
     page.sheet.set_row(head, 30)
-    for index, name in ((0, "layer"), (6, "initial_sum"), (8, "yearly_sum"), (9, "left_out")):
+    for index, name in ((0, "layer"), (1, "initial_sum"), (2, "yearly_sum"), (3, "left_out")):
         page.sheet.write_string(head, index, word(f"bom.{name}"), page.owner.look("head"))
     page.at += 1
     worth = {phase: word(f"value.phase.{phase}") for phase in ("initial", "yearly")}
@@ -200,19 +200,19 @@ def _totals(page: Page, lines: Sequence[Line], technologies: Mapping[str, Techno
     for layer in dict.fromkeys(_layer(technologies, line, word) for line in lines):
         row = page.at + 1
         page.put(page.at, 0, Cell(layer))
-        for column, phase in ((6, "initial"), (8, "yearly")):
+        for column, phase in ((1, "initial"), (2, "yearly")):
             formula = f'=SUMIFS(I{first}:I{last},A{first}:A{last},A{row},D{first}:D{last},"{worth[phase]}")'
             page.put(page.at, column, Cell(Formula(formula, sum(known(line) for line in of(layer) if line.phase == phase)), "yen"))
         left = sum(line.unit_yen is None or line.quantity is None for line in of(layer))
-        page.put(page.at, 9, Cell(Formula(f'=COUNTIFS(A{first}:A{last},A{row},I{first}:I{last},"{word("bom.undecided")}")', left), "number"))
+        page.put(page.at, 3, Cell(Formula(f'=COUNTIFS(A{first}:A{last},A{row},I{first}:I{last},"{word("bom.undecided")}")', left), "number"))
         page.at += 1
     end = max(page.at, top)
     page.at = end
     page.put(page.at, 0, Cell(word("plan.total"), "total_text"))
     for column, letter, values in (
-        (6, "G", sum(known(line) for line in lines if line.phase == "initial")),
-        (8, "I", sum(known(line) for line in lines if line.phase == "yearly")),
-        (9, "J", sum(line.unit_yen is None or line.quantity is None for line in lines)),
+        (1, "B", sum(known(line) for line in lines if line.phase == "initial")),
+        (2, "C", sum(known(line) for line in lines if line.phase == "yearly")),
+        (3, "D", sum(line.unit_yen is None or line.quantity is None for line in lines)),
     ):
         page.put(page.at, column, Cell(Formula(f"=SUM({letter}{top}:{letter}{end})", values), "total"))
     page.at += 1

@@ -5,7 +5,8 @@ In: a view and a figure's id. Out: a name; the id itself where it says enough.
 
 from __future__ import annotations
 
-from kiban.documents.reasons import cost_name, row_names
+from kiban.documents.names_beside import beside_name, item_name
+from kiban.documents.reasons import row_names
 from kiban.documents.references import phrase
 from kiban.documents.view import View
 
@@ -39,13 +40,7 @@ def figure_name(view: View, key: str) -> str:
         return word("figname.drill", name=_drill(view, parts))
     if head == "arcs" and len(parts) > 3:
         return word("figname.arc", name=view.name("technologies/" + parts[2]), place=row_names(view).get(parts[3], parts[3]))
-    return _by_item(view, key) or _by_rule(view, key) or key
-
-
-def _item(view: View, item: str) -> str:
-    """Name of "<technology>#<cost>"."""
-    technology, _, cost = item.partition("#")
-    return f"{view.name('technologies/' + technology)}: {cost_name(view, technology, cost.partition('@')[0])}"
+    return _by_item(view, key) or _by_rule(view, key) or beside_name(view, parts) or key
 
 
 def _by_item(view: View, key: str) -> str | None:
@@ -55,13 +50,15 @@ def _by_item(view: View, key: str) -> str | None:
     if "#" not in item:
         return None
     if head == "prices" and last == "npv":
-        return view.word("figname.price", name=_item(view, item))
+        return view.word("figname.price", name=item_name(view, item))
     if head == "units" and not last:
-        return view.word("figname.units", name=_item(view, item))
+        return view.word("figname.units", name=item_name(view, item))
     if head == "technologies" and last == "used":
-        return view.word("figname.used", name=_item(view, item))
+        return view.word("figname.used", name=item_name(view, item))
     if head == "technologies" and last.isdigit():
-        return view.word("figname.evidence", name=_item(view, item), count=int(last) + 1)
+        return view.word("figname.evidence", name=item_name(view, item), count=int(last) + 1)
+    if head == "technologies" and last == "lifetime_years":
+        return f"{item_name(view, item)}: {view.word('field.lifetime_years')}"
     if head in ("technologies", "usecases"):
         owner, _, field = item.partition("#")
         if "field." + field in view.catalogue.words[view.lang]:
@@ -79,7 +76,13 @@ def _by_rule(view: View, key: str) -> str | None:
 
 def _drill(view: View, parts: list[str]) -> str:
     """The event of a drill by the name of its row, or the part of the backup's cost."""
-    rows = row_names(view)
-    if parts[1] in ("backup", "kits", "power"):
-        return " · ".join(rows.get(part, part) for part in parts[1:])
-    return " · ".join([rows.get(parts[1].partition(":")[2], parts[1]), *(rows.get(part, part) for part in parts[2:])])
+    rows, known = row_names(view), view.catalogue.words[view.lang]
+
+    def said(part: str) -> str:
+        if part in view.catalogue.technologies:
+            return view.name("technologies/" + part)
+        return rows.get(part) or known.get("figname.drill." + part) or part
+
+    kind, mark, id = parts[1].partition(":")
+    first = rows.get(id) or (view.word("figname.street", name=id) if kind == "street" else parts[1]) if mark else said(parts[1])
+    return " · ".join([first, *(said(part) for part in parts[2:])])

@@ -91,6 +91,7 @@ def sites_xlsx(view: View) -> bytes:
 
     def sheet(name: str, title: str, heads: Sequence[str], rows: Sequence[Sequence[Cell]], widths: Sequence[int]) -> None:
         page = started(name, title)
+        page.set_row(3, 15 * max(_lines(head, width) for head, width in zip(heads, widths, strict=True)))
         for column, (head, width) in enumerate(zip(heads, widths, strict=True)):
             page.set_column(column, column, width)
             page.write_string(3, column, head, formats["head"])
@@ -154,7 +155,7 @@ def sites_xlsx(view: View) -> bytes:
             )
             for row in design["sites"]
         ],
-        (24, 12, 28, 16, 24, 16, 48, 8, 8),
+        (24, 12, 28, 16, 24, 16, 48, 10, 10),
     )
     years = view.years()
     thousands: Any = lambda id: None if value(id) is None else Yen(round(value(id) / 1000))  # type: ignore[operator]  # noqa: E731  value is a number here
@@ -212,7 +213,7 @@ def sites_xlsx(view: View) -> bytes:
         word("xlsx.sources"),
         [word(key) for key in ("page.figure", "field.value", "field.unit", "field.confidence", "field.source", "field.url", "field.seen_on")],
         rows,
-        (44, 16, 18, 8, 50, 60, 12),
+        (44, 16, 18, 12, 50, 60, 12),
     )
     _diagnosis(view, sheet)
     book.close()

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from kiban.documents.names import figure_name
-from kiban.documents.reasons import cost_name, row_names
+from kiban.documents.names_beside import item_name
+from kiban.documents.reasons import row_names
 from kiban.documents.view import Shown, View
 
 SHOWN = 12  # rows of the tornado on a page; the ledger has all of them
@@ -50,10 +51,7 @@ def _name(view: View, row: dict[str, Any]) -> str:
     if row["kind"] == "row":
         return view.word("tornado.row", name=row_names(view).get(ref, ref))
     if row["kind"] == "price":
-        technology, _, cost = ref.partition("#")
-        cost, _, plant = cost.partition("@")
-        name = f"{view.name('technologies/' + technology)}: {cost_name(view, technology, cost)}"
-        return name + (view.aside(row_names(view).get(plant, plant)) if plant else "")
+        return item_name(view, ref)
     return view.word("figname.detour") if ref == "rules/detour" else figure_name(view, ref)
 
 

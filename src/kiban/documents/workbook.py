@@ -265,17 +265,24 @@ class Page:
 
 
 def broken(text: str, room: float) -> list[str]:
-    """A text as lines no wider than so many narrow letters.
+    """A text as lines no wider than so many narrow letters; a word of narrow letters stays whole where a line can hold it.
 
-    >>> broken("あいうえお", 6), broken("abc", 6)
-    (['あいう', 'えお'], ['abc'])
+    >>> broken("あいうえお", 6), broken("abc", 6), broken("one two", 5)
+    (['あいう', 'えお'], ['abc'], ['one', 'two'])
     """
     lines, line, used = [], "", 0.0
     for letter in text:
         wide = 2 if unicodedata.east_asian_width(letter) in "WFA" else 1
         if used + wide > room and letter not in "。、）」)":
-            lines.append(line)
-            line, used = "", 0.0
+            start, space, word = line.rpartition(" ")
+            if letter != " " and space and start and word.isascii() and letter.isascii():
+                lines.append(start)
+                line, used = word, float(len(word))
+            else:
+                lines.append(line.rstrip())
+                line, used = "", 0.0
+                if letter == " ":
+                    continue
         line += letter
         used += wide
     return [*lines, line]

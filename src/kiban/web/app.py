@@ -30,6 +30,7 @@ from kiban.documents.map_svg import design_svg
 from kiban.documents.view import View
 from kiban.loop.files import FILES, KINDS, Folder, paper_names, read_folder
 from kiban.web.pages import figure_page, index_row, plan_page
+from kiban.web.tables import labelled
 
 HERE = Path(__file__).parent
 
@@ -66,6 +67,7 @@ class Headers:
 def create_app(plans: Path, catalogue: Catalogue, lang: str, hosts: list[str]) -> Starlette:
     """The application over a folder of plan folders; `hosts` are the names that it answers to."""
     jinja = Environment(loader=FileSystemLoader(HERE / "templates"), autoescape=select_autoescape(["html"]), undefined=StrictUndefined, trim_blocks=True)
+    jinja.filters["labelled"] = labelled
     read: dict[str, tuple[int, Folder]] = {}
 
     def language(request: Request) -> str:

@@ -91,6 +91,7 @@ def plan_page(view: View, path: Path) -> dict[str, Any]:
         "case_cost": lambda case: case_cost(view, case),
         "record_name": lambda record: names.get(record.removeprefix("plants/"), record) if record.startswith("plants/") else view.name(record),
         "papers": _papers(path),
+        "paper_gloss": _paper_names(view),
         "files": [
             {"name": name, "key": name.replace(".", "_"), "size": _size((path / name).stat().st_size)}
             for name in FILES
@@ -103,6 +104,12 @@ def _broken(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Breaks of capacity with the same kind, technology and year as one, the earliest first; the first years alone."""
     counts = Counter((row["fiscal"], row["technology"], row["kind"]) for row in rows)
     return [{"fiscal": year, "technology": id, "kind": kind, "count": count} for (year, id, kind), count in sorted(counts.items())][:BREAKS_SHOWN]
+
+
+def _paper_names(view: View) -> dict[str, str]:
+    """What a paper or a folder of papers is, by its Japanese name, in the language of the page; empty in Japanese."""
+    own, shown = view.catalogue.words["ja"], view.catalogue.words[view.lang]
+    return {} if view.lang == "ja" else {name: shown[key] for key, name in own.items() if key.startswith("page.paper.")}
 
 
 def _papers(path: Path) -> list[dict[str, Any]]:

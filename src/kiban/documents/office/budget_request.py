@@ -29,6 +29,9 @@ def budget_request(desk: Desk) -> Paper:
     blocks: list[Block] = [desk.assumed_note(), Paragraph(say("lead", mark=desk.mark), "small")]
     if desk.waiting:
         blocks.append(Note(say("lead.waiting", list=say("comma").join(line.name.ja for line in desk.waiting))))
+    body = desk.view.step("design")
+    if body.get("phases") or body.get("money"):
+        blocks.append(Note(say("lead.by-year")))
     blocks += [Heading(say("h.outline")), _outline(desk)]
     blocks += [
         desk.passage("budget.purpose", say("f.purpose"), purpose(desk)),

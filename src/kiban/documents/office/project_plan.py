@@ -22,6 +22,7 @@ from kiban.documents.view import View
 
 PAPER = "project-plan"
 POINTS_SHOWN = 20
+SITES_SHOWN = 8  # names of places in one year
 CASES_SHOWN = 3  # cases of one option
 
 
@@ -38,7 +39,7 @@ def project_plan(desk: Desk) -> Paper:
     blocks += [Heading(say("h.needs")), needs_table(desk), Heading(say("h.options")), *conclusion(desk)]
     blocks += _options(desk)
     blocks += [*_points(desk), *_priority(desk), Heading(say("h.design")), *_design(desk)]
-    blocks += [Heading(say("h.money")), Paragraph(say("n.money")), money_table(desk), *_plants(desk), *_energy(desk)]
+    blocks += [Heading(say("h.money")), Paragraph(say("n.money")), money_table(desk), *_plants(desk), *_energy(desk), *_by_year(desk)]
     blocks += [Heading(say("h.supports")), all_supports_table(Desk(desk.dossier, "budget-request"))]
     blocks += [Heading(say("h.effect")), Paragraph(say("n.benefit")), _effect(desk), Heading(say("h.kpis"), 2), _kpis(desk)]
     blocks += [Heading(say("h.viability")), *_viability(desk), Heading(say("h.risks")), Paragraph(say("n.cases")), cases_table(desk)]
@@ -234,6 +235,40 @@ def _energy(desk: Desk) -> list[Block]:
         return []
     heads = tuple(say(key) for key in ("c.technology", "c.units", "c.kwh", "c.yen"))
     return [Heading(say("h.energy"), 2), Table("energy", say("t.energy"), heads, tuple(rows), "lrrr", (4, 1.4, 2, 3))]
+
+
+def _by_year(desk: Desk) -> list[Block]:
+    """Works by year and limited money, where they were asked for; the tables before speak of the whole in the first year."""
+    say, view, body = desk.say, desk.view, desk.view.step("design")
+    phases, money = body.get("phases"), body.get("money")
+    if not phases and not money:
+        return []
+    names = row_names(view)
+    blocks: list[Block] = [Heading(say("h.by-year"), 2), Paragraph(say("n.by-year"))]
+
+    def yen(key: str) -> str:
+        return thousand(view.plan.figures[key].value)
+
+    def named(sites: list[str]) -> str:
+        more = say("comma") + say("assumed.more", count=len(sites) - SITES_SHOWN) if len(sites) > SITES_SHOWN else ""
+        return say("comma").join(view.local(names.get(id, id)) for id in sites[:SITES_SHOWN]) + more
+
+    if phases:
+        rows = tuple(
+            (desk.fiscal(int(row["year"])), yen(row["paid"]), f"{view.plan.figures[row['km']].value or 0:.1f}", str(len(row["sites"])), named(row["sites"]))
+            for row in phases["years"]
+        )
+        heads = tuple(say(key) for key in ("c.year", "c.works", "c.km", "c.joined", "c.who"))
+        left = (say("n.left", list=named(phases["left"])),) if phases["left"] else ()
+        blocks.append(Table("by-year", say("t.by-year"), heads, rows, "lrrrl", (1.6, 1.4, 1, 1, 5), (), (say("n.dig-once"), *left)))
+    if money:
+        stages = tuple(
+            (yen(row["most"]), yen(row["initial"]), str(view.number(row["sites"])), yen(row["cost"]), say("c.asked") if str(place) == money["stage"] else "")
+            for place, row in enumerate(money["stages"])
+        )
+        heads = tuple(say(key) for key in ("c.most", "c.works", "c.joined", "c.npv", "c.note"))
+        blocks.append(Table("limited", say("t.limited"), heads, stages, "rrrrl", (2, 2, 1.4, 2, 2), (), (say("n.limited"),)))
+    return blocks
 
 
 def _effect(desk: Desk) -> Table:
