@@ -169,6 +169,14 @@ def test_a_file_in_the_place_of_the_folder_is_refused_before_the_work(run, town,
     assert (tmp_path / "out").read_text() == "mine"
 
 
+def test_missing_fonts_are_told_before_the_work(run, town, tmp_path, monkeypatch):
+    monkeypatch.setattr("kiban.documents.fonts.FONTS", tmp_path / "none")
+    monkeypatch.setattr("kiban.loop.plan.make_plan", None)  # not reached
+    code, _, error = run("plan", str(town), "--issue", SHELTER, "-o", str(tmp_path / "out"))
+    assert code == 2
+    assert "make setup" in error
+
+
 def test_an_unknown_use_case_ends_with_2_and_a_hint(run, town):
     code, result, _ = run("design", town, "--usecase", "sheltr")
     assert code == 2

@@ -198,11 +198,13 @@ def exit_code(design: Design, holds: bool, allow_unserved: bool) -> int:
 def run(args: argparse.Namespace, settings: Settings) -> int:
     """Make the plan, write it, say what came of it."""
     began = time.monotonic()
+    from kiban.documents.fonts import need_fonts
     from kiban.loop.files import inputs_of, warnings, write_folder
     from kiban.loop.given import Given
     from kiban.loop.inputs import with_facts
     from kiban.loop.plan import make_plan, plan_id
 
+    need_fonts()  # what is missing for the papers is told before the work
     if args.output.exists() and not args.output.is_dir():
         raise KibanError(str(args.output), "a file", "a folder, or a name that is free", "name another folder after -o")
     region, catalogue, now = open_inputs(args, settings)

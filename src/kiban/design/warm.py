@@ -155,6 +155,8 @@ def warm() -> float:
 
 if __name__ == "__main__":
     with alone(Path(__file__).parent / "__pycache__" / "warm.lock"):
+        sys.stdout.write("design kernels: compiling, once, about two minutes ...\n")
+        sys.stdout.flush()
         sys.stdout.write(f"design kernels ready: {warm():.1f} s\n")
         sys.stdout.flush()
         if left := unreached():

@@ -9,7 +9,6 @@ import io
 import zipfile
 from collections.abc import Sequence
 from datetime import datetime, time
-from pathlib import Path
 from typing import Any
 
 import typst
@@ -22,9 +21,9 @@ from docx.oxml import OxmlElement
 from docx.oxml.ns import qn
 from docx.shared import Emu, Mm, Pt, RGBColor
 
+from kiban.documents.fonts import need_fonts
 from kiban.documents.paper import Block, Break, Bullets, Heading, Note, Paper, Paragraph, Passage, Passages, Picture, Table, Wide
 
-FONTS = Path(__file__).parent / "fonts"
 BODY, HEAD, LATIN = "游明朝", "游ゴシック", "Century"
 INK, GREY, RULE = RGBColor(0x1A, 0x1A, 0x1A), RGBColor(0x59, 0x59, 0x59), "808080"
 SHORT, LONG, SIDE, TOP = 210, 297, 22, 24  # A4 in mm, and its margins
@@ -397,7 +396,7 @@ def drawn(svg: str, width_mm: float) -> bytes:
     """A drawing as PNG, for programs that read no SVG."""
     page = f"#set page(width: {width_mm:.1f}mm, height: auto, margin: 0pt)\n"
     source: Any = f'{page}#set text(font: "Noto Sans JP")\n#image(bytes(sys.inputs.svg), format: "svg", width: 100%)'.encode()
-    made: Any = typst.compile(source, font_paths=[str(FONTS)], ignore_system_fonts=True, format="png", ppi=PICTURE_PPI, sys_inputs={"svg": svg})
+    made: Any = typst.compile(source, font_paths=[str(need_fonts())], ignore_system_fonts=True, format="png", ppi=PICTURE_PPI, sys_inputs={"svg": svg})
     assert isinstance(made, bytes)
     return made
 

@@ -14,17 +14,15 @@ from typing import Any
 
 import typst
 
-from kiban.base.errors import KibanError
+from kiban.documents.fonts import need_fonts
 from kiban.documents.paper import Block, Break, Bullets, Heading, Note, Paper, Paragraph, Passage, Passages, Picture, Table, Wide
 
 HERE = Path(__file__).parent
-FONTS = HERE / "fonts"
 
 
 def paper_pdf(paper: Paper) -> bytes:
     """The file. Raises KibanError when the font is not there."""
-    if not (FONTS / "NotoSansJP_400Regular.ttf").is_file():
-        raise KibanError(str(FONTS), "no font for papers", "NotoSansJP_400Regular.ttf", "run make setup")
+    fonts = need_fonts()
     data = {
         "title": paper.title,
         "whole": f"{paper.title}({paper.town})",
@@ -37,7 +35,7 @@ def paper_pdf(paper: Paper) -> bytes:
     source: Any = (HERE / "paper.typ").read_bytes()
     made: Any = typst.compile(
         source,
-        font_paths=[str(FONTS)],
+        font_paths=[str(fonts)],
         ignore_system_fonts=True,
         sys_inputs={"data": json.dumps(data, ensure_ascii=False)},
         pdf_standards=["ua-1"],

@@ -11,7 +11,7 @@ from typing import Any
 
 import typst
 
-from kiban.base.errors import KibanError
+from kiban.documents.fonts import need_fonts
 from kiban.documents.map_svg import COLOURS, design_svg
 from kiban.documents.reasons import answers, assumed_name, cases_heading, left_out, near_cases, point_text, row_names, sites_or_km, to_confirm, whom
 from kiban.documents.view import Shown, View
@@ -20,7 +20,6 @@ from kiban.records.design import Design, Problem
 from kiban.records.region import Region
 
 HERE = Path(__file__).parent
-FONTS = HERE / "fonts"
 
 # How much is shown, the fullest first: share of the width for the map, rows of each list. The page takes the first that fits.
 LEVELS = [
@@ -38,8 +37,7 @@ TITLE_LETTERS = 400
 
 def plan_pdf(view: View, region: Region, problem: Problem, design: Design) -> bytes:
     """The page. Raises KibanError when the font is not there."""
-    if not (FONTS / "NotoSansJP_400Regular.ttf").is_file():
-        raise KibanError(str(FONTS), "no font for papers", "NotoSansJP_400Regular.ttf", "run make setup")
+    fonts = need_fonts()
     word, body, verdict, issue = view.word, view.step("design"), view.step("verdict"), view.step("issue")
     technologies = [row["technology"] for row in body["technologies"]]
     points = [point for point in verdict["points"] if point["kind"] != "assumed"]
@@ -104,7 +102,7 @@ def plan_pdf(view: View, region: Region, problem: Problem, design: Design) -> by
     }
     source: Any = (HERE / "plan.typ").read_bytes()
     inputs = {"data": json.dumps(data, ensure_ascii=False)}
-    pdf: Any = typst.compile(source, font_paths=[str(FONTS)], ignore_system_fonts=True, sys_inputs=inputs)
+    pdf: Any = typst.compile(source, font_paths=[str(fonts)], ignore_system_fonts=True, sys_inputs=inputs)
     assert isinstance(pdf, bytes)
     return pdf
 
