@@ -2,8 +2,8 @@
 
 In: a Mix, a seed, an amount of work or time. Out: a Result: a way to serve every site, its cost, a bound that no way undercuts.
 
-Each round does two things side by side. One raises the bound: dual ascent, then the cuts of neighbouring sites taken back and raised anew. The other looks
-for designs: grown along reduced costs, or the best one shaken; then improved as a Steiner tree without directions, in which a site's ways cost so much more
+Each round does two things side by side. One raises the bound: dual ascent, then the cuts of neighbouring sites taken back and raised anew, guided
+by a good design. The other looks for designs: grown along reduced costs, perhaps within what some good designs hold, or the best one shaken; then improved as a Steiner tree without directions, in which a site's ways cost so much more
 that none leads through a site, and facilities at the end of a hop are taken as open; then settled with true costs. What no better design can hold, by the
 reduced costs, is taken out of the graph.
 
