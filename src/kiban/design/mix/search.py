@@ -2,10 +2,10 @@
 
 In: a Mix, a seed, an amount of work or time. Out: a Result: a way to serve every site, its cost, a bound that no way undercuts.
 
-Each round does two things side by side. One raises the bound: dual ascent, then the cuts of neighbouring sites taken back and raised anew, guided
-by a good design. The other looks for designs: grown along reduced costs, perhaps within what some good designs hold, or the best one shaken; then improved as a Steiner tree without directions, in which a site's ways cost so much more
-that none leads through a site, and facilities at the end of a hop are taken as open; then settled with true costs. What no better design can hold, by the
-reduced costs, is taken out of the graph.
+Each round does two things side by side. One raises the bound: dual ascent, then the cuts of neighbouring sites taken back and raised anew, guided by a good
+design. The other looks for designs: grown along reduced costs, perhaps within what some good designs hold, or the best one shaken; then improved as a Steiner
+tree without directions, in which a site's ways cost so much more that none leads through a site, and facilities at the end of a hop are taken as open; then
+settled with true costs. What no better design can hold, by the reduced costs, is taken out of the graph.
 
 Capacities are side constraints. A facility needs at least one module, and at least load ÷ capacity of them: any share between 0 and 1 of a module's cost may
 be put on the load and the rest on the opening, and the graph with these costs bounds the whole; the shares are multipliers, moved from round to round. What
