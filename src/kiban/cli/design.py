@@ -11,13 +11,14 @@ from typing import Any
 
 from kiban.base.errors import KibanError
 from kiban.base.settings import Settings
-from kiban.cli.plan import beside, common, exit_code, heights_of, in_lines, interruptible, open_inputs, sharing, wishes
+from kiban.cli.plan import beside, common, exit_code, heights_of, in_lines, interruptible, open_inputs, sharing, wishes, wishing
 
 
 def add(parsers: Any) -> None:
     """Arguments of `kiban design`."""
     parser = parsers.add_parser("design", help="設計だけを行う / the design alone")
     common(parser)
+    wishing(parser)
     parser.add_argument(
         "--usecase", action="append", required=True, metavar="ID", help="対象のユースケース（何度でも） / a use case to serve; may be given several times"
     )

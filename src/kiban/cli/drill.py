@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from kiban.base.errors import KibanError
 from kiban.base.settings import Settings
-from kiban.cli.plan import common, exit_code, interruptible, open_inputs
+from kiban.cli.plan import common, exit_code, heights_of, interruptible, open_inputs
 
 if TYPE_CHECKING:
     from kiban.catalogue.words import Words
@@ -60,7 +60,10 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     wanted = tuple((site.id, id) for site in region.sites for id, usecase in usecases.items() if site.kind in usecase.sites)
     if not wanted:
         raise KibanError(str(args.region), "no site of the kinds that these use cases are about", "at least one", "add rows to sites.csv")
-    given = Given(sentence="", region=region, catalogue=catalogue, now=now, foreign=args.foreign, seed=args.seed, work=args.work, time_limit=args.time)
+    given = Given(
+        sentence="", region=region, catalogue=catalogue, now=now, foreign=args.foreign, seed=args.seed, work=args.work, time_limit=args.time,
+        terrain=heights_of(region, args.region),
+    )  # fmt: skip
     asked = [_event(text, given) for text in args.cut]  # before the work: a slip of the pen is told at once
     with interruptible(args.json) as (progress, cancel):
         made = make_drill(given, wanted, progress, cancel, backup=args.backup == "on")

@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # loaded when the command runs: other commands do not wait fo
     from kiban.records.terrain import Terrain
 
 TOKYO = "+09:00"
+NO_MONEY = 100  # a number up to this is meant as years, not as yen
 STOPPING = (
     "\nkiban: 探索を終え、今ある設計を検査して書き出します。もう一度 Ctrl-C で直ちに終わります / "
     "the search ends; the design found is checked and written; Ctrl-C once more ends at once\n"
@@ -39,6 +40,7 @@ def add(parsers: Any) -> None:
     """Arguments of `kiban plan`."""
     parser = parsers.add_parser("plan", help="一文から計画をつくる / make a plan from one sentence")
     common(parser)
+    wishing(parser)
     parser.add_argument("--issue", required=True, metavar="TEXT", help="課題を日本語の一文で / the issue in one Japanese sentence")
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="DIR", help="計画と書類を書くフォルダ / folder for plan.json and the papers")
     parser.add_argument(
@@ -57,7 +59,7 @@ def add(parsers: Any) -> None:
 
 
 def common(parser: argparse.ArgumentParser) -> None:
-    """Arguments that plan and design share."""
+    """Arguments of every command that designs."""
     parser.add_argument("region", type=Path, metavar="REGION", help="地域フォルダ / a region folder")
     parser.add_argument("--json", action="store_true", help="結果を JSON で / print the result as JSON")
     parser.add_argument(
@@ -69,6 +71,13 @@ def common(parser: argparse.ArgumentParser) -> None:
         "--work", type=int, default=100, metavar="N", help="最適化の作業量。同じ値なら同じ設計 / units of the solver's work; the same N gives the same design"
     )
     parser.add_argument("--time", type=float, metavar="S", help="S秒で打ち切り、それまでの最良を使う / stop solving after S seconds with the best so far")
+    parser.add_argument(
+        "--allow-unserved", action="store_true", help="届かない地点があっても終了コード 0 / exit 0 although a site has no admissible technology"
+    )
+
+
+def wishing(parser: argparse.ArgumentParser) -> None:
+    """Arguments of what the user wants of a design beside its sites: those that `wishes` reads."""
     parser.add_argument("--traffic", metavar="ID", help="共用回線の通信量をこのシナリオで伸ばす / let shared links grow by this traffic scenario")
     parser.add_argument(
         "--budget", type=int, metavar="YEN", help="初年度に整備に使える額（税込）。誰が先か、次の100万円で何が増えるか / money for the first year, tax included"
@@ -81,9 +90,6 @@ def common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kwh", type=float, metavar="MAX", help="年間電力量の上限 kWh / the design may not use more kWh a year")
     parser.add_argument(
         "--weight", action="append", default=[], metavar="SITE=N", help="地点の優先の重み（何度でも） / how much a site counts; may be given several times"
-    )
-    parser.add_argument(
-        "--allow-unserved", action="store_true", help="届かない地点があっても終了コード 0 / exit 0 although a site has no admissible technology"
     )
 
 
@@ -142,10 +148,13 @@ def wishes(args: argparse.Namespace, region: Region, catalogue: Catalogue) -> di
             raise KibanError("--phases", repr(args.phases), "a number of years, or yen a year joined by commas", "write 3, or 5000000,5000000") from error
         if any(value < 1 for value in years):
             raise KibanError("--phases", repr(args.phases), "numbers from 1 on", "correct it")
+        horizon = int(catalogue.rule_at("horizon", moment(args.today).date()).quantity.value or 0)
+        if len(years) == 1 and horizon < years[0] <= NO_MONEY:  # would be read as so many yen a year
+            raise KibanError("--phases", repr(args.phases), f"up to {horizon} years, or the yen of a year", "correct it")
     weights = {}
     for text in args.weight:
         site, _, number = text.partition("=")
-        if site not in {row.id for row in region.sites} or not number.isdigit() or int(number) < 1:
+        if site not in {row.id for row in region.sites} or not number.isdecimal() or int(number) < 1:
             raise KibanError("--weight", repr(text), "SITE=N with the id of a site and a whole number from 1 on", "take the id from sites.csv")
         weights[site] = int(number)
     return {"traffic": args.traffic, "budget": args.budget, "phases": years, "kwh": args.kwh, "weights": weights}

@@ -29,7 +29,8 @@ from scipy.special import stdtrit
 from kiban.base.errors import DesignError
 from kiban.base.formula import formula
 from kiban.base.money import Yen, to_yen
-from kiban.records.design import Design, Problem
+from kiban.design.growth import since
+from kiban.records.design import Design, Price, Problem
 from kiban.records.technology import Technology
 
 EXACT = 8  # players up to which every group is asked for its cost: 255 of them
@@ -227,16 +228,18 @@ def groups_of(players: Sequence[str]) -> Iterator[Group]:
 def by_layer(problem: Problem, design: Design, technologies: Mapping[str, Technology]) -> dict[str, Yen]:
     """The cost of a design by layer (access, backhaul, core …), whole yen that add up to it.
 
-    An arc or step that holds items of several layers is rounded layer by layer, and the layer with the largest part takes the yen that is left.
+    Units that growing traffic makes necessary later count with what they cost then. An arc or step that holds items of several layers is rounded
+    layer by layer, and the layer with the largest part takes the yen that is left.
     """
     found: dict[str, Yen] = {}
-    lots = [(problem.arcs[index].items, problem.arcs[index].cost, 1) for index in design.arcs]
-    lots += [(problem.steps[index].items, problem.steps[index].cost, units) for index, _, units in design.steps]
-    for items, cost, units in lots:
+    lots = [(problem.arcs[index].items, problem.arcs[index].cost, 1, 0) for index in design.arcs]
+    lots += [(problem.steps[index].items, problem.steps[index].cost, units, 0) for index, _, units in design.steps]
+    lots += [(problem.steps[index].items, problem.steps[index].later[year], units, year) for index, _, year, units in design.grown]
+    for items, cost, units, year in lots:
         rest = cost
         main, *others = layers_of(problem, items, technologies) or [("", ())]
         for layer, part in others:
-            amount = _rounded(problem, part)
+            amount = _rounded(problem, part, year)
             rest -= amount
             found[layer] = found.get(layer, 0) + amount * units
         if rest or main[0]:
@@ -253,8 +256,13 @@ def layers_of(problem: Problem, items: Sequence[tuple[int, float]], technologies
     return [(layer, tuple(found[layer])) for layer in order]
 
 
-def _rounded(problem: Problem, items: Sequence[tuple[int, float]]) -> Yen:
-    return to_yen(sum(problem.prices[price].npv * units for price, units in items))
+def _rounded(problem: Problem, items: Sequence[tuple[int, float]], year: int) -> Yen:
+    """Present value of items that are bought in a year of the horizon."""
+
+    def npv(price: Price) -> float:
+        return since(price, year, problem.horizon, problem.discount) if year else price.npv
+
+    return to_yen(sum(npv(problem.prices[price]) * units for price, units in items))
 
 
 @formula("design.shapley", "JPY", flat=True)

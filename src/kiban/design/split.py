@@ -137,12 +137,12 @@ def _by_layer(sheet: Sheet, key: str, technologies: Mapping[str, Technology], la
     problem, ledger = sheet.problem, sheet.ledger
     parts: dict[str, list[str]] = defaultdict(list)
 
-    def cut(name: str, cost: str, items: Sequence[tuple[int, float]], units: Callable[[int, float], str]) -> dict[str, str]:
-        """A cost by layer; the first layer takes what the rounding of the others leaves."""
+    def cut(name: str, cost: str, items: Sequence[tuple[int, float]], units: Callable[[int, float], str], year: int = 0) -> dict[str, str]:
+        """A cost by layer, of what is bought in a year; the first layer takes what the rounding of the others leaves."""
         main, *others = layers_of(problem, items, technologies)
         found = {}
         for layer, part in others:
-            inputs = [id for price, number in part for id in (sheet.npv[price], units(price, number))]
+            inputs = [id for price, number in part for id in (sheet.npv_since(price, year), units(price, number))]
             found[layer] = ledger.formula(f"{name}/{layer}", "finance.products", "JPY", inputs)
         found[main[0]] = ledger.formula(f"{name}/{main[0]}", "finance.difference", "JPY", [cost, *found.values()]) if found else cost
         return found
@@ -159,5 +159,11 @@ def _by_layer(sheet: Sheet, key: str, technologies: Mapping[str, Technology], la
         one = ledger.formula(f"{name}/each", "finance.products", "JPY", [id for price in each for id in (sheet.npv[price], each[price])])
         count = ledger.choice(f"{name}/units", bought, "units", DESIGN)
         for layer, figure in cut(f"{name}/each", one, step.items, lambda price, _, each=each: each[price]).items():  # type: ignore[misc]
+            parts[layer].append(ledger.formula(f"{name}/{layer}", "finance.products", "JPY", [count, figure]))
+    for index, group, year, bought in sheet.design.grown:  # units that growth makes necessary later
+        step, name = problem.steps[index], f"{key}/steps/{index}/{group}/grown/{year}"
+        each = {price: sheet.count(number, problem.prices[price].per, "units of one step") for price, number in step.items}
+        count = ledger.choice(f"{name}/units", bought, "units", DESIGN)
+        for layer, figure in cut(f"{name}/each", sheet.later_cost(index, year), step.items, lambda price, _, each=each: each[price], year).items():  # type: ignore[misc]
             parts[layer].append(ledger.formula(f"{name}/{layer}", "finance.products", "JPY", [count, figure]))
     return {layer: sheet.total(f"{key}/{layer}", parts.get(layer, [])) for layer in layers}

@@ -10,6 +10,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 from kiban.check import check_frontier, check_phases
@@ -281,7 +282,7 @@ def _net(beside: Beside, yen: int, key: str) -> tuple[int, str, str]:
     tax, rate = beside.rules["consumption-tax"]
     gross = beside.ledger.choice(key, yen, "JPY", ASKED)
     net = beside.ledger.formula(f"{key}/net", "finance.net_of_tax", "JPY", [gross, tax])
-    return math.floor(yen / (1 + rate)), gross, net
+    return math.floor(yen / (1 + Fraction(str(rate)))), gross, net  # the rate as it is written: 143 / 1.1 is 130, in floats a hair less
 
 
 class _First:
