@@ -78,6 +78,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         "check": made.report.holds,
         "sites_by_technology": dict(sorted(Counter(id for site in design.sites for id in site.technologies).items())),
         "unserved": [list(pair) for pair in design.unserved],
+        "untested": body["untested"],
         "files": [str(path) for path in files],
         **beside(body, {id: figure.value for id, figure in ledger.figures.items()}),
         "seconds": round(time.monotonic() - began, 2),

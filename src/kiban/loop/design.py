@@ -20,6 +20,7 @@ from kiban.base.errors import DataFileError, KibanError
 from kiban.base.progress import Cancel, Progress, part
 from kiban.check import ADMISSION, CONSTRAINTS, check_design, check_problem
 from kiban.design import figures, program, solve
+from kiban.design.admit import untested
 from kiban.design.backup import asks_backup
 from kiban.design.drill_figures import drill_body
 from kiban.design.energy import with_ceiling
@@ -492,6 +493,8 @@ def design_step(given: Given, wanted: Wanted, ledger: Ledger, progress: Progress
     body["terrain"] = terrain_said(given, problem, ledger)
     body["traffic"] = traffic_scenarios(given, ledger)
     body["bottlenecks"] = site_rows(given, wanted, problem, design, ledger)
+    silent = untested(wanted, {site.id: site for site in region.sites}, usecases)
+    body["untested"] = [{"usecase": usecase, "need": need, "by": by, "sites": rows} for (usecase, need, by), rows in silent.items()]
     progress(0.94, "通信量・設備・予算・年度 / traffic, plant, money, years")
     shorter = _replace(effort, time_limit=None if given.time_limit is None else given.time_limit / PARTS)
     peak = max((factor for id in catalogue.traffic if (found := growth_of(given, id)) is not None for factor in found.factors), default=1.0)
