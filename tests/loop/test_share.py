@@ -12,12 +12,15 @@ import pytest
 import yaml
 from msgspec.structs import replace
 
+from kiban.base.progress import never, silent
 from kiban.catalogue import load
 from kiban.cli import main
 from kiban.design.share import by_layer, groups_of
 from kiban.documents.reasons import point_text, row_names, whom
 from kiban.documents.view import View
 from kiban.documents.weak_points import objections
+from kiban.finance.ledger import Ledger
+from kiban.loop.design import design_step
 from kiban.loop.given import Given
 from kiban.loop.plan import make_plan
 from kiban.loop.share import share_towns
@@ -97,6 +100,18 @@ def test_schools_whose_pupils_nobody_counted_are_an_open_point_before_the_plan_s
     said = point_text(view, point, row_names(view)) + whom(view, point)
     assert all(part in said for part in ("児童生徒数", "下り速度", "松波中学校", "確かめておらず", "sites.csv"))
     assert any("児童生徒数" in letter["body"]["ja"] for letter in body["verdict"]["inquiries"])
+
+
+def test_six_use_cases_of_a_small_town_are_split_exactly_and_to_the_yen():
+    names = ("household_broadband", "public_facility_line", "river_gauge", "school_giga", "telemedicine", "video_session")
+    wanted = tuple((site.id, id) for site in made_region().sites for id in names if site.kind in catalogue().usecases[id].sites)
+    ledger = Ledger()
+    made = design_step(Given(sentence="", region=made_region(), catalogue=catalogue(), now=NOW), wanted, ledger, silent, never)
+    split = made.step.body["shared"]["split"]
+    value = {key: figure.value for key, figure in ledger.figures.items()}
+    assert (split["exact"], split["pairs"], value[split["groups"]], split["core"]["all"]) == (True, None, 2 ** len(split["rows"]) - 1, True)
+    assert [row["player"] for row in split["rows"]] == sorted({usecase for _, usecase in wanted})
+    assert sum(value[row["share"]] for row in split["rows"]) == made.design.cost
 
 
 @pytest.fixture(scope="module")

@@ -113,12 +113,15 @@ class Sheet:
         return self.ledger.source(key, street.length_m, "m", f"{key}: length of the street link")
 
     def need(self, site: str, usecase: str, name: str) -> str:
-        """What a site needs: the row's own count, the use case's figure, or the line between its published points."""
+        """What a site needs: the row's own count, the use case's figure, or the line between its published points.
+
+        Where nobody says it: one device, and a rate of nothing, as design.admit and design.program count it.
+        """
         row, need = self.rows[site], getattr(self.usecases[usecase].needs, name)
         if name == "devices" and isinstance(row, Site) and row.devices is not None and not isinstance(need, Scaled):
             return self.leaf(row, "devices", "devices")
         base = f"usecases/{usecase}#{name}"
-        if isinstance(need, Scaled):
+        if isinstance(need, Scaled) and getattr(row, need.by) is not None:
             points = []
             for count, value in need.points:
                 points.append(self.ledger.source(f"{base}/{count:g}/{need.by}", count, need.by, f"usecases/{usecase}#needs.{name} {need.source}"))
@@ -126,7 +129,7 @@ class Sheet:
             return self.ledger.formula(f"needs/{site}/{usecase}/{name}", "design.scaled", need.unit, [self.leaf(row, need.by, need.by), *points])
         if isinstance(need, Quantity) and need.value is not None:
             return self.ledger.source(base, need.value, need.unit, f"usecases/{usecase}#needs.{name} {need.source}", need.confidence)
-        return self.count(1, "units", "one where nobody gives a number")
+        return self.count(1, "units", "one where nobody gives a number") if name == "devices" else self.count(0, "units", "nothing where nobody gives a number")
 
     def count(self, number: float, unit: str, ref: str) -> str:
         """A count that the design itself decides."""
@@ -325,6 +328,8 @@ def enter(
     grown = sheet.grown()
     low, high = _range(problem, design)
     whole = sheet.total("total/priced", [*paid, *steps, *(cost for _, cost, *_ in grown)], low=low, high=high)
+    if ledger.figures[whole].value != design.cost:
+        raise DesignError("design", f"cost {design.cost}", f"{ledger.figures[whole].value} from its items", "report this")
     complete = design.status in ("proved", "bounded")
     for index in range(len(problem.steps)):
         sheet.step_cost(index)

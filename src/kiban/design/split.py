@@ -13,11 +13,12 @@ from typing import Any
 
 from kiban.design.figures import DESIGN, Sheet, arc_name
 from kiban.design.flip import COMPLETE
-from kiban.design.share import Core, Group, Split, by_layer, core, layers_of, shapley, spread
+from kiban.design.share import EXACT, Core, Group, Split, by_layer, core, layers_of, shapley, spread
 from kiban.records.design import Design, Problem
 from kiban.records.technology import Technology
 
-EXACT = 4  # use cases up to which every group is designed: 15 designs, of which those alone and the joint one exist
+ALWAYS = 4  # use cases up to which every group is designed: 15 designs, of which those alone and the joint one exist
+WORTH = 600_000  # arcs of the joint problem times designs, up to which more use cases are split exactly: some ten seconds
 MOST = 24  # designs at most beyond
 
 
@@ -40,13 +41,22 @@ class Divided:
         return [group for group, (_, design) in self.designs.items() if design.status != "proved" and len(group) < len(self.split.players)]
 
 
+def exact_for(arcs: int) -> int:
+    """Players up to which every group is designed, by the arcs of the joint problem: eight in a small one, four in any.
+
+    >>> [exact_for(arcs) for arcs in (800, 3_000, 20_000)]
+    [8, 7, 4]
+    """
+    return max(players for players in range(ALWAYS, EXACT + 1) if players == ALWAYS or (2**players - 1) * arcs <= WORTH)
+
+
 def divide(
     players: Sequence[str],
     technologies: Mapping[str, Technology],
     design_of: Callable[[Group], tuple[Problem, Design]],
     *,
     seed: int,
-    exact_to: int = EXACT,
+    exact_to: int,
     most: int | None = MOST,
 ) -> Divided | None:
     """Design every group and split the joint cost by layer; None where a group has no total, because a price or a way is missing."""
