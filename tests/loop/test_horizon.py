@@ -9,14 +9,18 @@ from zipfile import ZipFile
 
 import pytest
 from msgspec.structs import replace
-from tests.loop.test_ledger import catalogue, tiny, tiny_region, tiny_technologies
+from tests.loop.test_ledger import NOW, catalogue, quantity, tiny, tiny_region, tiny_technologies, usecase
 
+from kiban.base.progress import never, silent
 from kiban.catalogue import words
 from kiban.check import check_design
 from kiban.documents.bom_xlsx import bom_xlsx
 from kiban.documents.features import draw
 from kiban.finance.ledger import Ledger
+from kiban.loop.design import design_step
+from kiban.loop.given import Given
 from kiban.loop.horizon import _net
+from kiban.records.usecase import Needs, Scaled
 
 
 def test_traffic_that_grows_buys_units_later_and_says_when():
@@ -118,3 +122,31 @@ def test_money_with_tax_loses_no_yen_to_the_floats_of_the_rate(gross, net):
     found, _, figure = _net(SimpleNamespace(ledger=ledger, rules=rules), gross, "asked")
     assert found == net
     assert ledger.figures[figure].value == pytest.approx(gross / 1.1)
+
+
+def lessons_in_growing_traffic(dish: float | None, traffic: str):
+    """Six schools, ports and cells that fill up, a dish that may have no price; the designs for comparison are those of the growing traffic too."""
+    technologies = tiny_technologies(dish=dish)
+    for id, most in (("drop", 90), ("cell", 60)):
+        capability = replace(technologies[id].capability, sites_per_facility=None, devices_per_facility=None, mbps_per_facility=quantity("Mbps", most))
+        technologies[id] = replace(technologies[id], capability=capability)
+    needs = Needs(down_mbps=Scaled(by="pupils", unit="Mbps", points=((1, 2), (100, 200)), source="sheet"), devices=quantity("devices", 2))
+    data = replace(catalogue(), technologies=technologies, usecases={"lessons": usecase("lessons", needs)})
+    ledger, region = Ledger(), tiny_region()
+    given = Given(sentence="", region=region, catalogue=data, now=NOW, traffic=traffic)
+    made = design_step(given, tuple((site.id, "lessons") for site in region.sites), ledger, silent, never)
+    assert made.report.holds
+    return made, ledger
+
+
+@pytest.mark.parametrize("traffic", ["growth-20", "explosive"])
+def test_below_its_break_even_price_a_technology_enters_a_design_of_growing_traffic_and_above_it_does_not(traffic):
+    without, ledger = lessons_in_growing_traffic(None, traffic)
+    (row,) = without.step.body["unpriced"]
+    price = ledger.figures[row["break_even"]].value
+    million, _ = lessons_in_growing_traffic(1_000_000, traffic)
+    per_yen = next(one.npv for one in million.problem.prices if one.technology == "dish") / 1_000_000
+    for share, enters in ((0.98, True), (1.02, False)):
+        priced, _ = lessons_in_growing_traffic(price / per_yen * share, traffic)
+        assert any("dish" in site.technologies for site in priced.design.sites) == enters
+        assert (priced.design.cost < without.design.cost) == enters

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 from tests.loop.test_ledger import NOW, catalogue, cost, quantity, tiny_region, tiny_technologies, usecase
 
-from kiban.base.errors import DesignError
+from kiban.base.errors import DesignError, RecordError
 from kiban.base.progress import never, silent
 from kiban.design import figures
 from kiban.finance.ledger import Ledger
@@ -50,3 +50,10 @@ def test_a_total_that_is_not_what_the_design_costs_is_never_published(monkeypatc
     monkeypatch.setattr(figures.Sheet, "grown", lambda *_: [])
     with pytest.raises(DesignError, match="from its items"):
         made(Needs(down_mbps=PER_PUPIL), 5, traffic="growth-20")
+
+
+@pytest.mark.parametrize("row", ["nobody", "s1"])
+def test_a_row_that_is_attached_but_not_there_is_refused_by_name(row):
+    region = tiny_region()
+    with pytest.raises(RecordError, match=f"attach {row}"):
+        replace(region, attach=region.attach | {row: ("j0" if row == "nobody" else "nowhere", 1.0)})

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from kiban.base.errors import DesignError
 from kiban.base.progress import Progress, silent
 from kiban.design import units as _formulas  # noqa: F401  registers the formulas
-from kiban.design.explain import Entering, Why, is_free, units_bought
+from kiban.design.explain import Entering, Why, is_free, is_free_step, units_bought
 from kiban.design.flip import COMPLETE, Flip
 from kiban.design.growth import worth_later
 from kiban.design.tree import Tree, technologies_used
@@ -226,9 +226,11 @@ class Sheet:
         return id
 
     def grown(self, key: str = "") -> list[tuple[int, str, int, int, str]]:
-        """(step, cost, year, units, figure of the units) of what growth makes necessary later."""
+        """(step, cost, year, units, figure of the units) of what growth makes necessary later; what an unpriced technology is tried at is left out."""
         rows = []
         for index, group, year, units in self.design.grown:
+            if is_free_step(self.problem, index):
+                continue
             name = f"{key}steps/{index}/{group}/grown/{year}"
             count = self.ledger.choice(f"{name}/units", units, "units", DESIGN)
             rows.append((index, self.ledger.formula(name, "finance.products", "JPY", [count, self.later_cost(index, year)]), year, units, count))

@@ -266,7 +266,7 @@ class _Variants:
             self.given.region, pairs, self.usecases, known, prices, start=self.given.start, horizon=self.horizon, discount=self.discount, free=free,
             backup=backup, terrain=self.given.terrain, peak=max(self.peak, *(self.growth.factors if self.growth is not None else (1.0,))),
         )  # fmt: skip
-        problem = problem if self.growth is None or free else grow(problem, self.growth.factors)  # a price that is tried is of today's units
+        problem = problem if self.growth is None else grow(problem, self.growth.factors)
         return problem if self.given.kwh is None else with_ceiling(problem, self.given.kwh)
 
     def without(self, technology: str) -> Problem:
