@@ -19,7 +19,7 @@ from kiban.records.technology import Technology
 
 ALWAYS = 4  # use cases up to which every group is designed: 15 designs, of which those alone and the joint one exist
 WORTH = 600_000  # arcs of the joint problem times designs, up to which more use cases are split exactly: some ten seconds
-MOST = 24  # designs at most beyond
+MOST = 24  # designs at most beyond, in a large one
 
 
 class _NoTotal(Exception):
@@ -50,6 +50,15 @@ def exact_for(arcs: int) -> int:
     return max(players for players in range(ALWAYS, EXACT + 1) if players == ALWAYS or (2**players - 1) * arcs <= WORTH)
 
 
+def designs_for(arcs: int) -> int:
+    """Designs at most where there are more players than that.
+
+    >>> [designs_for(arcs) for arcs in (800, 3_000, 30_000)]
+    [256, 200, 24]
+    """
+    return min(1 << EXACT, max(MOST, WORTH // max(1, arcs)))
+
+
 def divide(
     players: Sequence[str],
     technologies: Mapping[str, Technology],
@@ -57,7 +66,7 @@ def divide(
     *,
     seed: int,
     exact_to: int,
-    most: int | None = MOST,
+    most: int | None,
 ) -> Divided | None:
     """Design every group and split the joint cost by layer; None where a group has no total, because a price or a way is missing."""
     designs: dict[Group, tuple[Problem, Design]] = {}
