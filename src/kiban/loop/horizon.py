@@ -336,7 +336,7 @@ def budget_rows(beside: Beside) -> tuple[dict[str, Any], Frontier]:
         key = ledger.formula(f"budget/full/{share}", "finance.products", "JPY", [whole, part])
         shares[int(ledger.figures[key].value or 0)] = key
     found = frontier(beside.problem, beside.design, weights, most, beside.effort, stages=tuple(shares))
-    report = check_frontier(beside.problem, found)
+    report = check_frontier(beside.problem, beside.design, found)
     asked = found.stages[found.asked]
 
     def pairs(rows: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
