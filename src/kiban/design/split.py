@@ -18,8 +18,8 @@ from kiban.records.design import Design, Problem
 from kiban.records.technology import Technology
 
 ALWAYS = 4  # use cases up to which every group is designed: 15 designs, of which those alone and the joint one exist
-WORTH = 600_000  # arcs of the joint problem times designs, up to which more use cases are split exactly: some ten seconds
-MOST = 24  # designs at most beyond, in a large one
+WORTH = 250_000  # arcs of the joint problem times designs that are asked for where the joint design is proved: some ten seconds
+MOST = 24  # designs at most of a sample elsewhere
 
 
 class _NoTotal(Exception):
@@ -41,22 +41,16 @@ class Divided:
         return [group for group, (_, design) in self.designs.items() if design.status != "proved" and len(group) < len(self.split.players)]
 
 
-def exact_for(arcs: int) -> int:
-    """Players up to which every group is designed, by the arcs of the joint problem: eight in a small one, four in any.
+def effort_for(arcs: int, proved: bool) -> tuple[int, int]:
+    """(players up to which every group is designed, designs at most beyond) by the arcs of the joint problem and whether its design is proved.
 
-    >>> [exact_for(arcs) for arcs in (800, 3_000, 20_000)]
-    [8, 7, 4]
+    A design that is not proved was hard to find, and so are those of its groups.
+
+    >>> [effort_for(arcs, True) for arcs in (800, 3_000, 30_000)], effort_for(800, False)
+    ([(8, 256), (6, 83), (4, 24)], (4, 24))
     """
-    return max(players for players in range(ALWAYS, EXACT + 1) if players == ALWAYS or (2**players - 1) * arcs <= WORTH)
-
-
-def designs_for(arcs: int) -> int:
-    """Designs at most where there are more players than that.
-
-    >>> [designs_for(arcs) for arcs in (800, 3_000, 30_000)]
-    [256, 200, 24]
-    """
-    return min(1 << EXACT, max(MOST, WORTH // max(1, arcs)))
+    designs = min(1 << EXACT, max(MOST, WORTH // max(1, arcs))) if proved else MOST
+    return max(players for players in range(ALWAYS, EXACT + 1) if players == ALWAYS or 2**players - 1 <= designs), designs
 
 
 def divide(

@@ -31,7 +31,7 @@ from kiban.design.gap import enter_gap, needs_met, split_urban
 from kiban.design.growth import Growth, grow
 from kiban.design.limits import Effort, solve_within
 from kiban.design.near import near
-from kiban.design.split import Divided, designs_for, divide, enter_split, exact_for
+from kiban.design.split import Divided, divide, effort_for, enter_split
 from kiban.design.tornado import enter_swings, swings
 from kiban.design.tree import technologies_used
 from kiban.finance import Priced, price_technology
@@ -348,10 +348,8 @@ def _divide(variants: _Variants, problem: Problem, design: Design, alone: Mappin
 
     if not alone:
         return None
-    arcs = len(problem.arcs)
-    divided = divide(
-        sorted(alone), variants.given.catalogue.technologies, design_of, seed=variants.given.seed, exact_to=exact_for(arcs), most=designs_for(arcs)
-    )
+    exact_to, most = effort_for(len(problem.arcs), design.status == "proved")
+    divided = divide(sorted(alone), variants.given.catalogue.technologies, design_of, seed=variants.given.seed, exact_to=exact_to, most=most)
     return None if cancel() else divided
 
 
