@@ -257,7 +257,7 @@ def _budgets(place: Place, say: Callable[[str], None], time_limit: float | None)
     nets = [math.floor(yen / (1 + rate)) for yen in gross]
     weights = default_weights(problem, {site.id: site for site in given.region.sites})
     found = frontier(problem, design, weights, None, Effort(SEED, WORK, time_limit), stages=nets, ahead=False)
-    _must_hold("budget", check_frontier(problem, found))
+    _must_hold("budget", check_frontier(problem, design, found))
     rows, all_weight = [], sum(one.weight for one in weights)
     for number, (yen, stage) in enumerate(zip(gross, found.stages, strict=True), 1):
         id = f"budget-{number}"

@@ -56,6 +56,10 @@ MONEY: dict[str, dict[str, Callable[[], Frontier]]] = {
     "bounds_hold": {
         "a bound above its certificate": lambda: staged(least_lost=first().lost) if first().least_lost < first().lost else weighted(10**9),
         "a dual raised": lambda: weighted(10**9),
+        "a cost that nothing proves": lambda: staged(least_cost=first().cost, cost_proof=None),
+        "a whole that is proved more than it is": lambda: replace(
+            answers()[2], stages=(*answers()[2].stages[:-1], replace(answers()[2].stages[-1], least_cost=answers()[1].bound + 1, cost=answers()[1].cost))
+        ),
         "a cut with the root inside": lambda: staged(
             proof=replace(
                 first().proof,
@@ -86,7 +90,7 @@ YEARS: dict[str, dict[str, Callable[[], Phases]]] = {
 
 def test_the_answers_themselves_pass():
     problem, design, front, works = answers()
-    assert check_frontier(problem, front).holds
+    assert check_frontier(problem, design, front).holds
     assert check_phases(problem, design, works).holds
     assert first().lost > 0
     assert set(works.year) == {0, 1}
@@ -99,7 +103,7 @@ def test_every_sentence_has_a_mutant():
 
 @pytest.mark.parametrize(("sentence", "name"), [(sentence, name) for sentence, rows in MONEY.items() for name in rows])
 def test_a_wrong_frontier_is_rejected_for_its_own_reason(sentence, name):
-    report = check_frontier(answers()[0], MONEY[sentence][name]())
+    report = check_frontier(*answers()[:2], MONEY[sentence][name]())
     assert [finding.constraint for finding in report.findings if not finding.holds] == [sentence]
 
 

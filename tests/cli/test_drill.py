@@ -7,10 +7,17 @@ import shutil
 from datetime import date
 from pathlib import Path
 
+import numpy as np
 import pytest
+from msgspec.structs import replace
+from tests.loop.test_ledger import NOW, catalogue, tiny_region, tiny_technologies, usecase
 
 from kiban.cli import main
+from kiban.loop.drill import make_drill
+from kiban.loop.given import Given as PlanGiven
 from kiban.records.source import Source
+from kiban.records.terrain import Terrain
+from kiban.records.usecase import Needs
 from kiban.region import Detour, Given, build, read
 from kiban.region.head import read_head
 
@@ -127,3 +134,12 @@ def test_the_real_slides_of_noto_put_hamlets_off_that_were_really_cut_off(noto, 
     assert slides["people"] == sum(count for count in people if count is not None)
     assert slides["uncounted"] == people.count(None)
     assert all(one["technology"] for one in slides["restored"])
+
+
+def test_the_design_that_is_drilled_has_looked_at_the_terrain_as_that_of_the_plan_has():
+    terrain = Terrain(np.zeros((60, 60)), 36.95, 136.95, 37.05, 137.05, 190.0)
+    data = replace(catalogue(), technologies=tiny_technologies(dish=2_500_000), usecases={"alarm": usecase("alarm", Needs())})
+    given = PlanGiven(sentence="", region=tiny_region(), catalogue=data, now=NOW, terrain=terrain)
+    made = make_drill(given, tuple((site.id, "alarm") for site in given.region.sites), lambda *_: None, lambda: False)
+    assert made.report.holds
+    assert made.full.problem.terrain is not None

@@ -107,3 +107,17 @@ def test_an_area_that_is_no_file_is_named_in_full(tmp_path, capsys):
 def test_two_towns_of_one_id_are_named(capsys):
     assert main(["share", EXAMPLE, EXAMPLE, *COMMAND[2:]]) == 2
     assert "the region id 'okunoto', which" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["drill", "share"])
+def test_a_wish_that_a_command_would_not_heed_is_refused_there(command, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main([command, EXAMPLE, *([EXAMPLE] if command == "share" else []), "--usecase", "shelter", "--kwh", "5000"])
+    assert stopped.value.code == 2
+    assert "--kwh" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("option", "value"), [("--phases", "16"), ("--phases", "0"), ("--weight", "clinic-ushitsu=²"), ("--budget", "-1"), ("--kwh", "nan")])
+def test_a_number_that_cannot_be_meant_is_told_before_the_work(option, value, capsys):
+    assert main([*COMMAND, f"{option}={value}"]) == 2
+    assert option in capsys.readouterr().err

@@ -399,7 +399,7 @@ def ask(given: Mix, name: str) -> Outcome:
     yen = math.floor(given.share * first)
     ahead = int(name.split()[-1]) % 10 == 0
     front = frontier(problem, free, given.weights, yen, effort, stages=(), trials=2, ahead=ahead)
-    holds("budget", check_frontier(problem, front))
+    holds("budget", check_frontier(problem, free, front))
     lost, cost = min((sum(weight[need] for need in out), cost) for out, cost, paid, _ in every if paid <= yen)
     stage = front.stages[front.asked]
     result.found.append(("budget", (stage.lost, stage.cost), (lost, cost)))
@@ -682,7 +682,7 @@ def test_middle_mixes_are_as_good_as_a_plain_integer_programme():
 
         first = sum(flow.first.get(index, 0.0) for index in free.arcs) + sum(book.first_step[index] * units for index, _, units in free.steps)
         front = frontier(problem, free, given.weights, math.floor(given.share * first), Effort(seed=1, work=20, rounds=3), stages=(), trials=4, ahead=False)
-        assert check_frontier(problem, front).holds, seed
+        assert check_frontier(problem, free, front).holds, seed
         stage, exact = front.stages[front.asked], flow.bought(front.stages[front.asked].most, given.weights)
         if exact is not None:
             assert stage.least_lost <= exact[0] <= stage.lost, seed

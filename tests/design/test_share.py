@@ -145,6 +145,26 @@ def test_beyond_eight_players_the_interval_of_a_sample_covers_the_exact_share():
     assert max(shapley(NAMES, congested, pairs=400).error.values()) < max(shapley(NAMES, congested, pairs=100).error.values())
 
 
+@pytest.mark.parametrize("most", [24, 60, 120])
+def test_a_handful_of_orders_does_not_claim_more_than_it_knows(most):
+    needs = {player: 10 ** (1 + place) for place, player in enumerate(NAMES[:9])}  # one player pays for nearly all of the runway
+
+    def runway(group):
+        return max(needs[player] for player in group)
+
+    exact, inside, told = airport(needs), 0, 0
+    for seed in range(40):
+        for game, shares in ((runway, exact), (lambda group: 5 * len(group), dict.fromkeys(needs, 5))):
+            split = shapley(list(needs), game, seed=seed, most=most)
+            assert split.pairs < 30
+            for player in needs:
+                assert frozenset([player]) in split.values
+                low, high = split.interval(player)
+                told += 1
+                inside += low - 1 <= shares[player] <= high + 1
+    assert inside / told >= 0.95
+
+
 def test_a_sample_keeps_to_the_number_of_groups_it_may_ask_and_says_that_the_core_was_seen_in_part():
     asked = []
     split = shapley(NAMES, lambda group: asked.append(group) or congested(group), most=120)

@@ -209,8 +209,9 @@ def test_money_goes_to_the_critical_site_first_and_the_next_sum_is_named():
     }
     weights = default_weights(problem, sites)
     assert [(one.site, one.weight) for one in weights] == [("A", 500), ("B", 501)]
-    front = frontier(problem, solve(problem, seed=0, work=20), weights, 400, EFFORT)
-    assert check_frontier(problem, front).holds
+    design = solve(problem, seed=0, work=20)
+    front = frontier(problem, design, weights, 400, EFFORT)
+    assert check_frontier(problem, design, front).holds
     stage = front.stages[front.asked]
     assert (stage.initial, stage.unserved, stage.lost) == (300, (("A", "video"),), 500)
     assert [(row.site, row.reason, row.joining, row.from_) for row in front.waiting] == [("A", "budget", 300, 600)]

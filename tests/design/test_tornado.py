@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
+from kiban.design.growth import since
 from kiban.design.tornado import Swing, enter_swings, swings
 from kiban.finance.ledger import Ledger, recompute_all
-from kiban.records.design import Arc, Certificate, Design, Node, Price, Problem
+from kiban.records.design import Arc, Certificate, Design, Node, Price, Problem, Step
 from kiban.records.source import Confidence
 
 
@@ -80,3 +82,17 @@ def test_the_rows_enter_the_ledger_as_figures_with_their_ends(made):
     figure = ledger.figures[row["total"]]
     assert (figure.low, figure.value, figure.high, ledger.figures[row["rests"]].value) == (210.0, 250, 350.0, 200)
     assert Swing("row", "x", None, None, 5.0, ()).width == 0.0
+
+
+def test_a_price_at_its_end_also_moves_the_units_that_growth_makes_necessary_later(made):
+    ledger, problem, design = made
+    cable = problem.prices[0]
+    later = since(cable, 5, 15, 0.04)
+    step = Step(
+        technology="t", level="exchange", load="mbps", capacity=1.0, items=((0, 2.0),), cost=200, growth=(1.0,) * 15, later=(200, *[round(2 * later)] * 14)
+    )
+    problem, design = replace(problem, steps=(step,)), replace(design, grown=((0, 1, 5, 3),), cost=250 + 3 * round(2 * later))
+    row = next(row for row in swings(ledger, problem, design) if row.ref == "t#cable")
+    ends = [(2 + 3 * 2 * later / 100) * (end - 100) for end in (80, 150)]
+    assert (row.low, row.high) == (250 + round(ends[0]), 250 + round(ends[1]))
+    assert row.inputs[2:] == ("prices/t#cable/npv/since/5", "steps/0/1/grown/5/units/t#cable")

@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
-from tests.loop.test_ledger import tiny
+from datetime import date
+from io import BytesIO
+from types import SimpleNamespace
+from zipfile import ZipFile
 
+import pytest
+from msgspec.structs import replace
+from tests.loop.test_ledger import NOW, catalogue, quantity, tiny, tiny_region, tiny_technologies, usecase
+
+from kiban.base.progress import never, silent
+from kiban.catalogue import words
 from kiban.check import check_design
+from kiban.documents.bom_xlsx import bom_xlsx
+from kiban.documents.features import draw
+from kiban.finance.ledger import Ledger
+from kiban.loop.design import design_step
+from kiban.loop.given import Given
+from kiban.loop.horizon import _net
+from kiban.records.usecase import Needs, Scaled
 
 
 def test_traffic_that_grows_buys_units_later_and_says_when():
@@ -69,3 +85,68 @@ def test_a_limit_of_electricity_is_kept_and_its_price_told():
     assert "ceilings" in design.relaxed
     assert design.cost >= free.cost
     assert check_design(problem, design).holds
+
+
+def test_units_that_growth_makes_necessary_are_shared_between_the_use_cases_and_stand_on_the_map():
+    plan, problem, design, body = tiny("grown")
+    rows = body["shared"]["split"]["rows"]
+    assert sum(plan.figures[row["share"]].value for row in rows) == design.cost
+    alone = {row["usecase"]: plan.figures[row["figure"]].value for row in body["shared"]["alone"]}
+    assert {row["player"]: plan.figures[row["alone"]].value for row in rows} == alone
+    drawing = draw(tiny_region(), problem, design, {})
+    yen = sum((one.properties.get("npv_yen") or 0) + (one.properties.get("equipment_npv_yen") or 0) for one in drawing.features)
+    assert yen + drawing.system_npv_yen == design.cost
+
+
+def test_the_bill_of_materials_says_that_units_of_later_years_are_not_in_it():
+    _, problem, design, _ = tiny("grown")
+    data = tiny_technologies(dish=1)
+    for one, said in ((design, True), (replace(design, grown=()), False)):
+        book = bom_xlsx(tiny_region(), problem, one, [], data, word=words(catalogue(), "ja"), lang="ja", day=date(2026, 11, 27))
+        with ZipFile(BytesIO(book)) as parts:
+            assert ("後の年度に増設する" in parts.read("xl/sharedStrings.xml").decode()) == said
+
+
+def test_no_figure_of_growing_traffic_lies_outside_its_own_range():
+    plan, _, design, _ = tiny("grown")
+    rounding = len(design.arcs) + len(design.grown)  # each is rounded to a yen by itself
+    given = [figure for figure in plan.figures.values() if figure.low is not None and figure.value is not None]
+    assert [figure for figure in given if not figure.low - rounding <= figure.value <= figure.high + rounding] == []
+    assert len(given) > 15
+
+
+@pytest.mark.parametrize(("gross", "net"), [(143_000_000, 130_000_000), (11, 10), (1, 0), (0, 0), (12, 10), (528_000_000_000, 480_000_000_000)])
+def test_money_with_tax_loses_no_yen_to_the_floats_of_the_rate(gross, net):
+    ledger = Ledger()
+    rules = {"consumption-tax": (ledger.choice("rate", 0.1, "share", "rule"), 0.1)}
+    found, _, figure = _net(SimpleNamespace(ledger=ledger, rules=rules), gross, "asked")
+    assert found == net
+    assert ledger.figures[figure].value == pytest.approx(gross / 1.1)
+
+
+def lessons_in_growing_traffic(dish: float | None, traffic: str):
+    """Six schools, ports and cells that fill up, a dish that may have no price; the designs for comparison are those of the growing traffic too."""
+    technologies = tiny_technologies(dish=dish)
+    for id, most in (("drop", 90), ("cell", 60)):
+        capability = replace(technologies[id].capability, sites_per_facility=None, devices_per_facility=None, mbps_per_facility=quantity("Mbps", most))
+        technologies[id] = replace(technologies[id], capability=capability)
+    needs = Needs(down_mbps=Scaled(by="pupils", unit="Mbps", points=((1, 2), (100, 200)), source="sheet"), devices=quantity("devices", 2))
+    data = replace(catalogue(), technologies=technologies, usecases={"lessons": usecase("lessons", needs)})
+    ledger, region = Ledger(), tiny_region()
+    given = Given(sentence="", region=region, catalogue=data, now=NOW, traffic=traffic)
+    made = design_step(given, tuple((site.id, "lessons") for site in region.sites), ledger, silent, never)
+    assert made.report.holds
+    return made, ledger
+
+
+@pytest.mark.parametrize("traffic", ["growth-20", "explosive"])
+def test_below_its_break_even_price_a_technology_enters_a_design_of_growing_traffic_and_above_it_does_not(traffic):
+    without, ledger = lessons_in_growing_traffic(None, traffic)
+    (row,) = without.step.body["unpriced"]
+    price = ledger.figures[row["break_even"]].value
+    million, _ = lessons_in_growing_traffic(1_000_000, traffic)
+    per_yen = next(one.npv for one in million.problem.prices if one.technology == "dish") / 1_000_000
+    for share, enters in ((0.98, True), (1.02, False)):
+        priced, _ = lessons_in_growing_traffic(price / per_yen * share, traffic)
+        assert any("dish" in site.technologies for site in priced.design.sites) == enters
+        assert (priced.design.cost < without.design.cost) == enters

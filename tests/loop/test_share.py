@@ -12,11 +12,15 @@ import pytest
 import yaml
 from msgspec.structs import replace
 
+from kiban.base.progress import never, silent
 from kiban.catalogue import load
 from kiban.cli import main
 from kiban.design.share import by_layer, groups_of
+from kiban.documents.reasons import point_text, row_names, whom
 from kiban.documents.view import View
 from kiban.documents.weak_points import objections
+from kiban.finance.ledger import Ledger
+from kiban.loop.design import design_step
 from kiban.loop.given import Given
 from kiban.loop.plan import make_plan
 from kiban.loop.share import share_towns
@@ -38,9 +42,13 @@ def detour():
 
 
 @cache
+def made_region():
+    return read(EXAMPLE, detour=detour())
+
+
+@cache
 def school():
-    region = read(EXAMPLE, detour=detour())
-    made = make_plan(Given(sentence="学校の回線が遅くて授業が止まる", region=region, catalogue=catalogue(), now=NOW))
+    made = make_plan(Given(sentence="学校の回線が遅くて授業が止まる", region=made_region(), catalogue=catalogue(), now=NOW))
     body = made.designed.step.body
     return made, body["shared"], {key: figure.value for key, figure in made.plan.figures.items()}
 
@@ -77,6 +85,33 @@ def test_the_gap_of_the_example_says_that_nobody_knows_what_reaches_the_places_o
     assert gap["reason"] == "unknown"
     assert {value[row["before"]] for row in gap["rows"]} == {None}
     assert {value[row["after"]] for row in gap["rows"]} == {1.0}
+
+
+def test_schools_whose_pupils_nobody_counted_are_an_open_point_before_the_plan_says_build():
+    made, _, _ = school()
+    body = {step.id: step.body for step in made.plan.steps}
+    silent = {site.id for site in made_region().sites if site.kind == "school" and site.pupils is None}
+    assert len(silent) == 4
+    assert {one.down_mbps for one in made.designed.problem.demands if one.usecase == "school_giga"} == {0.0}
+    assert body["design"]["untested"] == [{"usecase": "school_giga", "need": "down_mbps", "by": "pupils", "sites": sorted(silent)}]
+    (point,) = (point for point in body["verdict"]["points"] if point["kind"] == "count")
+    words = catalogue().words["ja"]
+    view = View(made.plan, catalogue(), lambda key, **parts: words[key].format(**parts), "ja", "能登町")
+    said = point_text(view, point, row_names(view)) + whom(view, point)
+    assert all(part in said for part in ("児童生徒数", "下り速度", "松波中学校", "確かめておらず", "sites.csv"))
+    assert any("児童生徒数" in letter["body"]["ja"] for letter in body["verdict"]["inquiries"])
+
+
+def test_six_use_cases_of_a_small_town_are_split_exactly_and_to_the_yen():
+    names = ("household_broadband", "public_facility_line", "river_gauge", "school_giga", "telemedicine", "video_session")
+    wanted = tuple((site.id, id) for site in made_region().sites for id in names if site.kind in catalogue().usecases[id].sites)
+    ledger = Ledger()
+    made = design_step(Given(sentence="", region=made_region(), catalogue=catalogue(), now=NOW), wanted, ledger, silent, never)
+    split = made.step.body["shared"]["split"]
+    value = {key: figure.value for key, figure in ledger.figures.items()}
+    assert (split["exact"], split["pairs"], value[split["groups"]], split["core"]["all"]) == (True, None, 2 ** len(split["rows"]) - 1, True)
+    assert [row["player"] for row in split["rows"]] == sorted({usecase for _, usecase in wanted})
+    assert sum(value[row["share"]] for row in split["rows"]) == made.design.cost
 
 
 @pytest.fixture(scope="module")

@@ -39,7 +39,7 @@ def _as_design(stage: Stage, problem: Problem) -> View:
     )  # fmt: skip
 
 
-def stages_built(problem: Problem, frontier: Frontier) -> Iterator[str]:
+def stages_built(problem: Problem, _: Design, frontier: Frontier) -> Iterator[str]:
     """Each stage is a design of the problem that keeps its limits and costs what it says."""
     if frontier.problem != problem_hash(problem):
         yield "別の問題のもの / of another problem"
@@ -54,7 +54,7 @@ def stages_built(problem: Problem, frontier: Frontier) -> Iterator[str]:
                 yield f"{number}: {line}"
 
 
-def stages_paid(problem: Problem, frontier: Frontier) -> Iterator[str]:
+def stages_paid(problem: Problem, _: Design, frontier: Frontier) -> Iterator[str]:
     """Each stage pays in the first year what it says, and no more than its money; more money never serves less."""
     arcs, steps = initial_units(problem)
     for number, stage in enumerate(frontier.stages):
@@ -66,7 +66,7 @@ def stages_paid(problem: Problem, frontier: Frontier) -> Iterator[str]:
             yield f"{before.most:,} → {after.most:,}: 順または範囲が逆 / out of order, or serves less"
 
 
-def needs_lost(problem: Problem, frontier: Frontier) -> Iterator[str]:
+def needs_lost(problem: Problem, _: Design, frontier: Frontier) -> Iterator[str]:
     """Exactly the weighted needs without service are listed, with their weight; those of the asked stage wait, each with a reason."""
     listed = {entry[:3] for entry in problem.no_way}
     weight = {(one.site, one.usecase): one.weight for one in frontier.weights}
@@ -82,13 +82,18 @@ def needs_lost(problem: Problem, frontier: Frontier) -> Iterator[str]:
             yield "待つ地点の一覧が合わない / those who wait are not those without service"
 
 
-def bounds_hold(problem: Problem, frontier: Frontier) -> Iterator[str]:
-    """No bound says more than its certificate: weight that every design for the money loses, cost that it cannot undercut, money of the next step."""
+def bounds_hold(problem: Problem, design: Design, frontier: Frontier) -> Iterator[str]:
+    """No bound says more than its certificate: weight that every design for the money loses, cost that it cannot undercut, money of the next step.
+
+    Where everything is served, the certificate of the full design, which is checked with it, bounds the cost.
+    """
     for number, stage in enumerate(frontier.stages):
+        if stage.least_lost > stage.lost or stage.least_cost > stage.cost:
+            yield f"{number}: 下界が見つかった値より上 / a bound above what was found"
         for name, claimed, held in (("lost", stage.least_lost, stage.proof), ("cost", stage.least_cost, stage.cost_proof)):
             if held is None:
-                if name == "lost" and claimed:
-                    yield f"{number}: 下界 {claimed} に証明書がない / a bound without certificate"
+                if claimed > (design.bound if name == "cost" and not stage.unserved else 0):
+                    yield f"{number} {name}: 下界 {claimed:,} に証明書がない / a bound without certificate"
                 continue
             known = dict(held.multipliers)
             most = {"initial_yen": Fraction(stage.most), "unserved": Fraction(stage.lost), "kwh_year": Fraction(_kwh(problem))}
@@ -246,7 +251,7 @@ def again_true(problem: Problem, design: Design, phases: Phases) -> Iterator[str
         yield f"掘り返し {phases.digging_again:,} 円、計算では {yen:,.0f} 円 / digging again, recomputed"
 
 
-FRONTIER: dict[str, tuple[Text, Callable[[Problem, Frontier], Iterator[str]]]] = {
+FRONTIER: dict[str, tuple[Text, Callable[[Problem, Design, Frontier], Iterator[str]]]] = {
     "stages_built": (Text(ja="各段階は、制約を守る設計である。", en="Each stage is a design that keeps its limits."), stages_built),
     "stages_paid": (Text(ja="各段階の初期費用は、予算以内である。", en="Each stage pays no more than its money."), stages_paid),
     "needs_lost": (Text(ja="待つ地点の一覧は、漏れも余りもない。", en="Exactly those without service are listed as waiting."), needs_lost),
@@ -260,9 +265,9 @@ PHASES: dict[str, tuple[Text, Callable[[Problem, Design, Phases], Iterator[str]]
 }
 
 
-def check_frontier(problem: Problem, frontier: Frontier) -> CheckReport:
-    """Judge a frontier: one finding per sentence of FRONTIER."""
-    return _report((name, text, breaches(problem, frontier)) for name, (text, breaches) in FRONTIER.items())
+def check_frontier(problem: Problem, design: Design, frontier: Frontier) -> CheckReport:
+    """Judge a frontier of a design that serves everything: one finding per sentence of FRONTIER."""
+    return _report((name, text, breaches(problem, design, frontier)) for name, (text, breaches) in FRONTIER.items())
 
 
 def check_phases(problem: Problem, design: Design, phases: Phases) -> CheckReport:

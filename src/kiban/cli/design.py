@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from kiban.base.errors import KibanError
 from kiban.base.settings import Settings
-from kiban.cli.plan import beside, common, cost_lines, exit_code, heights_of, in_lines, interruptible, open_inputs, sharing, wished, wishes
+from kiban.cli.plan import beside, common, cost_lines, exit_code, heights_of, in_lines, interruptible, open_inputs, sharing, wishes, wishing
 
 if TYPE_CHECKING:  # loaded when the command runs
     from kiban.catalogue import Catalogue
@@ -21,7 +21,7 @@ def add(parsers: Any) -> None:
     """Arguments of `kiban design`."""
     parser = parsers.add_parser("design", help="設計だけを行う / the design alone")
     common(parser)
-    wished(parser)
+    wishing(parser)
     parser.add_argument(
         "--usecase", action="append", required=True, metavar="ID", help="対象のユースケース（何度でも） / a use case to serve; may be given several times"
     )
@@ -81,6 +81,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         "check": made.report.holds,
         "sites_by_technology": dict(sorted(Counter(id for site in design.sites for id in site.technologies).items())),
         "unserved": [list(pair) for pair in design.unserved],
+        "untested": body["untested"],
         "files": [str(path) for path in files],
         **beside(body, {id: figure.value for id, figure in ledger.figures.items()}),
         "seconds": round(time.monotonic() - began, 2),

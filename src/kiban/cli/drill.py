@@ -61,16 +61,9 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     if not wanted:
         raise KibanError(str(args.region), "no site of the kinds that these use cases are about", "at least one", "add rows to sites.csv")
     given = Given(
-        sentence="",
-        region=region,
-        catalogue=catalogue,
-        now=now,
-        foreign=args.foreign,
-        seed=args.seed,
-        work=args.work,
-        time_limit=args.time,
+        sentence="", region=region, catalogue=catalogue, now=now, foreign=args.foreign, seed=args.seed, work=args.work, time_limit=args.time,
         terrain=heights_of(region, args.region),
-    )
+    )  # fmt: skip
     asked = [_event(text, given) for text in args.cut]  # before the work: a slip of the pen is told at once
     with interruptible(args.json) as (progress, cancel):
         made = make_drill(given, wanted, progress, cancel, backup=args.backup == "on")

@@ -38,6 +38,7 @@ CHOSEN = {  # what the design does with old plant
 }
 CORE = {"holds": "どの組も単独より高くない / nobody pays more than alone", "broken": "単独のほうが安い組がある / some would pay less alone"}
 CORE_OPEN = "証明できていない / open: none is known that would pay less alone, not proved"
+NO_MONEY = 100  # a number up to this is meant as years, not as yen
 STOPPING = (
     "\nkiban: 探索を終え、今ある設計を検査して書き出します。もう一度 Ctrl-C で直ちに終わります / "
     "the search ends; the design found is checked and written; Ctrl-C once more ends at once\n"
@@ -48,7 +49,7 @@ def add(parsers: Any) -> None:
     """Arguments of `kiban plan`."""
     parser = parsers.add_parser("plan", help="一文から計画をつくる / make a plan from one sentence")
     common(parser)
-    wished(parser)
+    wishing(parser)
     parser.add_argument("--issue", required=True, metavar="TEXT", help="課題を日本語の一文で / the issue in one Japanese sentence")
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="DIR", help="計画と書類を書くフォルダ / folder for plan.json and the papers")
     parser.add_argument(
@@ -84,8 +85,8 @@ def common(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def wished(parser: argparse.ArgumentParser) -> None:
-    """Arguments of plan and design alone: what is asked beside the design; `wishes` reads them."""
+def wishing(parser: argparse.ArgumentParser) -> None:
+    """Arguments of what the user wants of a design beside its sites: those that `wishes` reads."""
     parser.add_argument("--traffic", metavar="ID", help="共用回線の通信量をこのシナリオで伸ばす / let shared links grow by this traffic scenario")
     parser.add_argument(
         "--budget", type=int, metavar="YEN", help="初年度に整備に使える額（税込）。誰が先か、次の100万円で何が増えるか / money for the first year, tax included"
@@ -156,10 +157,13 @@ def wishes(args: argparse.Namespace, region: Region, catalogue: Catalogue) -> di
             raise KibanError("--phases", repr(args.phases), "a number of years, or yen a year joined by commas", "write 3, or 5000000,5000000") from error
         if any(value < 1 for value in years):
             raise KibanError("--phases", repr(args.phases), "numbers from 1 on", "correct it")
+        horizon = int(catalogue.rule_at("horizon", moment(args.today).date()).quantity.value or 0)
+        if len(years) == 1 and horizon < years[0] <= NO_MONEY:  # would be read as so many yen a year
+            raise KibanError("--phases", repr(args.phases), f"up to {horizon} years, or the yen of a year", "correct it")
     weights = {}
     for text in args.weight:
         site, _, number = text.partition("=")
-        if site not in {row.id for row in region.sites} or not number.isdigit() or int(number) < 1:
+        if site not in {row.id for row in region.sites} or not number.isdecimal() or int(number) < 1:
             raise KibanError("--weight", repr(text), "SITE=N with the id of a site and a whole number from 1 on", "take the id from sites.csv")
         weights[site] = int(number)
     if weights and args.budget is None and args.phases is None:

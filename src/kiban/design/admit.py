@@ -5,7 +5,7 @@ In: a site, a use case, a technology. Out: the needs that fail or cannot be judg
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -75,6 +75,17 @@ def ask(site: Site, usecase_id: str, usecase: UseCase) -> Asked:
     stated = values.pop("devices", None)
     devices = site.devices if site.devices is not None and not isinstance(usecase.needs.devices, Scaled) else stated
     return Asked(site.id, usecase_id, values, tuple(refused), float(1 if devices is None else devices), _wants_backup(usecase.needs) and site.critical)
+
+
+def untested(pairs: Sequence[tuple[str, str]], sites: Mapping[str, Site], usecases: Mapping[str, UseCase]) -> dict[tuple[str, str, str], list[str]]:
+    """(use case, need, count that it goes by) → the sites whose row does not give the count: there the need is neither tested nor counted as load."""
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for site, usecase in sorted(set(pairs)):
+        for name in (*TESTED, "devices"):
+            need = getattr(usecases[usecase].needs, name)
+            if isinstance(need, Scaled) and getattr(sites[site], need.by) is None:
+                found.setdefault((usecase, name, need.by), []).append(site)
+    return dict(sorted(found.items()))
 
 
 def judge(asked: Asked, technology: Technology, covered: bool | None, extra_autonomy_h: float = 0.0) -> list[Verdict]:

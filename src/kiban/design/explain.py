@@ -11,11 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import dijkstra
 
 from kiban.base.money import to_yen
+from kiban.design.growth import since
 from kiban.design.tree import Tree
 from kiban.records.design import Alternative, BreakEven, Design, Problem, Shared, SiteResult
 from kiban.records.technology import UNITS, Per, Technology
@@ -234,10 +236,21 @@ def is_free(problem: Problem, item: int) -> bool:
     return problem.prices[item].cost == "break-even"
 
 
+def is_free_step(problem: Problem, step: int) -> bool:
+    """Whether a step buys units of an unpriced technology; a step is of one technology, so all of its items are."""
+    return any(is_free(problem, item) for item, _ in problem.steps[step].items)
+
+
 def units_bought(problem: Problem, design: Design) -> float:
-    """Units of the unpriced technology in a design."""
+    """Units of the unpriced technology in a design; one that growing traffic makes necessary later counts as much as its share of the present value."""
     in_arcs = sum(number for index in design.arcs for item, number in problem.arcs[index].items if is_free(problem, item))
-    return in_arcs + sum(number * units for index, _, units in design.steps for item, number in problem.steps[index].items if is_free(problem, item))
+    in_steps = sum(number * units for index, _, units in design.steps for item, number in problem.steps[index].items if is_free(problem, item))
+    later = 0.0
+    for index, _, year, units in design.grown:
+        for item, number in problem.steps[index].items:
+            one = replace(problem.prices[item], unit_yen=(1.0,))
+            later += number * units * since(one, year, problem.horizon, problem.discount) if is_free(problem, item) else 0.0
+    return in_arcs + in_steps + later
 
 
 def rest_of(problem: Problem, design: Design) -> int:
@@ -247,5 +260,5 @@ def rest_of(problem: Problem, design: Design) -> int:
         return to_yen(sum(problem.prices[item].npv * number for item, number in items if not is_free(problem, item)))
 
     steps = sum(rest(problem.steps[index].items) * units for index, _, units in design.steps)
-    later = sum(problem.steps[index].later[year] * units for index, _, year, units in design.grown)
+    later = sum(problem.steps[index].later[year] * units for index, _, year, units in design.grown if not is_free_step(problem, index))
     return sum(rest(problem.arcs[index].items) for index in design.arcs) + steps + later

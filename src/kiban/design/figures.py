@@ -15,8 +15,9 @@ from msgspec.structs import replace
 from kiban.base.errors import DesignError
 from kiban.base.progress import Progress, silent
 from kiban.design import units as _formulas  # noqa: F401  registers the formulas
-from kiban.design.explain import Entering, Why, is_free, units_bought
+from kiban.design.explain import Entering, Why, is_free, is_free_step, units_bought
 from kiban.design.flip import COMPLETE, Flip
+from kiban.design.growth import worth_later
 from kiban.design.tree import Tree, technologies_used
 from kiban.finance.ledger import Ledger
 from kiban.records.design import Arc, Design, Problem
@@ -112,12 +113,15 @@ class Sheet:
         return self.ledger.source(key, street.length_m, "m", f"{key}: length of the street link")
 
     def need(self, site: str, usecase: str, name: str) -> str:
-        """What a site needs: the row's own count, the use case's figure, or the line between its published points."""
+        """What a site needs: the row's own count, the use case's figure, or the line between its published points.
+
+        Where nobody says it: one device, and a rate of nothing, as design.admit and design.program count it.
+        """
         row, need = self.rows[site], getattr(self.usecases[usecase].needs, name)
         if name == "devices" and isinstance(row, Site) and row.devices is not None and not isinstance(need, Scaled):
             return self.leaf(row, "devices", "devices")
         base = f"usecases/{usecase}#{name}"
-        if isinstance(need, Scaled):
+        if isinstance(need, Scaled) and getattr(row, need.by) is not None:
             points = []
             for count, value in need.points:
                 points.append(self.ledger.source(f"{base}/{count:g}/{need.by}", count, need.by, f"usecases/{usecase}#needs.{name} {need.source}"))
@@ -125,7 +129,7 @@ class Sheet:
             return self.ledger.formula(f"needs/{site}/{usecase}/{name}", "design.scaled", need.unit, [self.leaf(row, need.by, need.by), *points])
         if isinstance(need, Quantity) and need.value is not None:
             return self.ledger.source(base, need.value, need.unit, f"usecases/{usecase}#needs.{name} {need.source}", need.confidence)
-        return self.count(1, "units", "one where nobody gives a number")
+        return self.count(1, "units", "one where nobody gives a number") if name == "devices" else self.count(0, "units", "nothing where nobody gives a number")
 
     def count(self, number: float, unit: str, ref: str) -> str:
         """A count that the design itself decides."""
@@ -199,19 +203,22 @@ class Sheet:
         """A year of the horizon."""
         return self.ledger.choice(f"choices/year/{year}", year, "year of the horizon", "a year of the horizon, 0 the first")
 
+    def npv_since(self, price: int, year: int) -> str:
+        """The present value of one unit of a price that is bought in a year of the horizon, 0 the first."""
+        if not year:
+            return self.npv[price]
+        one, given = self.problem.prices[price], self.ledger.figures[self.npv[price]].inputs
+        key = f"prices/{one.id}/npv/since/{year}"
+        if one.phase == "yearly":
+            none = self.ledger.choice("choices/nothing", 0, "JPY", "nothing is paid before it is bought")
+            return self.ledger.formula(key, "finance.npv_yearly", f"JPY/{one.per}", [given[0], *[none] * year, *given[1 + year :]])
+        return self.ledger.formula(key, "finance.npv_renewal", f"JPY/{one.per}", [given[0], given[1], self.year(max(one.first, year)), given[-2], given[-1]])
+
     def later_cost(self, index: int, year: int) -> str:
         """The cost of one unit of a growing step that is bought in a later year."""
         step, inputs = self.problem.steps[index], []
         for price, number in step.items:
-            one, given = self.problem.prices[price], self.ledger.figures[self.npv[price]].inputs
-            key = f"prices/{one.id}/npv/since/{year}"
-            if one.phase == "yearly":
-                none = self.ledger.choice("choices/nothing", 0, "JPY", "nothing is paid before it is bought")
-                npv = self.ledger.formula(key, "finance.npv_yearly", f"JPY/{one.per}", [given[0], *[none] * year, *given[1 + year :]])
-            else:
-                first = self.year(max(one.first, year))
-                npv = self.ledger.formula(key, "finance.npv_renewal", f"JPY/{one.per}", [given[0], given[1], first, given[-2], given[-1]])
-            inputs += [npv, self.count(number, one.per, "units of one step")]
+            inputs += [self.npv_since(price, year), self.count(number, self.problem.prices[price].per, "units of one step")]
         name = f"{self.variant}/" if self.variant else ""
         id = self.ledger.formula(f"{name}steps/{index}/{step.technology}/since/{year}", "finance.products", "JPY", inputs)
         if not self.variant and self.ledger.figures[id].value != step.later[year]:
@@ -219,9 +226,11 @@ class Sheet:
         return id
 
     def grown(self, key: str = "") -> list[tuple[int, str, int, int, str]]:
-        """(step, cost, year, units, figure of the units) of what growth makes necessary later."""
+        """(step, cost, year, units, figure of the units) of what growth makes necessary later; what an unpriced technology is tried at is left out."""
         rows = []
         for index, group, year, units in self.design.grown:
+            if is_free_step(self.problem, index):
+                continue
             name = f"{key}steps/{index}/{group}/grown/{year}"
             count = self.ledger.choice(f"{name}/units", units, "units", DESIGN)
             rows.append((index, self.ledger.formula(name, "finance.products", "JPY", [count, self.later_cost(index, year)]), year, units, count))
@@ -245,9 +254,9 @@ class Sheet:
         first = inputs[2] if len(inputs) == 5 else self.ledger.choice("choices/year/0", 0, "year of the horizon", "a year of the horizon, 0 the first")
         return self.ledger.formula(f"prices/{one.id}/spent/{year}", "finance.spent_in_year", f"JPY/{one.per}", [inputs[0], inputs[1], first, moment])
 
-    def side(self, quantity: str, price: int, year: int, end: str) -> float:
-        """What the units of a price cost in a year at the least or greatest of its evidence."""
-        figures, spent = self.ledger.figures, self.ledger.figures[self.spent(price, year)]
+    def side(self, quantity: str, price: int, year: int, end: str, since: int = 0) -> float:
+        """What the units of a price, bought in year `since`, cost in a year at the least or greatest of its evidence."""
+        figures, spent = self.ledger.figures, self.ledger.figures[self.spent(price, year, since)]
         used = spent if self.problem.prices[price].phase == "yearly" else figures[self.ledger.figures[self.npv[price]].inputs[0]]
         bound, units = getattr(used, end), figures[quantity].value or 0.0
         share = 1.0 if bound is None or not used.value else bound / used.value
@@ -321,6 +330,8 @@ def enter(
     grown = sheet.grown()
     low, high = _range(problem, design)
     whole = sheet.total("total/priced", [*paid, *steps, *(cost for _, cost, *_ in grown)], low=low, high=high)
+    if ledger.figures[whole].value != design.cost:
+        raise DesignError("design", f"cost {design.cost}", f"{ledger.figures[whole].value} from its items", "report this")
     complete = design.status in ("proved", "bounded")
     for index in range(len(problem.steps)):
         sheet.step_cost(index)
@@ -365,8 +376,10 @@ def _range(problem: Problem, design: Design) -> tuple[float, float]:
     """The cost of the same design at the least and at the greatest evidence of every price."""
     items = [item for index in design.arcs for item in problem.arcs[index].items]
     items += [(price, number * units) for index, _, units in design.steps for price, number in problem.steps[index].items]
-    later = sum(problem.steps[index].later[year] * units for index, _, year, units in design.grown)  # counted as it is: its range is not asked for
-    low, high = (sum(getattr(problem.prices[price], side) * number for price, number in items) + later for side in ("low", "high"))
+    items += [
+        (price, number * units * worth_later(problem, price, year)) for index, _, year, units in design.grown for price, number in problem.steps[index].items
+    ]
+    low, high = (sum(getattr(problem.prices[price], side) * number for price, number in items) for side in ("low", "high"))
     return float(round(low)), float(round(high))
 
 
@@ -408,7 +421,8 @@ def _years(sheet: Sheet, quantities: Mapping[int, str], technologies: Mapping[st
         for year in range(sheet.problem.horizon):
             inputs = [id for price in prices for id in (quantities[price], sheet.spent(price, year))]
             inputs += [id for price, count, since in later[layer] for id in (count, sheet.spent(price, year, since))]
-            low, high = (round(sum(sheet.side(quantities[price], price, year, end) for price in prices)) for end in ("low", "high"))
+            units = [(quantities[price], price, 0) for price in prices] + [(count, price, since) for price, count, since in later[layer]]
+            low, high = (round(sum(sheet.side(count, price, year, end, since) for count, price, since in units)) for end in ("low", "high"))
             years.append(sheet.ledger.formula(f"years/{layer}/{year}", "finance.products", "JPY", inputs, low=low, high=high))
         rows.append({"layer": layer, "years": years})
     return rows, [sheet.sum_of(f"years/all/{year}", [row["years"][year] for row in rows]) for year in range(sheet.problem.horizon)]

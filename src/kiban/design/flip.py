@@ -133,6 +133,8 @@ class _Search:
             if way.own >= today.own:
                 return None  # today's design is not the cheapest at today's prices
             factor = (way.rest - today.rest) / (today.own - way.own)
+            if factor < 1:
+                return None  # nor is it here: that way is cheaper already
             found = self.at(factor)
             if found is None or found.cost >= today.rest + factor * today.own - found.slack:
                 return way.problem, way.design

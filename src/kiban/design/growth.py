@@ -79,6 +79,12 @@ def since(price: Price, year: int, horizon: int, discount: float) -> float:
     return npv_renewal([price.unit_yen[0], price.life or math.inf, max(price.first, year), horizon, discount])
 
 
+def worth_later(problem: Problem, price: int, year: int) -> float:
+    """The present value of one unit that is bought in a year of the horizon, as a share of that of a unit bought first."""
+    one = problem.prices[price]
+    return since(one, year, problem.horizon, problem.discount) / one.npv if one.npv else 0.0
+
+
 def grow(problem: Problem, growth: Sequence[float]) -> Problem:
     """The problem with steps of a load in mbps growing; later units are bought in the year in which they are needed.
 

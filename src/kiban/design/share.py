@@ -13,6 +13,7 @@ a player who makes a cheaper radio network impossible pays for the fibre, and is
 Source: L. S. Shapley, "A value for n-person games", Contributions to the Theory of Games II (1953) 307–317. H. P. Young, "Monotonic solutions of
 cooperative games", International Journal of Game Theory 14 (1985) 65–72. Core: D. B. Gillies, "Solutions to general non-zero-sum games" (1959).
 Sampling: J. Castro, D. Gómez, J. Tejada, "Polynomial calculation of the Shapley value based on sampling", Computers & OR 36 (2009) 1726–1730.
+W. Hoeffding, "Probability inequalities for sums of bounded random variables", Journal of the American Statistical Association 58 (1963) 13–30.
 """
 
 from __future__ import annotations
@@ -29,11 +30,13 @@ from scipy.special import stdtrit
 from kiban.base.errors import DesignError
 from kiban.base.formula import formula
 from kiban.base.money import Yen, to_yen
-from kiban.records.design import Design, Problem
+from kiban.design.growth import since
+from kiban.records.design import Design, Price, Problem
 from kiban.records.technology import Technology
 
 EXACT = 8  # players up to which every group is asked for its cost: 255 of them
 PAIRS = 500  # pairs of orders that are sampled beyond, unless the number of groups is limited before
+ENOUGH = 30  # pairs from which their mean is taken to be normal
 
 Group = frozenset[str]
 Parts = Mapping[str, Yen]
@@ -46,7 +49,8 @@ class Split:
     shares  player → part → yen; all add up to `total`, the parts of one kind to that part of the joint cost
     values  every group that was asked, with its cost by part; the whole is one of them
     pairs   0: exact · else the number of sampled orders, each taken forwards and backwards
-    error   player → standard error of his share in yen, {} when exact
+    error   player → standard error of his share in yen, None when exact
+    ends    player → the least and the most that he adds in the orders that were drawn, at least from 0 to what he pays alone; None when exact
     """
 
     players: tuple[str, ...]
@@ -56,6 +60,7 @@ class Split:
     pairs: int = 0
     seed: int = 0
     error: dict[str, float] | None = None
+    ends: dict[str, tuple[Yen, Yen]] | None = None
 
     @property
     def total(self) -> Yen:
@@ -71,11 +76,19 @@ class Split:
         return sum(sum(self.shares[player].values()) for player in ([group] if isinstance(group, str) else group))
 
     def interval(self, player: str) -> tuple[float, float] | None:
-        """The 95 % interval of a sampled share (Student's t over the pairs of orders); None when the share is exact."""
-        if not self.error:
+        """An interval that holds the exact share in 95 of 100 samples; None when the share is exact.
+
+        From ENOUGH pairs of orders on by Student's t. With fewer, their spread says too little: by Hoeffding's inequality, which holds for any number
+        of pairs and takes for granted that a player adds at least nothing and at most what he pays alone.
+        """
+        if not self.error or not self.ends:
             return None
-        wide = self.error[player] * float(stdtrit(self.pairs - 1, 0.975))
-        return self.share(player) - wide, self.share(player) + wide
+        low, high = self.ends[player]
+        if self.pairs >= ENOUGH:
+            wide = self.error[player] * float(stdtrit(self.pairs - 1, 0.975))
+        else:
+            wide = (high - low) * math.sqrt(math.log(2 / 0.05) / (2 * self.pairs))
+        return max(float(low), self.share(player) - wide), min(float(high), self.share(player) + wide)
 
 
 @dataclass(frozen=True)
@@ -128,7 +141,7 @@ def shapley(
     cost      what a group that is not empty pays for itself, in yen or yen by part; each group is asked once, the whole first
     exact_to  players up to which all 2ⁿ − 1 groups are asked; beyond, orders are sampled
     seed, pairs  of the sampled orders: each order is taken forwards and backwards, so that who comes early also comes late
-    most      groups asked at most when sampling; at least two pairs are drawn, or no error could be stated
+    most      groups asked at most when sampling, each player alone first; at least two pairs are drawn, or no error could be stated
 
     Returns
     -------
@@ -159,6 +172,8 @@ def shapley(
         for group in groups_of(players):
             ask(group)
     else:
+        for player in players:
+            ask(frozenset([player]))
         for order in _orders(len(players), pairs, seed):
             fresh = {group for way in (order, order[::-1]) for group in _prefixes([players[i] for i in way])} - values.keys()
             if drawn >= 2 and most is not None and len(values) + len(fresh) > most:
@@ -168,17 +183,20 @@ def shapley(
             drawn += 1
     parts = tuple(sorted({part for value in values.values() for part in value}))
     shares: dict[str, dict[str, Yen]] = {player: {} for player in players}
-    means: dict[str, list[list[float]]] = {}
     for part in parts:
         costs = {_mask(group, players): value.get(part, 0) for group, value in values.items()}
         for player, share in zip(players, _whole(len(players), costs, drawn, seed), strict=True):
             shares[player][part] = share
+    error: dict[str, float] = {}
+    ends: dict[str, tuple[Yen, Yen]] = {}
     if drawn:
         costs = {_mask(group, players): sum(value.values()) for group, value in values.items()}
         each = _pair_means(len(players), costs, drawn, seed)
-        means = {player: [[float(row[i]) for row in each]] for i, player in enumerate(players)}
-    error = {player: float(np.std(rows[0], ddof=1) / math.sqrt(drawn)) for player, rows in means.items()}
-    return Split(players, parts, shares, values, drawn, seed, error or None)
+        added = _added(len(players), costs, drawn, seed)
+        for i, player in enumerate(players):
+            error[player] = float(np.std([float(row[i]) for row in each], ddof=1) / math.sqrt(drawn))
+            ends[player] = min(0, *added[i]), max(costs[1 << i], *added[i])
+    return Split(players, parts, shares, values, drawn, seed, error or None, ends or None)
 
 
 def core(split: Split, bounds: Mapping[Group, Yen] | None = None) -> Core:
@@ -227,16 +245,18 @@ def groups_of(players: Sequence[str]) -> Iterator[Group]:
 def by_layer(problem: Problem, design: Design, technologies: Mapping[str, Technology]) -> dict[str, Yen]:
     """The cost of a design by layer (access, backhaul, core …), whole yen that add up to it.
 
-    An arc or step that holds items of several layers is rounded layer by layer, and the layer with the largest part takes the yen that is left.
+    Units that growing traffic makes necessary later count with what they cost then. An arc or step that holds items of several layers is rounded
+    layer by layer, and the layer with the largest part takes the yen that is left.
     """
     found: dict[str, Yen] = {}
-    lots = [(problem.arcs[index].items, problem.arcs[index].cost, 1) for index in design.arcs]
-    lots += [(problem.steps[index].items, problem.steps[index].cost, units) for index, _, units in design.steps]
-    for items, cost, units in lots:
+    lots = [(problem.arcs[index].items, problem.arcs[index].cost, 1, 0) for index in design.arcs]
+    lots += [(problem.steps[index].items, problem.steps[index].cost, units, 0) for index, _, units in design.steps]
+    lots += [(problem.steps[index].items, problem.steps[index].later[year], units, year) for index, _, year, units in design.grown]
+    for items, cost, units, year in lots:
         rest = cost
         main, *others = layers_of(problem, items, technologies) or [("", ())]
         for layer, part in others:
-            amount = _rounded(problem, part)
+            amount = _rounded(problem, part, year)
             rest -= amount
             found[layer] = found.get(layer, 0) + amount * units
         if rest or main[0]:
@@ -253,8 +273,13 @@ def layers_of(problem: Problem, items: Sequence[tuple[int, float]], technologies
     return [(layer, tuple(found[layer])) for layer in order]
 
 
-def _rounded(problem: Problem, items: Sequence[tuple[int, float]]) -> Yen:
-    return to_yen(sum(problem.prices[price].npv * units for price, units in items))
+def _rounded(problem: Problem, items: Sequence[tuple[int, float]], year: int) -> Yen:
+    """Present value of items that are bought in a year of the horizon."""
+
+    def npv(price: Price) -> float:
+        return since(price, year, problem.horizon, problem.discount) if year else price.npv
+
+    return to_yen(sum(npv(problem.prices[price]) * units for price, units in items))
 
 
 @formula("design.shapley", "JPY", flat=True)
@@ -308,16 +333,20 @@ def _weight(players: int, size: int, inside: bool) -> Fraction:
 
 def _pair_means(players: int, costs: Mapping[int, Yen], pairs: int, seed: int) -> list[list[Fraction]]:
     """Per pair of orders, what each player adds on average when he comes."""
-    found = []
+    added = _added(players, costs, pairs, seed)
+    return [[Fraction(row[2 * pair] + row[2 * pair + 1], 2) for row in added] for pair in range(pairs)]
+
+
+def _added(players: int, costs: Mapping[int, Yen], pairs: int, seed: int) -> list[list[Yen]]:
+    """Per player, what he adds in each order, forwards and backwards in turn."""
+    found: list[list[Yen]] = [[] for _ in range(players)]
     for order in _orders(players, pairs, seed):
-        row = [Fraction(0)] * players
         for way in (order, order[::-1]):
             mask = before = 0
             for player in way:
                 mask |= 1 << player
-                row[player] += Fraction(costs[mask] - before, 2)
+                found[player].append(costs[mask] - before)
                 before = costs[mask]
-        found.append(row)
     return found
 
 

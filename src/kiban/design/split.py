@@ -13,12 +13,13 @@ from typing import Any
 
 from kiban.design.figures import DESIGN, Sheet, arc_name
 from kiban.design.flip import COMPLETE
-from kiban.design.share import Core, Group, Split, by_layer, core, layers_of, shapley, spread
+from kiban.design.share import EXACT, Core, Group, Split, by_layer, core, layers_of, shapley, spread
 from kiban.records.design import Design, Problem
 from kiban.records.technology import Technology
 
-EXACT = 4  # use cases up to which every group is designed: 15 designs, of which those alone and the joint one exist
-MOST = 24  # designs at most beyond
+ALWAYS = 4  # use cases up to which every group is designed: 15 designs, of which those alone and the joint one exist
+WORTH = 250_000  # arcs of the joint problem times designs that are asked for where the joint design is proved: some ten seconds
+MOST = 24  # designs at most of a sample elsewhere
 
 
 class _NoTotal(Exception):
@@ -40,14 +41,26 @@ class Divided:
         return [group for group, (_, design) in self.designs.items() if design.status != "proved" and len(group) < len(self.split.players)]
 
 
+def effort_for(arcs: int, proved: bool) -> tuple[int, int]:
+    """(players up to which every group is designed, designs at most beyond) by the arcs of the joint problem and whether its design is proved.
+
+    A design that is not proved was hard to find, and so are those of its groups.
+
+    >>> [effort_for(arcs, True) for arcs in (800, 3_000, 30_000)], effort_for(800, False)
+    ([(8, 256), (6, 83), (4, 24)], (4, 24))
+    """
+    designs = min(1 << EXACT, max(MOST, WORTH // max(1, arcs))) if proved else MOST
+    return max(players for players in range(ALWAYS, EXACT + 1) if players == ALWAYS or 2**players - 1 <= designs), designs
+
+
 def divide(
     players: Sequence[str],
     technologies: Mapping[str, Technology],
     design_of: Callable[[Group], tuple[Problem, Design]],
     *,
     seed: int,
-    exact_to: int = EXACT,
-    most: int | None = MOST,
+    exact_to: int,
+    most: int | None,
 ) -> Divided | None:
     """Design every group and split the joint cost by layer; None where a group has no total, because a price or a way is missing."""
     designs: dict[Group, tuple[Problem, Design]] = {}
@@ -137,12 +150,12 @@ def _by_layer(sheet: Sheet, key: str, technologies: Mapping[str, Technology], la
     problem, ledger = sheet.problem, sheet.ledger
     parts: dict[str, list[str]] = defaultdict(list)
 
-    def cut(name: str, cost: str, items: Sequence[tuple[int, float]], units: Callable[[int, float], str]) -> dict[str, str]:
-        """A cost by layer; the first layer takes what the rounding of the others leaves."""
+    def cut(name: str, cost: str, items: Sequence[tuple[int, float]], units: Callable[[int, float], str], year: int = 0) -> dict[str, str]:
+        """A cost by layer, of what is bought in a year; the first layer takes what the rounding of the others leaves."""
         main, *others = layers_of(problem, items, technologies)
         found = {}
         for layer, part in others:
-            inputs = [id for price, number in part for id in (sheet.npv[price], units(price, number))]
+            inputs = [id for price, number in part for id in (sheet.npv_since(price, year), units(price, number))]
             found[layer] = ledger.formula(f"{name}/{layer}", "finance.products", "JPY", inputs)
         found[main[0]] = ledger.formula(f"{name}/{main[0]}", "finance.difference", "JPY", [cost, *found.values()]) if found else cost
         return found
@@ -159,5 +172,11 @@ def _by_layer(sheet: Sheet, key: str, technologies: Mapping[str, Technology], la
         one = ledger.formula(f"{name}/each", "finance.products", "JPY", [id for price in each for id in (sheet.npv[price], each[price])])
         count = ledger.choice(f"{name}/units", bought, "units", DESIGN)
         for layer, figure in cut(f"{name}/each", one, step.items, lambda price, _, each=each: each[price]).items():  # type: ignore[misc]
+            parts[layer].append(ledger.formula(f"{name}/{layer}", "finance.products", "JPY", [count, figure]))
+    for index, group, year, bought in sheet.design.grown:  # units that growth makes necessary later
+        step, name = problem.steps[index], f"{key}/steps/{index}/{group}/grown/{year}"
+        each = {price: sheet.count(number, problem.prices[price].per, "units of one step") for price, number in step.items}
+        count = ledger.choice(f"{name}/units", bought, "units", DESIGN)
+        for layer, figure in cut(f"{name}/each", sheet.later_cost(index, year), step.items, lambda price, _, each=each: each[price], year).items():  # type: ignore[misc]
             parts[layer].append(ledger.formula(f"{name}/{layer}", "finance.products", "JPY", [count, figure]))
     return {layer: sheet.total(f"{key}/{layer}", parts.get(layer, [])) for layer in layers}

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from kiban.base.formula import recompute
+from kiban.design.growth import worth_later
 from kiban.finance.ledger import Ledger
 from kiban.records.design import Design, Problem
 from kiban.records.plan import Figure
@@ -73,6 +74,12 @@ def _prices(figures: Mapping[str, Figure], problem: Problem, design: Design) -> 
     for items, times in [(problem.arcs[index].items, 1) for index in design.arcs] + [(problem.steps[i].items, units) for i, _, units in design.steps]:
         for item, units in items:
             bought[item] += units * times
+    later: dict[int, list[str]] = defaultdict(list)  # units that growth makes necessary later, each with what one costs then
+    for index, group, year, times in design.grown:
+        for item, units in problem.steps[index].items:
+            bought[item] += units * times * worth_later(problem, item, year)
+            id = problem.prices[item].id
+            later[item] += [f"prices/{id}/npv/since/{year}", f"steps/{index}/{group}/grown/{year}/units/{id}"]
     total = figures[TOTAL].value or 0.0
     for index, units in sorted(bought.items()):
         price = problem.prices[index]
@@ -80,8 +87,8 @@ def _prices(figures: Mapping[str, Figure], problem: Problem, design: Design) -> 
             continue
         known = price.low < price.high
         low, high = (total + round(units * (end - price.npv)) for end in (price.low, price.high))
-        key = f"units/{price.id}"
-        yield Swing("price", price.id, low if known else None, high if known else None, units * price.npv, (f"prices/{price.id}/npv", key))
+        today = (f"prices/{price.id}/npv", f"units/{price.id}") if f"units/{price.id}" in figures else ()
+        yield Swing("price", price.id, low if known else None, high if known else None, units * price.npv, (*today, *later[index]))
 
 
 def _numbers(figures: Mapping[str, Figure], resting: Mapping[str, list[str]], ranges: Mapping[str, tuple[float, float]]) -> Iterable[Swing]:

@@ -102,6 +102,9 @@ def bom_xlsx(
     notes = [word("bom.note")]
     if design.status in ("incomplete", "infeasible"):
         notes.append(word("bom.incomplete"))
+    if design.grown:
+        first = min(year for _, _, year, _ in design.grown)
+        notes.append(word("bom.grown", units=sum(units for *_, units in design.grown), year=problem.start + first))
     page = book.page(word("bom.items"), WIDTHS, notes=notes)
     spread = _places(book, parts, {line.id: line for line in lines}, technologies, word, lang)
     first, last = _items(page, kept, parts, technologies, problem, word, lang, spread)

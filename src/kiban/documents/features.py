@@ -2,7 +2,7 @@
 
 In: region, problem, design. Out: a Drawing, which the map files (GeoJSON, GeoPackage, Open Fibre Data Standard) write in their own ways.
 Every yen of the design stands at exactly one feature or in `system_npv_yen`: that of a street on its line, that of feeding and opening a mast at its
-facility, that of a hop on the hop, that of connecting a site at the site, that of a capacity step at the place of its group.
+facility, that of a hop on the hop, that of connecting a site at the site, that of a capacity step, bought first or as traffic grows, at the place of its group.
 """
 
 from __future__ import annotations
@@ -104,13 +104,15 @@ class _Hand:
             self.arc(self.problem.arcs[index])
         system = 0
         exchange = {self.problem.arcs[index].head: self.problem.arcs[index].ref for index in self.design.arcs if self.problem.arcs[index].kind == "exchange"}
-        for index, group, units in self.design.steps:
+        bought = [(index, group, self.problem.steps[index].cost * units) for index, group, units in self.design.steps]
+        bought += [(index, group, self.problem.steps[index].later[year] * units) for index, group, year, units in self.design.grown]
+        for index, group, yen in bought:
             step, node = self.problem.steps[index], self.problem.nodes[group]
             place = node.ref if step.level == "facility" else exchange.get(group)
             if place in self.places:
-                self.pay(f"facilities/{place}", step.cost * units)
+                self.pay(f"facilities/{place}", yen)
             else:
-                system += step.cost * units
+                system += yen
         lines = [_with(feature, npv_yen=self.paid.get(feature.id, 0)) for feature in self.lines.values()]
         return Drawing((*self.sites(), *sorted(lines, key=lambda feature: feature.id), *self.facilities()), system)
 

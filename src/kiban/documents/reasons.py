@@ -87,6 +87,7 @@ def point_text(view: View, point: Mapping[str, Any], names: Mapping[str, str]) -
         sites=shown,
         price=str(view.money(point["figure"])) if point["kind"] == "quotation" else "",
         need=view.word("field." + point["need"]) if "need" in point else "",
+        by=view.word("value.by." + point["by"]) if "by" in point else "",
         costs=view.joined([cost_name(view, item.partition("/")[2], cost) for item in point["about"] for cost in point.get("costs", ())]),
         low=low,
         required=required,

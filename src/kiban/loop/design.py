@@ -20,6 +20,7 @@ from kiban.base.errors import DataFileError, KibanError
 from kiban.base.progress import Cancel, Progress, part
 from kiban.check import ADMISSION, CONSTRAINTS, check_design, check_problem
 from kiban.design import figures, program, solve
+from kiban.design.admit import untested
 from kiban.design.backup import asks_backup
 from kiban.design.drill_figures import drill_body
 from kiban.design.energy import with_ceiling
@@ -30,7 +31,7 @@ from kiban.design.gap import enter_gap, needs_met, split_urban
 from kiban.design.growth import Growth, grow
 from kiban.design.limits import Effort, solve_within
 from kiban.design.near import near
-from kiban.design.split import Divided, divide, enter_split
+from kiban.design.split import Divided, divide, effort_for, enter_split
 from kiban.design.tornado import enter_swings, swings
 from kiban.design.tree import technologies_used
 from kiban.finance import Priced, price_technology
@@ -265,7 +266,7 @@ class _Variants:
             self.given.region, pairs, self.usecases, known, prices, start=self.given.start, horizon=self.horizon, discount=self.discount, free=free,
             backup=backup, terrain=self.given.terrain, peak=max(self.peak, *(self.growth.factors if self.growth is not None else (1.0,))),
         )  # fmt: skip
-        problem = problem if self.growth is None or free else grow(problem, self.growth.factors)  # a price that is tried is of today's units
+        problem = problem if self.growth is None else grow(problem, self.growth.factors)
         return problem if self.given.kwh is None else with_ceiling(problem, self.given.kwh)
 
     def without(self, technology: str) -> Problem:
@@ -345,7 +346,10 @@ def _divide(variants: _Variants, problem: Problem, design: Design, alone: Mappin
         variant = variants.build(group=group)
         return variant, solve(variant)
 
-    divided = divide(sorted(alone), variants.given.catalogue.technologies, design_of, seed=variants.given.seed) if alone else None
+    if not alone:
+        return None
+    exact_to, most = effort_for(len(problem.arcs), design.status == "proved")
+    divided = divide(sorted(alone), variants.given.catalogue.technologies, design_of, seed=variants.given.seed, exact_to=exact_to, most=most)
     return None if cancel() else divided
 
 
@@ -492,6 +496,8 @@ def design_step(given: Given, wanted: Wanted, ledger: Ledger, progress: Progress
     body["terrain"] = terrain_said(given, problem, ledger)
     body["traffic"] = traffic_scenarios(given, ledger)
     body["bottlenecks"] = site_rows(given, wanted, problem, design, ledger)
+    silent = untested(wanted, {site.id: site for site in region.sites}, usecases)
+    body["untested"] = [{"usecase": usecase, "need": need, "by": by, "sites": rows} for (usecase, need, by), rows in silent.items()]
     progress(0.94, "通信量・設備・予算・年度 / traffic, plant, money, years")
     shorter = _replace(effort, time_limit=None if given.time_limit is None else given.time_limit / PARTS)
     peak = max((factor for id in catalogue.traffic if (found := growth_of(given, id)) is not None for factor in found.factors), default=1.0)

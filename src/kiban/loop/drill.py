@@ -59,7 +59,7 @@ def make_drill(given: Given, wanted: Wanted, progress: Progress, cancel: Cancel,
         def tell(share: float, sentence: str) -> None:
             progress(begin + 0.3 * share, sentence)
 
-        problem = program.build(given.region, wanted, usecases, technologies, priced, **years, backup=kind)
+        problem = program.build(given.region, wanted, usecases, technologies, priced, **years, backup=kind, terrain=given.terrain)
         return problem, solve(problem, seed=given.seed, work=given.work, time_limit=given.time_limit, progress=tell, cancel=cancel)
 
     def sheet(problem: Problem, design: Design) -> Sheet:

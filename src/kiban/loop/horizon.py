@@ -10,6 +10,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 from kiban.check import check_frontier, check_phases
@@ -281,7 +282,7 @@ def _net(beside: Beside, yen: int, key: str) -> tuple[int, str, str]:
     tax, rate = beside.rules["consumption-tax"]
     gross = beside.ledger.choice(key, yen, "JPY", ASKED)
     net = beside.ledger.formula(f"{key}/net", "finance.net_of_tax", "JPY", [gross, tax])
-    return math.floor(yen / (1 + rate)), gross, net
+    return math.floor(yen / (1 + Fraction(str(rate)))), gross, net  # the rate as it is written: 143 / 1.1 is 130, in floats a hair less
 
 
 class _First:
@@ -335,7 +336,7 @@ def budget_rows(beside: Beside) -> tuple[dict[str, Any], Frontier]:
         key = ledger.formula(f"budget/full/{share}", "finance.products", "JPY", [whole, part])
         shares[int(ledger.figures[key].value or 0)] = key
     found = frontier(beside.problem, beside.design, weights, most, beside.effort, stages=tuple(shares))
-    report = check_frontier(beside.problem, found)
+    report = check_frontier(beside.problem, beside.design, found)
     asked = found.stages[found.asked]
 
     def pairs(rows: Sequence[tuple[str, str]]) -> list[dict[str, str]]:

@@ -2,8 +2,8 @@
 
 In: the steps above, the money, the named facts. Out: each open point and whom to ask, the seven options side by side, and hold 保留 or one of them.
 No option is recommended while a fact that could flip it is unknown: a question whose answer makes the model wrong, a region without an exchange, an
-option that no record prices, a technology whose coverage nobody states, a capability whose evidence ranges below the need, an assumed row, an offer
-of the prefecture not yet asked for, a named fact. The choice itself is made in the verdict room.
+option that no record prices, a count that a need goes by, a technology whose coverage nobody states, a capability whose evidence ranges below the
+need, an assumed row, an offer of the prefecture not yet asked for, a named fact. The choice itself is made in the verdict room.
 """
 
 from __future__ import annotations
@@ -95,6 +95,9 @@ def open_points(
         )
     if not any(place.kind == "exchange" for place in given.region.places):
         points.append({"kind": "no_exchange", "about": [], "ask": "ask.carrier_exchange"})
+    for row in design_body.get("untested", ()):  # a plan that was made before has no such rows
+        about = [f"usecases/{row['usecase']}"]
+        points.append({"kind": "count", "about": about, "need": row["need"], "by": row["by"], "sites": row["sites"], "ask": "ask.count"})
     for row in options.body["rows"]:
         if row["kind"] in ("share", "join") and not row["records"]:
             points.append({"kind": f"offer.{row['kind']}", "about": [], "ask": "ask.prefecture"})

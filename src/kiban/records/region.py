@@ -217,6 +217,10 @@ class Region(Record, frozen=True, kw_only=True):
         for street in self.streets:
             if street.a not in known or street.b not in known:
                 raise RecordError(f"street {street.id}", f"junctions {street.a}, {street.b}", "junctions of the region", "rebuild the region")
+        here = {site.id for site in self.sites} | {place.id for place in self.places}
+        for id, (junction, _) in self.attach.items():
+            if id not in here or junction not in known:
+                raise RecordError(f"attach {id}", f"{id} at junction {junction}", "a site or place at a junction of the region", "rebuild the region")
         rows: tuple[Site | Place | Plant | Fact | Hazard, ...] = (*self.sites, *self.places, *self.plants, *self.facts, *self.hazards)
         for row in rows:
             if row.evidence.source is not None and row.evidence.source not in self.sources:

@@ -28,6 +28,7 @@ POINTS: dict[str, tuple[tuple[Kind, ...], bool, int]] = {
     "offer.share": (("share", "build"), True, PREFECTURE),
     "unserved": (("build",), True, MEASURE),
     "offer.join": (("join", "build"), False, PREFECTURE),
+    "count": (("build", "buy"), False, OWN),
     "coverage": (("build", "buy"), False, CARRIER),
     "quotation": (("build", "buy"), False, SUPPLIER),
     "excluded": (("build",), False, SUPPLIER),
@@ -55,6 +56,7 @@ OTHER: tuple[tuple[Kind, ...], bool, int] = (("build",), False, OWN)  # a kind o
 DESKS = {
     "offer.share": "prefecture",
     "offer.join": "prefecture",
+    "count": "own",
     "coverage": "carrier",
     "capability": "carrier",
     "no_exchange": "carrier",
@@ -148,7 +150,8 @@ def _words(grounds: Grounds, point: Any, key: str, shown: int = SITES_SHOWN) -> 
         return None
     names = [both(point["text"])] if "text" in point else [_named(grounds, item) for item in point["about"]]
     need = grounds.say("field." + point["need"]) if "need" in point else ""
-    return grounds.say(key, about=joined(names) if names else "", sites=_sites(grounds, point, shown), need=need)
+    by = grounds.say("value.by." + point["by"]) if "by" in point else ""
+    return grounds.say(key, about=joined(names) if names else "", sites=_sites(grounds, point, shown), need=need, by=by)
 
 
 def _named(grounds: Grounds, item: str) -> Text:
