@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from dataclasses import replace as changed
 from datetime import UTC, date, datetime
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -254,7 +255,7 @@ def _budgets(place: Place, say: Callable[[str], None], time_limit: float | None)
     rate = rules_of(given, Ledger())["consumption-tax"][1]
     whole = round(amount(initial_ceiling(problem, 0.0), design.arcs, design.steps))
     gross = [math.ceil(whole * (1 + rate) * quarter / 4 / MILLION) * MILLION for quarter in QUARTERS]
-    nets = [math.floor(yen / (1 + rate)) for yen in gross]
+    nets = [math.floor(yen / (1 + Fraction(str(rate)))) for yen in gross]  # as loop.horizon does
     weights = default_weights(problem, {site.id: site for site in given.region.sites})
     found = frontier(problem, design, weights, None, Effort(SEED, WORK, time_limit), stages=nets, ahead=False)
     _must_hold("budget", check_frontier(problem, design, found))

@@ -431,7 +431,7 @@ def design_step(given: Given, wanted: Wanted, ledger: Ledger, progress: Progress
     # up to eight designs per technology: where even the first was not proved, they may not take many times as long as it did
     brief: Solve = partial(again, work=given.work if design.status == "proved" else max(1, given.work // BRIEF))
     large, among, trying = len(problem.arcs) > LARGE, variants, brief
-    trial: Solve = again
+    trial: Solve = brief
     attempt: Solve | None = hasty
     if large and not cancel():
         among, trial, attempt, brief = _near(variants, problem, design), glance, None, glance
