@@ -37,7 +37,7 @@ from kiban.design.steiner.exchange import improve
 from kiban.design.watched import Cut, Limits, watched
 from kiban.records.mix import Mix, MixSolution
 
-EFFORT = 15_000_000  # most steps of one call of `renew`, of which a round has four: about as long as looking for designs takes
+EFFORT = 40_000_000  # most steps of one call of `renew`, of which a round has four: about as long as looking for designs takes
 MOST = (5, 20, 40, 80)  # sites whose cuts are taken back at once, in turn
 PATIENCE = 0.003  # a walk goes on from a design that much dearer than the best
 SHARES = 40  # rounds in which the shares of modules move, on small graphs; a quarter on large ones
