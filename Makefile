@@ -14,7 +14,7 @@ KERNELS := $(shell find src/kiban/design -name '*.py' 2>/dev/null)
 ## the example plan on a page: http://127.0.0.1:8000
 run: setup
 	$(BIN)/kiban plan examples/okunoto --issue "地震で孤立した集落と避難所の通信を確保したい" -o out/plans/okunoto
-	$(BIN)/kiban serve --plans out/plans
+	$(BIN)/kiban serve --plans out/plans --regions examples
 
 ## the environment in .venv and the files of the pages, exactly as pinned; kernels compiled and cached
 setup: $(READY) $(ASSETS) $(WARM)

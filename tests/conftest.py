@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
@@ -138,20 +138,20 @@ def example_folder(tmp_path_factory: pytest.TempPathFactory, shipped_catalogue: 
 
 
 @pytest.fixture(scope="session")
-def serve(shipped_catalogue: Catalogue) -> Iterator[Callable[[Path], str]]:
-    """Serves folders of plan folders on free ports of the loopback address: a folder → the address of its pages."""
+def serve(shipped_catalogue: Catalogue) -> Iterator[Callable[..., str]]:
+    """Serves folders of plan folders on free ports of the loopback address: a folder (regions and jobs, so that plans can be made) → the address."""
     import uvicorn
 
     from kiban.web.app import create_app
 
     running: list[tuple[uvicorn.Server, threading.Thread]] = []
 
-    def start(plans: Path) -> str:
+    def start(plans: Path, **making: Any) -> str:
         listener = socket.socket()
         listener.bind(("127.0.0.1", 0))
         listener.listen(64)  # connections wait from now on
-        app = create_app(plans, shipped_catalogue, "ja", ["127.0.0.1"])
-        server = uvicorn.Server(uvicorn.Config(app, log_level="critical", ws="none", lifespan="off"))
+        app = create_app(plans, shipped_catalogue, "ja", ["127.0.0.1"], **making)
+        server = uvicorn.Server(uvicorn.Config(app, log_level="critical", ws="none", lifespan="on" if making else "off"))
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
         thread.start()
         running.append((server, thread))

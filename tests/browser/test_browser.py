@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kiban.jobs import Jobs
+from kiban.web.making import Regions
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 AXE = Path(__file__).parents[2] / "assets" / "node_modules" / "axe-core" / "axe.min.js"
+EXAMPLES = Path(__file__).parents[2] / "examples"
+SHELTER = "地震で孤立した集落と避難所の通信を確保したい"
+ISSUE = f"/issue?region=okunoto&sentence={SHELTER}"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
 # A machine without a graphics card draws the map in software; the browser calls nobody by itself.
 OPTIONS = [
@@ -38,13 +45,15 @@ def browser(chromium: Path) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def address(example_folder: Path, tmp_path_factory: pytest.TempPathFactory, serve: Callable[[Path], str]) -> str:
-    """Two plans, so that the list shows itself."""
-    plans = tmp_path_factory.mktemp("browser") / "plans"
+def address(example_folder: Path, tmp_path_factory: pytest.TempPathFactory, serve: Callable[..., str]) -> str:
+    """Two plans, and the example region, of which plans can be made."""
+    folder = tmp_path_factory.mktemp("browser")
+    plans = folder / "plans"
     plans.mkdir()
     for name in ("okunoto", "second"):
         (plans / name).symlink_to(example_folder)
-    return serve(plans)
+    regions = Regions(EXAMPLES)
+    return serve(plans, regions=regions, jobs=Jobs(folder / "jobs", [sys.executable, "-m", "kiban"], EXAMPLES, plans, lambda name: regions.open(name).id))
 
 
 @pytest.fixture
@@ -134,7 +143,9 @@ def test_a_figure_opens_its_origin_and_leads_back(opened: Callable[..., Page]) -
     assert drawn(page).url.endswith("/plans/okunoto?lang=ja")
 
 
-@pytest.mark.parametrize("path", ["/plans/okunoto?lang=ja", "/plans/okunoto?lang=en", "/plans/okunoto/figures?id=total/priced&lang=en", "/?lang=en"])
+@pytest.mark.parametrize(
+    "path", ["/plans/okunoto?lang=ja", "/plans/okunoto?lang=en", "/plans/okunoto/figures?id=total/priced&lang=en", "/?lang=en", "/new", f"{ISSUE}&lang=en"]
+)
 def test_no_page_is_wider_than_the_screen(opened: Callable[..., Page], path: str) -> None:
     page = opened(path)
     for width in (1280, 768, 390):
@@ -158,7 +169,18 @@ def test_every_table_has_a_caption_and_every_scrolling_box_a_name(opened: Callab
 
 
 @pytest.mark.parametrize("lang", ["ja", "en"])
-@pytest.mark.parametrize(("path", "status"), [("/plans/okunoto?", 200), ("/plans/okunoto/figures?id=total/priced&", 200), ("/?", 200), ("/plans/none?", 404)])
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/plans/okunoto?", 200),
+        ("/plans/okunoto/figures?id=total/priced&", 200),
+        ("/?", 200),
+        ("/plans/none?", 404),
+        ("/new?", 200),
+        (f"{ISSUE}&", 200),
+        ("/jobs?", 200),
+    ],
+)
 def test_axe_finds_nothing(opened: Callable[..., Page], path: str, status: int, lang: str) -> None:
     if not AXE.is_file():
         pytest.skip("needs axe-core (npm ci in assets/)")
@@ -169,3 +191,20 @@ def test_axe_finds_nothing(opened: Callable[..., Page], path: str, status: int, 
     found = page.evaluate("rules => axe.run(document, { runOnly: rules })", RULES)
     assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found["violations"]] == []
     assert len(found["passes"]) > 10
+
+
+@pytest.mark.parametrize("lang", ["ja", "en"])
+def test_by_keyboard_alone_a_sentence_becomes_a_plan(opened: Callable[..., Page], lang: str) -> None:
+    page = opened(f"/?lang={lang}")
+    page.locator("a.go").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/new?**")
+    page.locator("#sentence").focus()
+    page.keyboard.type("避難所の通信を確保したい" + ("。" if lang == "en" else ""))
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/issue?**")
+    page.locator("button.go").first.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/plans/**", timeout=120_000)
+    assert "避難所の通信を確保したい" in drawn(page).locator("h1").inner_text()

@@ -139,7 +139,7 @@ def test_every_answer_has_the_security_headers(get: Get) -> None:
         assert "default-src 'none'" in headers["content-security-policy"]
         assert "script-src 'self';" in headers["content-security-policy"]
         assert headers["x-content-type-options"] == "nosniff"
-        assert headers["referrer-policy"] == "no-referrer"
+        assert headers["referrer-policy"] == "same-origin"
 
 
 def test_the_list_shows_all_plans_and_names_the_broken_one(get: Get) -> None:

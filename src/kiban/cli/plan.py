@@ -63,6 +63,7 @@ def add(parsers: Any) -> None:
         help="町・業務の事実の値を入れる（何度でも）。ID= で取り消す / give the value of a named fact; may be given several times; ID= takes it back",
     )
     parser.add_argument("--save", action="store_true", help="計画を新しい版として保存 / also store the plan as a new version")
+    parser.add_argument("--progress", action="store_true", help="途中経過を一行ずつ JSON で / progress as lines of JSON on the error stream")
     parser.add_argument("--author", default="kiban", help="保存する人（--save のとき） / who saves it (with --save)")
     parser.add_argument("--reason", default="kiban plan", help="保存する理由（--save のとき） / why it is saved (with --save)")
 
@@ -172,8 +173,8 @@ def wishes(args: argparse.Namespace, region: Region, catalogue: Catalogue) -> di
 
 
 @contextmanager
-def interruptible(json_output: bool) -> Iterator[tuple[Progress, Cancel]]:
-    """Progress on the error stream, and a Cancel that Ctrl-C sets; a second Ctrl-C ends at once."""
+def interruptible(json_output: bool, lines: bool = False) -> Iterator[tuple[Progress, Cancel]]:
+    """Progress on the error stream, and a Cancel that Ctrl-C sets; a second Ctrl-C ends at once. lines: as lines of JSON, for a program."""
     stop = threading.Event()
 
     def ask_to_stop(*_: object) -> None:
@@ -185,9 +186,12 @@ def interruptible(json_output: bool) -> Iterator[tuple[Progress, Cancel]]:
     def tell(share: float, sentence: str) -> None:
         print(f"\r{share:4.0%}  {sentence:<60}", end="\n" if share >= 1 else "", file=sys.stderr, flush=True)
 
+    def tell_lines(share: float, sentence: str) -> None:
+        print(json.dumps({"share": round(share, 4), "said": sentence}, ensure_ascii=False), file=sys.stderr, flush=True)
+
     before = signal.signal(signal.SIGINT, ask_to_stop)
     try:
-        yield (silent if json_output or not sys.stderr.isatty() else tell), stop.is_set
+        yield (tell_lines if lines else silent if json_output or not sys.stderr.isatty() else tell), stop.is_set
     finally:
         signal.signal(signal.SIGINT, before)
 
@@ -226,7 +230,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         terrain=heights_of(region, args.region),
         **wishes(args, region, catalogue),
     )
-    with interruptible(args.json) as (progress, cancel):
+    with interruptible(args.json, args.progress) as (progress, cancel):
         made = make_plan(given, progress, cancel)
     if made.plan is None:
         _print_questions(made, catalogue, args.json, time.monotonic() - began)
@@ -248,10 +252,9 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
 
 def _answer(text: str, catalogue: Catalogue) -> tuple[str, str]:
     """QUESTION=CHOICE of the form of questions. Raises KibanError when there is no such question or choice."""
-    from kiban.issue.understanding import NEITHER, WHICH
+    from kiban.loop.plan import answers_known
 
-    known = {question.id: [choice.id for choice in question.choices] for question in catalogue.forms["issue"].questions}
-    known[WHICH] = [*catalogue.models, NEITHER]
+    known = answers_known(catalogue)
     question, sign, choice = text.partition("=")
     if not sign:
         raise KibanError("--answer", repr(text), "QUESTION=CHOICE", "write the id of the question, =, and the id of the choice")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import ipaddress
 import socket
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,22 @@ def add(parsers: Any) -> None:
         help="計画フォルダを並べたフォルダ（既定は利用者のデータフォルダの plans） / folder of plan folders (default: plans in the user's data folder)",
     )
 
+    parser.add_argument(
+        "--regions",
+        type=Path,
+        metavar="DIR",
+        help="地域フォルダを並べたフォルダ。ここの町の計画を画面で作れる（既定は regions） / region folders whose plans can be made here",
+    )
+
 
 def run(args: argparse.Namespace, settings: Settings) -> int:
     """Serve until interrupted. Raises KibanError for an address other than this machine: there is no sign-in yet."""
     import uvicorn  # only this command needs a server
 
     from kiban.catalogue import load
+    from kiban.jobs import Jobs
     from kiban.web.app import create_app
+    from kiban.web.making import Regions
 
     if not _is_loopback(settings.host):
         raise KibanError(
@@ -41,7 +51,10 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         except OSError as error:
             raise KibanError("KIBAN_PORT", f"port {settings.port}: {error.strerror}", "a free port", f"KIBAN_PORT={settings.port + 1} kiban serve") from error
     plans = args.plans or settings.state / "plans"
-    app = create_app(plans, load(settings.data, settings.state / "cache"), settings.lang, ["127.0.0.1", "localhost", "[::1]", settings.host])
+    regions = Regions(args.regions or settings.state / "regions")
+    jobs = Jobs(settings.state / "jobs", [sys.executable, "-m", "kiban"], regions.folder, plans, lambda name: regions.open(name).id)
+    hosts = ["127.0.0.1", "localhost", "[::1]", settings.host]
+    app = create_app(plans, load(settings.data, settings.state / "cache"), settings.lang, hosts, regions, jobs)
     print(f"kiban: http://{settings.host}:{settings.port}  ({plans})", flush=True)
     uvicorn.run(app, host=settings.host, port=settings.port, log_level="warning", server_header=False)
     return 0

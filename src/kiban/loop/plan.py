@@ -17,6 +17,7 @@ from kiban.base.progress import Cancel, Progress, never, silent
 from kiban.catalogue import Catalogue
 from kiban.finance.ledger import Ledger
 from kiban.issue import understand
+from kiban.issue.understanding import NEITHER, WHICH
 from kiban.loop.design import Designed, assumed_rows, design_step
 from kiban.loop.diagnosis import town_rows
 from kiban.loop.funding import facts_of, fund, funding_step
@@ -81,6 +82,12 @@ def issue_step(given: Given) -> tuple[Issue, PlanStep]:
     }
     used = [f"cases/{case.id}" for case in issue.cases] + [f"models/{match.id}" for match in issue.models]
     return issue, step("issue", [given.sentence, given.answers, region.id], body, pins(given, *used))
+
+
+def answers_known(catalogue: Catalogue) -> dict[str, list[str]]:
+    """The questions that a sentence may raise: id → ids of the choices."""
+    known = {question.id: [choice.id for choice in question.choices] for question in catalogue.forms["issue"].questions}
+    return known | {WHICH: [*catalogue.models, NEITHER]}
 
 
 def plan_id(sentence: str, region: str) -> str:

@@ -1,11 +1,12 @@
-"""The web application: plan folders in, pages out. It computes nothing and connects to nothing.
+"""The web application: plan folders in, pages out; jobs make the plans. It connects to nothing.
 
-In: a folder of plan folders, the catalogue. Out: a Starlette application. Pages come in the language of `?lang=`, else of the settings.
+In: folders of plans and regions, the catalogue, the jobs. Out: a Starlette application. Pages come in the language of `?lang=`, else of the settings.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,9 @@ from kiban.catalogue import Catalogue, words
 from kiban.catalogue.words import Words
 from kiban.documents.map_svg import design_svg
 from kiban.documents.view import View
+from kiban.jobs import Jobs
 from kiban.loop.files import FILES, KINDS, Folder, paper_names, read_folder
+from kiban.web.making import Making, Regions
 from kiban.web.pages import figure_page, index_row, plan_page
 from kiban.web.tables import labelled
 
@@ -55,7 +58,7 @@ class Headers:
                 extra = {
                     "content-security-policy": POLICY,
                     "x-content-type-options": "nosniff",
-                    "referrer-policy": "no-referrer",
+                    "referrer-policy": "same-origin",  # with no-referrer, browsers do not say where a form of ours comes from
                     "cross-origin-opener-policy": "same-origin",
                 }
                 message["headers"] = [*message["headers"], *((key.encode(), value.encode()) for key, value in extra.items())]
@@ -64,8 +67,8 @@ class Headers:
         await self.app(scope, receive, with_headers)
 
 
-def create_app(plans: Path, catalogue: Catalogue, lang: str, hosts: list[str]) -> Starlette:
-    """The application over a folder of plan folders; `hosts` are the names that it answers to."""
+def create_app(plans: Path, catalogue: Catalogue, lang: str, hosts: list[str], regions: Regions | None = None, jobs: Jobs | None = None) -> Starlette:
+    """The application over a folder of plan folders; `hosts` are the names that it answers to. With regions and jobs, plans can be made in it, too."""
     jinja = Environment(loader=FileSystemLoader(HERE / "templates"), autoescape=select_autoescape(["html"]), undefined=StrictUndefined, trim_blocks=True)
     jinja.filters["labelled"] = labelled
     read: dict[str, tuple[int, Folder]] = {}
@@ -115,7 +118,7 @@ def create_app(plans: Path, catalogue: Catalogue, lang: str, hosts: list[str]) -
 
     async def index(request: Request) -> Response:
         names = folders()
-        if len(names) == 1:
+        if len(names) == 1 and jobs is None:
             return RedirectResponse(f"/plans/{quote(names[0])}?lang={language(request)}")
         rows = []
         for name in names:
@@ -124,7 +127,7 @@ def create_app(plans: Path, catalogue: Catalogue, lang: str, hosts: list[str]) -
             except KibanError as error:  # one broken folder must not hide the others
                 row = {"name": name, "trouble": str(error)}
             rows.append({**row, "url": f"/plans/{quote(name)}?lang={language(request)}"})
-        return page(request, "index.html", None, {"rows": rows})
+        return page(request, "index.html", None, {"rows": rows, "making": jobs is not None})
 
     async def plan(request: Request) -> Response:
         name, one = folder(request)
@@ -171,13 +174,24 @@ def create_app(plans: Path, catalogue: Catalogue, lang: str, hosts: list[str]) -
 
     async def refused(request: Request, error: HTTPException) -> Response:
         plain = error.detail == HTTPStatus(error.status_code).phrase  # the router's own words
-        return answer(request, error.status_code, said(request)("error.no_page") if plain and error.status_code == 404 else error.detail)
+        known = {403: "error.foreign", 404: "error.no_page", 413: "error.too_large"}.get(error.status_code)
+        return answer(request, error.status_code, said(request)(known) if plain and known else error.detail)
 
     async def trouble(request: Request, error: KibanError) -> Response:
         return answer(request, 500, str(error).replace(f"{plans}/", ""))  # a stored plan is broken: the server's matter, and its folders are nobody's
 
     async def broken(request: Request, _: Exception) -> Response:
         return answer(request, 500, said(request)("error.inside"))
+
+    making = Making(regions, catalogue, jobs, page, language).routes() if regions is not None and jobs is not None else []
+
+    @asynccontextmanager
+    async def life(_: Starlette) -> AsyncIterator[None]:
+        if jobs is not None:
+            jobs.start()
+        yield
+        if jobs is not None:
+            jobs.close()
 
     handlers: dict[Any, Any] = {HTTPException: refused, KibanError: trouble, Exception: broken}
     return Starlette(
@@ -188,8 +202,10 @@ def create_app(plans: Path, catalogue: Catalogue, lang: str, hosts: list[str]) -
             Route("/plans/{plan}/figures", figure),
             Route("/plans/{plan}/map.svg", still),
             Route("/plans/{plan}/files/{file:path}", file),
+            *making,
             Mount("/static", StaticFiles(directory=HERE / "static")),
         ],
         middleware=[Middleware(Headers), Middleware(TrustedHostMiddleware, allowed_hosts=hosts)],
         exception_handlers=handlers,
+        lifespan=life,
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any, get_origin, get_type_hints
 
 import msgspec
@@ -22,6 +22,7 @@ from kiban.records.fact import NamedFact
 from kiban.records.funding import Answered, Budget, Funding, Inputs, Line, Quote, Row, Viability
 from kiban.records.horizon import Frontier, Multiplied, Phases, Stage, Weight
 from kiban.records.issue import Concept, FormChoice, FormQuestion, Issue, IssueForm, IssueLimits, Match, Question
+from kiban.records.job import Job
 from kiban.records.lock import MAX_CLAUSE, MAX_PATTERN, Lock, Measure, SpecClause
 from kiban.records.mix import Mix
 from kiban.records.model import Clause, Component, Kpi, StandardModel
@@ -121,6 +122,7 @@ GOOD: dict[type[Record], dict[str, Any]] = {
     Source: {"title": "a page", "seen_on": DAY},
     Quantity: {"unit": "Mbps", "value": 5.0, "source": "page", "confidence": "A"},
     CaseCost: {},
+    Job: {"id": "a1", "region": "umiyama", "sentence": "橋の水位を知りたい", "asked": datetime(2026, 11, 27, tzinfo=UTC)},
     Case: {"kind": "project", "title": "a case", "confidence": "A", "seen_on": DAY},
     Price: {
         "id": "fibre#cable",
@@ -368,6 +370,11 @@ GOOD: dict[type[Record], dict[str, Any]] = {
 BAD: list[tuple[type[Record], dict[str, Any], str]] = [
     (Text, {"ja": " "}, "both languages filled"),
     (Text, {"en": ""}, "both languages filled"),
+    (Job, {"id": "../a1"}, "id '../a1'"),
+    (Job, {"sentence": " "}, "no sentence"),
+    (Job, {"share": 1.1}, "job share: found 1.1"),
+    (Job, {"status": "done"}, "status done and plan None"),
+    (Job, {"plan": "p"}, "status waiting and plan 'p'"),
     (Source, {"title": ""}, "an empty title"),
     (Quantity, {"unit": ""}, "no unit"),
     (Quantity, {"value": -1.0}, "value: found -1.0"),

@@ -1,0 +1,54 @@
+"""A piece of work that runs beside the pages: a plan being made."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from kiban.base.errors import RecordError
+from kiban.records.rules import Record, check_id, check_range
+
+Status = Literal["waiting", "running", "done", "asking", "failed", "cancelled"]
+OVER = ("done", "asking", "failed", "cancelled")
+
+
+class Job(Record, frozen=True, kw_only=True):
+    """A plan that is made, or waits to be made.
+
+    region    name of the region's folder
+    answers   question → choice of the form of questions
+    lang      language of the papers
+    share     of the work that is done, 0 to 1; `said`: what is being done, as "Japanese / English"
+    stopping  somebody asked to stop: the design found so far is checked and written
+    plan      name of the plan's folder, once it is there
+    error     what went wrong, in the words of the command
+    """
+
+    id: str
+    region: str
+    sentence: str
+    asked: datetime
+    answers: dict[str, str] = {}
+    lang: str = "ja"
+    status: Status = "waiting"
+    begun: datetime | None = None
+    ended: datetime | None = None
+    share: float = 0.0
+    said: str = ""
+    stopping: bool = False
+    tries: int = 0
+    plan: str | None = None
+    error: str | None = None
+
+    def __post_init__(self) -> None:
+        check_id("job", self.id)
+        check_range("job share", self.share, 0.0, 1.0)
+        if not self.sentence.strip():
+            raise RecordError(f"job {self.id}", "no sentence", "the issue in one sentence", "write it")
+        if (self.status == "done") != (self.plan is not None):
+            raise RecordError(f"job {self.id}", f"status {self.status} and plan {self.plan!r}", "a plan exactly when it is done", "ask for the plan again")
+
+    @property
+    def over(self) -> bool:
+        """Nothing more will happen."""
+        return self.status in OVER

@@ -1,0 +1,218 @@
+"""Pages from a sentence to a plan: the form, what was understood, the questions, the job that makes the plan.
+
+In: the folder of regions, the catalogue, the jobs. Out: routes. Until a plan is asked for, everything stands in the address, so that a page can be
+gone back to, kept and sent to a colleague; only the two requests that change something are sent as forms, and only from a page of this server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from kiban.base.errors import KibanError
+from kiban.catalogue import Catalogue
+from kiban.jobs import Jobs
+from kiban.loop.given import Given
+from kiban.loop.plan import LONGEST, answers_known, issue_step
+from kiban.records.job import Job
+from kiban.records.region import Region
+from kiban.region import read
+
+MOST_BODY = 64 * 1024  # bytes of a form; a sentence of 2,000 characters, escaped, has 18 kB
+ANSWER = "q."  # what the name of a question begins with in a form
+Page = Callable[..., Response]
+
+
+@dataclass
+class Regions:
+    """The region folders of the server; each is read once until its files change."""
+
+    folder: Path
+
+    def __post_init__(self) -> None:
+        self._read: dict[str, tuple[float, Region]] = {}
+
+    def names(self) -> list[str]:
+        """The folders that hold a region."""
+        return sorted(path.parent.name for path in self.folder.glob("*/region.yaml")) if self.folder.is_dir() else []
+
+    def open(self, name: str) -> Region:
+        """One region. Raises KibanError when its files cannot be used; KeyError when there is none of this name."""
+        if name not in self.names():
+            raise KeyError(name)
+        stamp = max(path.stat().st_mtime for path in (self.folder / name).iterdir())
+        if self._read.get(name, (0.0,))[0] != stamp:
+            self._read[name] = (stamp, read(self.folder / name))
+        return self._read[name][1]
+
+
+@dataclass(frozen=True)
+class Making:
+    """The pages between a sentence and a plan."""
+
+    regions: Regions
+    catalogue: Catalogue
+    jobs: Jobs
+    page: Page
+    language: Callable[[Request], str]
+
+    def routes(self) -> list[Route]:
+        """All of them."""
+        return [
+            Route("/new", self.new),
+            Route("/issue", self.issue),
+            Route("/jobs", self.all_jobs),
+            Route("/jobs", self.submit, methods=["POST"]),
+            Route("/jobs/{job}", self.job),
+            Route("/jobs/{job}/cancel", self.cancel, methods=["POST"]),
+        ]
+
+    async def new(self, request: Request) -> Response:
+        """The form: which town, which sentence."""
+        return await run_in_threadpool(self._form, request, dict(request.query_params), "")
+
+    async def issue(self, request: Request) -> Response:
+        """What was understood of the sentence, with the questions."""
+        return await run_in_threadpool(self._understood, request)
+
+    async def submit(self, request: Request) -> Response:
+        """Have the plan made."""
+        form = await _form_of(request)
+        region, sentence = form.get("region", ""), form.get("sentence", "").strip()
+        if region not in self.regions.names() or not 0 < len(sentence) <= LONGEST:
+            return RedirectResponse("/new?" + urlencode({"region": region, "sentence": sentence[:LONGEST], "lang": self.language(request)}), 303)
+        try:
+            job = await run_in_threadpool(self.jobs.submit, region, sentence, self._answers(form), self.language(request))
+        except KibanError as error:
+            raise HTTPException(503, str(error)) from error
+        return RedirectResponse(f"/jobs/{job.id}?lang={self.language(request)}", 303)
+
+    async def all_jobs(self, request: Request) -> Response:
+        """The jobs, newest first."""
+        rows = [{"job": job, "url": f"/jobs/{job.id}?lang={self.language(request)}", **self._told(job, request)} for job in self.jobs.all()]
+        return self.page(request, "jobs.html", None, {"rows": rows})
+
+    async def job(self, request: Request) -> Response:
+        """One job; when its plan is there, the plan."""
+        job = self._job(request)
+        if job.plan is not None:
+            return RedirectResponse(f"/plans/{job.plan}?lang={self.language(request)}", 303)
+        again = "/issue?" + urlencode(
+            {"region": job.region, "sentence": job.sentence, **{ANSWER + id: choice for id, choice in job.answers.items()}, "lang": self.language(request)}
+        )
+        context = {
+            "job": job,
+            "again": again,
+            "ahead": self.jobs.ahead(job),
+            "cancel_url": f"/jobs/{job.id}/cancel?lang={self.language(request)}",
+            **self._told(job, request),
+        }
+        response = self.page(request, "job.html", None, context)
+        if not job.over:
+            response.headers["refresh"] = "2"
+        return response
+
+    async def cancel(self, request: Request) -> Response:
+        """Ask a job to stop."""
+        await _form_of(request)
+        job = self._job(request)
+        await run_in_threadpool(self.jobs.cancel, job.id)
+        return RedirectResponse(f"/jobs/{job.id}?lang={self.language(request)}", 303)
+
+    # --- parts
+
+    def _job(self, request: Request) -> Job:
+        job = self.jobs.get(request.path_params["job"])
+        if job is None:
+            raise HTTPException(404)
+        return job
+
+    def _told(self, job: Job, request: Request) -> dict[str, Any]:
+        """What is being done, in the language of the page, and for how long."""
+        japanese, _, english = job.said.partition(" / ")
+        seconds = int(((job.ended or datetime.now(UTC)) - (job.begun or job.asked)).total_seconds())
+        town = job.region
+        with suppress(KeyError, KibanError, OSError):  # the job was asked for when the region was still there
+            town = self.regions.open(job.region).name
+        return {
+            "said": english if self.language(request) == "en" and english else japanese,
+            "seconds": max(0, seconds),
+            "percent": int(100 * job.share),
+            "town": town,
+        }
+
+    def _form(self, request: Request, typed: Mapping[str, str], wrong: str) -> Response:
+        rows = []
+        for name in self.regions.names():
+            try:
+                region = self.regions.open(name)
+                rows.append({"name": name, "title": region.name, "sites": len(region.sites), "label": region.label, "trouble": ""})
+            except KibanError as error:  # one broken folder must not hide the others
+                rows.append({"name": name, "title": name, "sites": 0, "label": None, "trouble": str(error)})
+        response = self.page(request, "new.html", None, {"rows": rows, "typed": typed, "wrong": wrong, "longest": LONGEST, "folder": self.regions.folder.name})
+        response.status_code = 422 if wrong else 200
+        return response
+
+    def _understood(self, request: Request) -> Response:
+        query = dict(request.query_params)
+        name, sentence, lang = query.get("region", ""), query.get("sentence", "").strip(), self.language(request)
+        try:
+            region = self.regions.open(name)
+        except KeyError:
+            return self._form(request, query, "region")
+        if not 0 < len(sentence) <= LONGEST:
+            return self._form(request, query, "sentence")
+        answers = self._answers(query)
+        issue, step = issue_step(Given(sentence=sentence, region=region, catalogue=self.catalogue, now=datetime.now(UTC), answers=answers))
+        cases = [self.catalogue.cases[row["id"]] for row in step.body["cases"] if row["id"] in self.catalogue.cases]
+        context = {
+            "body": step.body,
+            "region": region,
+            "name": name,
+            "sentence": sentence,
+            "given_answers": answers,
+            "answer_name": lambda id: ANSWER + id,
+            "cases": cases,
+            "matched": issue.status == "matched" and bool(issue.models),
+            "headline": lambda kind, id: self.catalogue.headline(kind, id, lang),
+            "words_of": list(dict.fromkeys(word for match in (*issue.usecases, *issue.models) for word in match.words)),
+            "change": "/new?" + urlencode({"region": name, "sentence": sentence, "lang": lang}),
+        }
+        return self.page(request, "issue.html", None, context)
+
+    def _answers(self, form: Mapping[str, str]) -> dict[str, str]:
+        """The answers in a form; 「わからない」, and what no question offers, is none."""
+        known = answers_known(self.catalogue)
+        given = {key.removeprefix(ANSWER): value for key, value in form.items() if key.startswith(ANSWER)}
+        return {id: choice for id, choice in given.items() if choice in known.get(id, ())}
+
+
+async def _form_of(request: Request) -> dict[str, str]:
+    """The fields of a form that a page of this server sent.
+
+    Raises
+    ------
+    HTTPException  403: sent by another site's page; 413: too large; 415: no form
+    """
+    origin = request.headers.get("origin")
+    if origin is None or urlsplit(origin).netloc != request.headers.get("host"):
+        raise HTTPException(403)
+    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/x-www-form-urlencoded":
+        raise HTTPException(415)
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > MOST_BODY:
+            raise HTTPException(413)
+    return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=200))
