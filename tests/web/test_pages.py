@@ -6,6 +6,7 @@ import http.client
 import json
 import shutil
 from collections.abc import Callable, Mapping
+from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -14,6 +15,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from kiban.catalogue import Catalogue
 from kiban.loop.files import FILES, paper_names, read_folder
 
 LABEL = "公表値による例示。当該団体の計画・意思決定とは無関係"
@@ -288,3 +290,21 @@ def test_a_limit_that_no_design_keeps_stands_above_the_amounts(
     assert words in cards
     assert cards.count('<p class="unknown">' + ("no design" if lang == "en" else "設計なし")) == 2
     assert "total%2Fpriced" not in cards
+
+
+@pytest.mark.parametrize("lang", ["ja", "en"])
+def test_cases_are_found_by_words_and_by_the_size_of_the_town(get: Get, lang: str) -> None:
+    page = get(f"/cases?q={quote('バス')}&lang={lang}")
+    assert page.status == 200
+    assert page.text.index('<li class="stopped">') < page.text.index('<li class="">')
+    assert get(f"/cases?people={quote('８千人')}&lang={lang}").text.count("<h2>") < get(f"/cases?lang={lang}").text.count("<h2>")
+    assert 'role="alert"' in get(f"/cases?people=many&lang={lang}").text
+    assert "<script>" not in get(f"/cases?q={quote(NASTY)}&people={quote(NASTY)}").text
+
+
+def test_a_case_page_shows_what_is_known_and_its_sources(get: Get, shipped_catalogue: Catalogue) -> None:
+    for id, case in shipped_catalogue.cases.items():
+        page = get(f"/cases/{id}")
+        assert page.status == 200
+        assert all(escape(url) in page.text for url in case.urls)
+    assert get("/cases/none").status == 404

@@ -232,6 +232,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     )
     with interruptible(args.json, args.progress) as (progress, cancel):
         made = make_plan(given, progress, cancel)
+        progress(1.0, "書類を作成 / writing the papers")
     if made.plan is None:
         _print_questions(made, catalogue, args.json, time.monotonic() - began)
         return 4

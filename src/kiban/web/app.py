@@ -25,12 +25,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kiban.base.errors import KibanError
 from kiban.base.settings import LANGUAGES
+from kiban.cases import Library
 from kiban.catalogue import Catalogue, words
 from kiban.catalogue.words import Words
 from kiban.documents.map_svg import design_svg
 from kiban.documents.view import View
 from kiban.jobs import Jobs
 from kiban.loop.files import FILES, KINDS, Folder, paper_names, read_folder
+from kiban.web.library import CasePages
 from kiban.web.making import Making, Regions
 from kiban.web.pages import figure_page, index_row, plan_page
 from kiban.web.tables import labelled
@@ -109,6 +111,7 @@ def create_app(plans: Path, catalogue: Catalogue, lang: str, hosts: list[str], r
             "label": shown_plan.plan.label if shown_plan else None,
             "gloss": shown_plan.gloss() if shown_plan else "",
             "home": f"/?lang={shown}",
+            "cases_url": f"/cases?lang={shown}",
         }
         return HTMLResponse(jinja.get_template(template).render({**given, **context}))
 
@@ -203,6 +206,7 @@ def create_app(plans: Path, catalogue: Catalogue, lang: str, hosts: list[str], r
             Route("/plans/{plan}/map.svg", still),
             Route("/plans/{plan}/files/{file:path}", file),
             *making,
+            *CasePages(Library(catalogue.cases), page).routes(),
             Mount("/static", StaticFiles(directory=HERE / "static")),
         ],
         middleware=[Middleware(Headers), Middleware(TrustedHostMiddleware, allowed_hosts=hosts)],

@@ -175,7 +175,7 @@ class Making:
             return self._form(request, query, "sentence")
         answers = self._answers(query)
         issue, step = issue_step(Given(sentence=sentence, region=region, catalogue=self.catalogue, now=datetime.now(UTC), answers=answers))
-        cases = [self.catalogue.cases[row["id"]] for row in step.body["cases"] if row["id"] in self.catalogue.cases]
+        cases = [(row["id"], self.catalogue.cases[row["id"]]) for row in step.body["cases"] if row["id"] in self.catalogue.cases]
         context = {
             "body": step.body,
             "region": region,

@@ -1,0 +1,6 @@
+"""Other towns' cases: found by words and by the size of the town, stopped ones first."""
+
+from kiban.cases.library import Found, Library
+from kiban.cases.search import Hit, Search
+
+__all__ = ["Found", "Hit", "Library", "Search"]
