@@ -29,11 +29,10 @@ LIKE = 2.0  # a town like ours has between half and twice as many people
 
 @dataclass(frozen=True)
 class Found:
-    """A case, the words of the question that it holds, and how many times as many people its town has; None where nobody knows."""
+    """A case, and how many times as many people its town has; None where nobody knows or asked."""
 
     id: str
     case: Case
-    words: tuple[str, ...] = ()
     times: float | None = None
 
 
@@ -52,9 +51,9 @@ class Library:
         """The cases that hold the words, of towns about as large; without either all. Stopped ones first, then the best, then the nearest in size."""
         if words.strip():
             hits = self._search(words)
-            found = [Found(hit.id, self.cases[hit.id], hit.words, self._times(hit.id, people)) for hit in hits if hit.score >= ENOUGH * hits[0].score]
+            found = [Found(hit.id, self.cases[hit.id], self._times(hit.id, people)) for hit in hits if hit.score >= ENOUGH * hits[0].score]
         else:
-            found = [Found(id, case, (), self._times(id, people)) for id, case in sorted(self.cases.items())]
+            found = [Found(id, case, self._times(id, people)) for id, case in sorted(self.cases.items())]
         if people is not None:
             found = [one for one in found if one.times is not None and 1 / LIKE <= one.times <= LIKE]
             if not words.strip():

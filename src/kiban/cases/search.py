@@ -24,11 +24,10 @@ FAINT = 0.3  # weight of a pair of hiragana alone: particles and endings
 
 @dataclass(frozen=True)
 class Hit:
-    """A document that was found: its id, its score, the pairs and words of the query that it holds."""
+    """A document that was found, and its score."""
 
     id: str
     score: float
-    words: tuple[str, ...]
 
 
 def tokens(text: str) -> Iterator[str]:
@@ -48,8 +47,8 @@ class Search:
     """An index of documents.
 
     >>> search = Search({"a": [(3.0, "防災ラジオ"), (1.0, "戸別に配る")], "b": [(3.0, "農業用水の水位")]})
-    >>> [(hit.id, hit.words) for hit in search("防災の情報")]
-    [('a', ('防災',))]
+    >>> [hit.id for hit in search("防災の情報")]
+    ['a']
     >>> search("林業")
     []
     """
@@ -71,7 +70,6 @@ class Search:
     def __call__(self, query: str, limit: int | None = None) -> list[Hit]:
         """The documents that hold something of the query, best first; equal ones by id. A single character is found inside words, too."""
         score: dict[str, float] = defaultdict(float)
-        found: dict[str, list[str]] = defaultdict(list)
         asked = Counter(tokens(query))
         for token, times in asked.items():
             for same in [token] if token in self._held or len(token) > 1 else [other for other in self._held if token in other and not other.isascii()]:
@@ -80,7 +78,5 @@ class Search:
                 for id, many in holders.items():
                     spread = K1 * (1.0 - B + B * self._length[id] / self._mean)
                     score[id] += times * (FAINT if KANA.match(same) else 1.0) * rare * many * (K1 + 1.0) / (many + spread)
-                    if not found[id] or found[id][-1] != token:
-                        found[id].append(token)
         best = sorted(score, key=lambda id: (-score[id], id))
-        return [Hit(id, score[id], tuple(found[id])) for id in best[:limit]]
+        return [Hit(id, score[id]) for id in best[:limit]]
