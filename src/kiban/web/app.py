@@ -27,6 +27,7 @@ from kiban.cases import Library
 from kiban.catalogue import Catalogue
 from kiban.jobs import Jobs
 from kiban.store import Store
+from kiban.web.design_page import DesignPage
 from kiban.web.frame import HERE, Frame
 from kiban.web.library import CasePages
 from kiban.web.making import Making, Regions
@@ -77,8 +78,8 @@ def create_app(
     """
     frame = Frame(catalogue, lang, store)
     shown = Plans(plans, frame)
-    making = regions is not None and jobs is not None
-    routes: list[BaseRoute] = [*PlanPages(shown, frame, making).routes()]
+    routes: list[BaseRoute] = [*PlanPages(shown, frame, regions if jobs is not None else None).routes()]
+    routes += DesignPage(shown, frame).routes()
     frame.menu.append(("menu.plans", "/"))
     if regions is not None and jobs is not None:
         routes += Making(regions, catalogue, jobs, frame).routes()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -17,10 +17,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from kiban.base.jdate import era_day
 from kiban.base.settings import LANGUAGES
 from kiban.catalogue import Catalogue, words
 from kiban.catalogue.words import Words
 from kiban.documents.view import View
+from kiban.loop.given import TOKYO
 from kiban.store import Store
 from kiban.web.tables import labelled
 
@@ -71,6 +73,11 @@ class Frame:
         """A path of this server in the language of the request; what stands in `query` comes escaped."""
         return f"{path}?{urlencode({'lang': self.language(request), **query})}"
 
+    def day(self, request: Request, moment: datetime | date) -> str:
+        """A day in the language of the request: 和暦 in Japanese; a moment is that of Japan."""
+        day = moment.astimezone(TOKYO).date() if isinstance(moment, datetime) else moment
+        return era_day(day) if self.language(request) == "ja" else f"{day:%Y-%m-%d}"
+
     def page(self, request: Request, template: str, context: Mapping[str, Any], view: View | None = None, status: int = 200) -> HTMLResponse:
         """A page; `view` is that of the plan on it, whose label then stands on top."""
         shown = self.language(request)
@@ -81,6 +88,7 @@ class Frame:
             "other_lang": other,
             "other_url": f"{request.url.path}?{urlencode([*known, ('lang', other)])}",
             "w": words(self.catalogue, shown),
+            "day": lambda moment: self.day(request, moment),
             "static": lambda name: f"/static/{name}",
             "url": lambda path, **query: self.url(request, path, **query),
             "label": view.plan.label if view else None,
