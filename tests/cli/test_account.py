@@ -15,18 +15,18 @@ from kiban.cli import main
 PASSWORD = "山と海のまち 8000"
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("KIBAN_STATE", str(tmp_path / "state"))
     return tmp_path / "state"
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def typed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO(PASSWORD + "\n"))
 
 
-def test_an_account_is_made_listed_and_logged(state: Path, typed: None, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_account_is_made_listed_and_logged(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["account", "add", "sato", "--name", "佐藤", "--role", "approver"]) == 0
     assert main(["account", "extend", "sato"]) == 0
     capsys.readouterr()
@@ -43,9 +43,7 @@ def test_an_account_is_made_listed_and_logged(state: Path, typed: None, capsys: 
     assert all(path.stat().st_mode & 0o077 == 0 for path in state.glob("audit.db*"))
 
 
-def test_the_last_approver_is_not_disabled_and_a_short_password_is_refused(
-    state: Path, typed: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_last_approver_is_not_disabled_and_a_short_password_is_refused(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     assert main(["account", "add", "sato", "--role", "approver"]) == 0
     assert main(["account", "disable", "sato"]) == 2
     assert "the last approver" in capsys.readouterr().err
@@ -54,7 +52,7 @@ def test_the_last_approver_is_not_disabled_and_a_short_password_is_refused(
     assert main(["account", "role", "nobody", "--role", "viewer"]) == 2
 
 
-def test_a_log_is_verified_against_digests_that_were_carried_away(state: Path, typed: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_log_is_verified_against_digests_that_were_carried_away(state: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["account", "add", "sato", "--role", "approver"]) == 0
     carried = tmp_path / "carried.csv"
     assert main(["audit", "digest", "-o", str(carried)]) == 0

@@ -45,6 +45,13 @@ class Waits:
             for key in keys:
                 self._failed.pop(key, None)
 
+    def undo(self, key: str) -> None:
+        """The last try was right; those before it stay counted, as whoever knows one password may still be guessing others."""
+        with self._lock:
+            count, last = self._failed.pop(key, (0, 0.0))
+            if count > 1:
+                self._failed[key] = (count - 1, last)
+
     def _left(self, key: str, now: float) -> float:
         count, last = self._failed.get(key, (0, now))
         if count < self._free or now - last > self._forget:

@@ -66,6 +66,10 @@ class Accounts:
         """Every account, by login name."""
         return [self._store.read(KIND, saved.id, Account) for saved in self._store.list(KIND)]
 
+    def any(self) -> bool:
+        """Whether there is an account."""
+        return bool(self._store.list(KIND))
+
     def get(self, login: str) -> Account:
         """One account. Raises AccountError (code `unknown`) when there is none of that name."""
         try:
@@ -99,7 +103,7 @@ class Accounts:
 
     def first(self, login: str, name: str, password: str) -> Account:
         """The first account, an approver who made himself. Raises AccountError (code `not_first`) when there is an account already, and as `add` does."""
-        if self._store.list(KIND):
+        if self.any():
             raise AccountError("setup", "an account already", "no account yet", "ask an approver for an account", "not_first")
         return self.add(login, name, "approver", password, by=login_of(login))
 
