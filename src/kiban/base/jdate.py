@@ -14,6 +14,15 @@ def fiscal_year(day: date) -> int:
     return day.year if day.month >= 4 else day.year - 1
 
 
+def fiscal_year_end(day: date) -> date:
+    """The last day of the 年度 that a day lies in.
+
+    >>> fiscal_year_end(date(2026, 11, 23)), fiscal_year_end(date(2027, 3, 31))
+    (datetime.date(2027, 3, 31), datetime.date(2027, 3, 31))
+    """
+    return date(fiscal_year(day) + 1, 3, 31)
+
+
 _ERAS = ((2019, "令和", "R"), (1989, "平成", "H"), (1926, "昭和", "S"))
 
 
