@@ -37,6 +37,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
 
     from kiban.catalogue import load
     from kiban.jobs import Jobs
+    from kiban.store import open_store
     from kiban.web.app import create_app
     from kiban.web.making import Regions
 
@@ -54,7 +55,9 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     regions = Regions(args.regions or settings.state / "regions")
     jobs = Jobs(settings.state / "jobs", [sys.executable, "-m", "kiban"], regions.folder, plans, lambda name: regions.open(name).id)
     hosts = ["127.0.0.1", "localhost", "[::1]", settings.host]
-    app = create_app(plans, load(settings.data, settings.state / "cache"), settings.lang, hosts, regions, jobs)
+    app = create_app(
+        plans, load(settings.data, settings.state / "cache"), settings.lang, hosts, regions, jobs, open_store(settings.db, settings.state / "kiban.db")
+    )
     print(f"kiban: http://{settings.host}:{settings.port}  ({plans})", flush=True)
     uvicorn.run(app, host=settings.host, port=settings.port, log_level="warning", server_header=False)
     return 0

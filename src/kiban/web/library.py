@@ -6,7 +6,6 @@ In: the library of cases. Out: routes.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from starlette.exceptions import HTTPException
@@ -15,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from kiban.cases import Library
+from kiban.web.frame import Frame
 
 LONGEST = 200  # characters of a search
 MOST = 50_000_000  # people
@@ -25,7 +25,7 @@ class CasePages:
     """The list of cases and one case."""
 
     library: Library
-    page: Callable[..., Response]
+    frame: Frame
 
     def routes(self) -> list[Route]:
         """Both."""
@@ -36,10 +36,9 @@ class CasePages:
         words, typed = request.query_params.get("q", "")[:LONGEST], request.query_params.get("people", "").strip()
         people = number_of(typed)
         found = self.library(words, people)
-        return self.page(
+        return self.frame.page(
             request,
             "cases.html",
-            None,
             {"found": found, "total": len(self.library.cases), "q": words, "typed": typed, "people": people, "wrong": bool(typed) and people is None},
         )
 
@@ -49,7 +48,7 @@ class CasePages:
         if id not in self.library.cases:
             raise HTTPException(404)
         case = self.library.cases[id]
-        return self.page(request, "case.html", None, {"case": case, "parts": [(name, self.library.cases.get(name)) for name in case.cases]})
+        return self.frame.page(request, "case.html", {"case": case, "parts": [(name, self.library.cases.get(name)) for name in case.cases]})
 
 
 def number_of(text: str) -> int | None:

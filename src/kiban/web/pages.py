@@ -60,6 +60,7 @@ def plan_page(view: View, path: Path) -> dict[str, Any]:
     return {
         "view": view,
         "plan": view.plan,
+        **{step: view.step(step) for step in ("issue", "needs", "options", "design", "verdict")},
         "period": view.period(),
         "excludes": left_out(view, design.get("excludes", ())),
         "matched_words": list(matched)[:8],
