@@ -1,7 +1,8 @@
 """How well the case search finds: `KIBAN_TEST_DATA=DIR python bench/search.py [--wrong]`.
 
 Two sets of questions in Japanese: `case_questions.csv`, 60 questions of an officer over the cases of the catalogue with every right case
-(2 about this, 1 of use), in two halves, B not looked at while the search was improved; and, with KIBAN_TEST_DATA, those of DIR/ir_jsquad with one right paragraph each.
+(2 about this, 1 of use), in two halves, B not looked at while the search was improved; and,
+with KIBAN_TEST_DATA, those of DIR/ir_jsquad with one right paragraph each.
 Ranked by kiban.cases and, in the same run over the same texts, by the full-text index of SQLite with trigrams and by BM25 over bigrams of everything alike.
 Prints nDCG@10, recall at 10, and milliseconds per question; `--wrong` also the questions of half A of which something is missed.
 """
