@@ -88,7 +88,7 @@ def create_app(
     if regions is not None and jobs is not None:
         routes += Making(regions, catalogue, jobs, frame).routes()
         frame.menu.append(("menu.jobs", "/jobs"))
-    routes += CasePages(Library(catalogue.cases), frame).routes()
+    routes += CasePages(Library(catalogue.cases, {id: usecase.words for id, usecase in catalogue.usecases.items()}), frame).routes()
     frame.menu.append(("menu.cases", "/cases"))
 
     async def health(_: Request) -> Response:
