@@ -59,6 +59,13 @@ class Regions:
             self._read[name] = (stamp, read(self.folder / name))
         return self._read[name][1]
 
+    def id_of(self, name: str) -> str | None:
+        """The id that a region's files give it; None when they cannot be used."""
+        try:
+            return self.open(name).id
+        except (KibanError, KeyError, OSError):
+            return None
+
 
 @dataclass(frozen=True)
 class Making:

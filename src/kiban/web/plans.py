@@ -24,7 +24,7 @@ from kiban.documents.view import View
 from kiban.loop.files import FILES, KINDS, Folder, paper_names, read_folder
 from kiban.loop.plan import LONGEST
 from kiban.web.frame import Frame
-from kiban.web.making import Regions
+from kiban.web.making import ANSWER, Regions
 from kiban.web.pages import figure_page, index_row, plan_page
 
 # The pages of a plan, in the order in which an officer needs them; a group of pages adds its own by `Plans.add`.
@@ -142,8 +142,18 @@ class PlanPages:
         name, one = self.plans.open(request)
         context = plan_page(self.plans.view(request, one), self.plans.path(name))
         context["still_url"] = self.frame.url(request, f"/plans/{quote(name)}/map.svg")
+        context["again_url"] = self._again(request, one)
         self.frame.note(request, "view", f"plans/{name}", tab)
         return self.plans.page(request, tab, template, name, one, context)
+
+    def _again(self, request: Request, one: Folder) -> str:
+        """Where the questions of a plan are answered, with the answers that it has; empty where its town is not here."""
+        if self.regions is None:
+            return ""
+        town = next((folder for folder in self.regions.names() if self.regions.id_of(folder) == one.region.id), None)
+        answers = next(step.body.get("answers", {}) for step in one.plan.steps if step.id == "issue")
+        given = {ANSWER + id: choice for id, choice in answers.items()}
+        return "" if town is None else self.frame.url(request, "/issue", region=town, sentence=one.plan.sentence, **given)
 
     async def summary(self, request: Request) -> Response:
         """What came out: the verdict, the key figures, the map, what to do next."""
