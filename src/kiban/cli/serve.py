@@ -6,6 +6,7 @@ import argparse
 import ipaddress
 import socket
 import sys
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
 
     from kiban.catalogue import load
     from kiban.jobs import Jobs
+    from kiban.loop.given import rule_detour
     from kiban.store import open_store
     from kiban.web.app import create_app
     from kiban.web.making import Regions
@@ -52,11 +54,19 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         except OSError as error:
             raise KibanError("KIBAN_PORT", f"port {settings.port}: {error.strerror}", "a free port", f"KIBAN_PORT={settings.port + 1} kiban serve") from error
     plans = args.plans or settings.state / "plans"
-    regions = Regions(args.regions or settings.state / "regions")
+    catalogue = load(settings.data, settings.state / "cache")
+    regions = Regions(args.regions or settings.state / "regions", rule_detour(catalogue, date.today()))
     jobs = Jobs(settings.state / "jobs", [sys.executable, "-m", "kiban"], regions.folder, plans, lambda name: regions.open(name).id)
     hosts = ["127.0.0.1", "localhost", "[::1]", settings.host]
     app = create_app(
-        plans, load(settings.data, settings.state / "cache"), settings.lang, hosts, regions, jobs, open_store(settings.db, settings.state / "kiban.db")
+        plans,
+        load(settings.data, settings.state / "cache"),
+        settings.lang,
+        hosts,
+        regions,
+        jobs,
+        open_store(settings.db, settings.state / "kiban.db"),
+        settings.state,
     )
     print(f"kiban: http://{settings.host}:{settings.port}  ({plans})", flush=True)
     uvicorn.run(app, host=settings.host, port=settings.port, log_level="warning", server_header=False)

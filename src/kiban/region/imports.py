@@ -16,7 +16,6 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
-from kiban.base.errors import RegionError
 from kiban.records.rules import Record
 from kiban.region.boundary import areas
 from kiban.region.columns import plain
@@ -25,6 +24,7 @@ from kiban.region.examine import Place
 from kiban.region.head import read_head
 from kiban.region.match import Matching, Table, key_of, match, without_persons
 from kiban.region.sheet import Sheet, sheets_of
+from kiban.region.xlsx import TableError
 
 LASTS = timedelta(hours=24)
 MOST_DRAFTS = 200
@@ -56,15 +56,15 @@ class Imports:
 
         Raises
         ------
-        RegionError  the file cannot be read (sheet.sheets_of), or too many imports wait
+        TableError  the file cannot be read (sheet.sheets_of), or too many imports wait
         """
         self.sweep(now)
         read = [without_persons(sheet) for sheet in sheets_of(raw, name)]
         read = [(sheet, gone) for sheet, gone in read if sheet.headers]
         if not read:
-            raise RegionError(name, "only columns of personal numbers", "a table of places, plant or facts", "take another file")
+            raise TableError("only_persons", name, "only columns of personal numbers", "a table of places, plant or facts", "take another file")
         if len(self.all()) >= MOST_DRAFTS:
-            raise RegionError(name, f"{MOST_DRAFTS} imports that wait", "fewer", "confirm or give up those of the town page")
+            raise TableError("too_many", name, f"{MOST_DRAFTS} imports that wait", "fewer", "confirm or give up those of the town page")
         token = secrets.token_urlsafe(16)
         sheets = tuple(sheet for sheet, _ in read)
         best = max(range(len(sheets)), key=lambda index: (not sheets[index].hidden, len(self.matching(sheets[index]).lacking()) == 0, -index))

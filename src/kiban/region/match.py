@@ -127,7 +127,7 @@ def match(sheet: Sheet, wanted: Table | None = None) -> Matching:
             continue
         values = sheet.values(index)[:LOOKED_AT]
         years[index] = year_in(header) or 0
-        for field in _fields_of(chosen):
+        for field in fields_of(chosen):
             score = max(_named(header, field), _looks(sheet, index, field, values) if chosen in ("sites", "places") else 0.0)
             offers.append((score * _fits(field, values) + years[index] / 1e6, index, field))
     fields, sure = [""] * len(sheet.headers), [0.0] * len(sheet.headers)
@@ -152,7 +152,8 @@ def year_in(header: str) -> int | None:
     return value
 
 
-def _fields_of(chosen: Table) -> tuple[str, ...]:
+def fields_of(chosen: Table) -> tuple[str, ...]:
+    """The fields that the columns of a table may be."""
     if chosen != "town":
         return FIELDS[chosen]
     words = table()

@@ -20,7 +20,7 @@ from kiban.base.errors import RegionError
 from kiban.records.rules import Record
 from kiban.region.columns import plain, table
 from kiban.region.text import text_of
-from kiban.region.xlsx import Grid, grids, letters
+from kiban.region.xlsx import Grid, TableError, grids, letters
 
 MOST_BYTES = 20_000_000
 MOST_ROWS = 50_000
@@ -31,6 +31,7 @@ HEAD_ROWS = 30  # rows from the top in which a header is looked for
 HEAD_LINES = 4  # lines that a header may have
 OLE = b"\xd0\xcf\x11\xe0"  # how .xls begins, and .xlsx behind a password
 PLACE = ("geometry lat", "geometry lon")  # columns that a GeoJSON gets for its points
+PLACE_SAID = dict(zip(PLACE, (("座標の緯度", "latitude of the point"), ("座標の経度", "longitude of the point")), strict=True))
 Kind = Literal["xlsx", "csv", "geojson"]
 
 
@@ -65,7 +66,7 @@ class Sheet(Record, frozen=True, kw_only=True):
         ('2行目 B列「緯度」', 'row 2, column B「緯度」', '2行目')
         """
         number, japanese = self.rows[row].number, lang == "ja"
-        header = "" if column is None else self.headers[column]
+        header = "" if column is None else self.heading(column, lang)
         if self.kind == "geojson":
             where = f"{number}番目の地物" if japanese else f"feature {number}"
             if column is None:
@@ -78,6 +79,11 @@ class Sheet(Record, frozen=True, kw_only=True):
         letter = letters(self.at[column])
         return f"{number}行目 {letter}列「{header}」" if japanese else f"row {number}, column {letter}「{header}」"
 
+    def heading(self, column: int, lang: str = "ja") -> str:
+        """The header of a column as people read it; "" where it has none."""
+        header = self.headers[column]
+        return PLACE_SAID[header][0 if lang == "ja" else 1] if self.kind == "geojson" and header in PLACE_SAID else header
+
     def values(self, column: int) -> list[str]:
         """The filled cells of a column, from top to bottom."""
         return [row.cells[column] for row in self.rows if row.cells[column]]
@@ -88,15 +94,16 @@ def sheets_of(raw: bytes, name: str) -> tuple[Sheet, ...]:
 
     Raises
     ------
-    RegionError  larger than can be read, of a kind that is not read (.xls, a password, PDF, …), damaged, or with no table in it
+    TableError  larger than can be read, of a kind that is not read (.xls, a password, PDF, …), damaged, or with no table in it
     """
     name = re.sub(r"[\x00-\x1f\x7f]", "", name.replace("\\", "/").rsplit("/", 1)[-1])[:120] or "file"
     if len(raw) > MOST_BYTES:
-        raise RegionError(
-            name, f"{len(raw):,} bytes", f"at most {MOST_BYTES:,} bytes", "delete the rows of other towns and what is no table, or split the file"
+        raise TableError(
+            "too_large", name, f"{len(raw):,} bytes", f"at most {MOST_BYTES:,} bytes", "delete the rows of other towns and what is no table, or split the file"
         )
     if raw.startswith(OLE):
-        raise RegionError(
+        raise TableError(
+            "old_excel",
             name,
             "an old Excel file (.xls), or a workbook with a password",
             "an .xlsx workbook without a password, CSV or GeoJSON",
@@ -105,15 +112,18 @@ def sheets_of(raw: bytes, name: str) -> tuple[Sheet, ...]:
     if raw.startswith(b"PK"):
         found = tuple(_of_grid(grid, name) for grid in grids(raw, name, MOST_ROWS, MOST_COLUMNS, MOST_CELLS))
     elif raw.startswith((b"%PDF", b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"\x1f\x8b", b"SQLite")):
-        raise RegionError(name, "no table: a PDF, a picture or a packed file", "Excel (.xlsx), CSV or GeoJSON", "ask who made it for the table behind it")
+        raise TableError("no_table_kind", name, "no table: a PDF, a picture or a packed file", "Excel (.xlsx), CSV or GeoJSON", "ask for the table behind it")
     else:
-        text = text_of(raw, name)
+        try:
+            text = text_of(raw, name)
+        except RegionError as error:
+            raise TableError("encoding", error.where, error.found, error.fits, error.step) from error
         if "\x00" in text:
-            raise RegionError(name, "a file of another program", "Excel (.xlsx), CSV or GeoJSON", "save it as CSV UTF-8")
+            raise TableError("no_table_kind", name, "a file of another program", "Excel (.xlsx), CSV or GeoJSON", "save it as CSV UTF-8")
         found = (_of_geojson(text, name),) if text.lstrip()[:1] in ("{", "[") else (_of_csv(text, name),)
     whole = tuple(sheet for sheet in found if sheet is not None)
     if not whole:
-        raise RegionError(name, "no table with a header and a row below it", "a line with the names of the columns, and rows", "check the file")
+        raise TableError("no_table", name, "no table with a header and a row below it", "a line with the names of the columns, and rows", "check the file")
     return whole
 
 
@@ -133,13 +143,13 @@ def _of_csv(text: str, name: str) -> Sheet | None:
             break
         except csv.Error as error:
             found = f"text that cannot be split into cells ({error})"
-            raise RegionError(
-                f"{name}:{len(cells) + 1}", found, "cells with a closing quotation mark", "correct the row in the file, or save it again"
+            raise TableError(
+                "quotes", f"{name}:{len(cells) + 1}", found, "cells with a closing quotation mark", "correct the row in the file, or save it again"
             ) from error
         long = next((cell for cell in row if cell.count("\n") > MOST_LINE_ENDS), None)
         if long is not None:
             found = f"a cell over {long.count(chr(10)) + 1} lines, beginning {long[:20]!r}"
-            raise RegionError(f"{name}:{len(cells) + 1}", found, "a quotation mark that is closed in its cell", 'close or delete the " in the row')
+            raise TableError("quotes", f"{name}:{len(cells) + 1}", found, "a quotation mark that is closed in its cell", 'close or delete the " in the row')
         cells.append([_clean(cell) for cell in row])
         count += len(row)
         if len(cells) > MOST_ROWS + HEAD_ROWS or count > MOST_CELLS or len(row) > MOST_COLUMNS:
@@ -152,9 +162,9 @@ def _clean(cell: str) -> str:
     return cell[1:] if cell[:2] in ("'=", "'+", "'-", "'@") else cell  # written so by us, lest a spreadsheet take it for a formula
 
 
-def _too_much(name: str) -> RegionError:
+def _too_much(name: str) -> TableError:
     fits = f"at most {MOST_ROWS:,} rows, {MOST_COLUMNS} columns and {MOST_CELLS:,} cells"
-    return RegionError(name, "more than can be read at once", fits, "keep the rows of the town and the columns that are needed, or split the file")
+    return TableError("too_much", name, "more than can be read at once", fits, "keep the rows of the town and the columns that are needed, or split the file")
 
 
 # --- a grid: the header and the rows below it
@@ -268,17 +278,17 @@ def _of_geojson(text: str, name: str) -> Sheet | None:
     try:
         content = json.loads(text)
     except json.JSONDecodeError as error:
-        raise RegionError(f"{name}:{error.lineno}", error.msg, "GeoJSON", "fetch the file again") from error
+        raise TableError("json", f"{name}:{error.lineno}", error.msg, "GeoJSON", "fetch the file again") from error
     except (RecursionError, ValueError) as error:
-        raise RegionError(name, "JSON too deep or with numbers too long", "GeoJSON", "fetch the file again") from error
+        raise TableError("json", name, "JSON too deep or with numbers too long", "GeoJSON", "fetch the file again") from error
     listed = content.get("features") if isinstance(content, dict) else None
     if not isinstance(listed, list):
-        raise RegionError(name, "JSON without a list of features", "a GeoJSON FeatureCollection of points", "save it as GeoJSON in a GIS")
+        raise TableError("no_points", name, "JSON without a list of features", "a GeoJSON FeatureCollection of points", "save it as GeoJSON in a GIS")
     if len(listed) > MOST_ROWS:
         raise _too_much(name)
     crs = re.search(r"EPSG:+(?:[\d.]*:)?(\d+)", json.dumps(content.get("crs"), ensure_ascii=False, default=str))
     if crs and crs[1] not in ("4326", "6668", "4612"):
-        raise RegionError(name, f"coordinates of EPSG:{crs[1]}", "longitude and latitude in degrees (EPSG:4326 or 6668)", "convert it in a GIS")
+        raise TableError("crs", name, f"coordinates of EPSG:{crs[1]}", "longitude and latitude in degrees (EPSG:4326 or 6668)", "convert it in a GIS")
     names: Counter[str] = Counter()
     whole = []
     for feature in listed:

@@ -29,6 +29,14 @@ DATES = frozenset((*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59
 CELL = re.compile(r"([A-Z]{1,3})([0-9]{1,7})\Z")
 
 
+class TableError(RegionError):
+    """A file that is not read as a table; `code` names the sentence that the pages have for it."""
+
+    def __init__(self, code: str, where: str, found: str, fits: str, step: str) -> None:
+        self.code = code
+        super().__init__(where, found, fits, step)
+
+
 @dataclass
 class Grid:
     """The filled rows of a sheet, counted from 0; merged: top, left, bottom, right of each merged block, counted from 0."""
@@ -68,21 +76,21 @@ def grids(raw: bytes, name: str, most_rows: int, most_columns: int, most_cells: 
 
     Raises
     ------
-    RegionError  no workbook, damaged, with entities or odd names in it, or more than can be read
+    TableError  no workbook, damaged, with entities or odd names in it, or more than can be read
     """
     fits, step = "an .xlsx workbook", "save it as .xlsx (Excel ブック) without a password"
     try:
         with zipfile.ZipFile(io.BytesIO(raw)) as archive:
             names = archive.namelist()
             if len(names) > MOST_PARTS or len(set(names)) < len(names):
-                raise RegionError(name, f"{len(names):,} parts, or one twice", fits, step)
+                raise TableError("odd_zip", name, f"{len(names):,} parts, or one twice", fits, step)
             if any(part.startswith(("/", "\\")) or ".." in re.split(r"[/\\]", part) for part in names):
-                raise RegionError(name, "a part whose name leads out of the file", fits, step)
+                raise TableError("odd_zip", name, "a part whose name leads out of the file", fits, step)
             if "xl/workbook.xml" not in names:
-                raise RegionError(name, "a packed file (zip) without a workbook", fits, "unpack it and bring the table in it; " + step)
+                raise TableError("no_workbook", name, "a packed file (zip) without a workbook", fits, "unpack it and bring the table in it; " + step)
             return _Reader(archive, name, most_rows, most_columns, most_cells).all()
     except DAMAGED as error:
-        raise RegionError(name, f"a file that cannot be read ({str(error)[:80]})", fits, step) from error
+        raise TableError("damaged", name, f"a file that cannot be read ({str(error)[:80]})", fits, step) from error
 
 
 class _Reader:
@@ -100,7 +108,9 @@ class _Reader:
         parser.buffer_text = True
 
         def refuse(*_: object) -> None:
-            raise RegionError(f"{self.name} {part}", "a document type or entities", "a workbook as Excel writes it", "save it again as .xlsx (Excel ブック)")
+            raise TableError(
+                "entities", f"{self.name} {part}", "a document type or entities", "a workbook as Excel writes it", "save it again as .xlsx (Excel ブック)"
+            )
 
         parser.StartDoctypeDeclHandler = refuse
         parser.EntityDeclHandler = refuse
@@ -111,7 +121,7 @@ class _Reader:
             while chunk := stream.read(CHUNK):
                 self.bytes_left -= len(chunk)
                 if self.bytes_left < 0:
-                    raise RegionError(self.name, f"more than {MOST_UNPACKED:,} bytes unpacked", "a table", "take pictures and other sheets out")
+                    raise TableError("unpacked", self.name, f"more than {MOST_UNPACKED:,} bytes unpacked", "a table", "take pictures and other sheets out")
                 parser.Parse(chunk, False)
         parser.Parse(b"", True)
 
@@ -122,7 +132,7 @@ class _Reader:
         def start(tag: str, attributes: dict[str, str]) -> None:
             out.append((tag, attributes))
             if len(out) > 500_000:
-                raise RegionError(f"{self.name} {part}", "too many tags", "a workbook as Excel writes it", "save it again")
+                raise TableError("unpacked", f"{self.name} {part}", "too many tags", "a workbook as Excel writes it", "save it again")
 
         self.parse(part, start, lambda _: None, lambda _: None)
         return out
@@ -223,10 +233,14 @@ class _Reader:
         self.parse(part, start, end, lambda text: now.append(text) if state["in"] else None)
         return Grid(title, {row: _listed(cells) for row, cells in sorted(rows.items())}, merged, hidden)
 
-    def too_much(self, title: str) -> RegionError:
+    def too_much(self, title: str) -> TableError:
         fits = f"at most {self.most_rows:,} rows and {self.most_columns} columns"
-        return RegionError(
-            f"{self.name} {title}", "more cells than can be read at once", fits, "delete what stands far below or beside the table, or split the file"
+        return TableError(
+            "too_much",
+            f"{self.name} {title}",
+            "more cells than can be read at once",
+            fits,
+            "delete what stands far below or beside the table, or split the file",
         )
 
 
