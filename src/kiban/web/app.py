@@ -27,10 +27,15 @@ from kiban.cases import Library
 from kiban.catalogue import Catalogue
 from kiban.jobs import Jobs
 from kiban.store import Store
+from kiban.web.catalogue_pages import CataloguePages
+from kiban.web.compare import ComparePages
 from kiban.web.frame import HERE, Frame
+from kiban.web.help import HelpPages
 from kiban.web.library import CasePages
 from kiban.web.making import Making, Regions
+from kiban.web.money import MoneyPages
 from kiban.web.plans import PlanPages, Plans
+from kiban.web.supports import SupportPages
 
 # Nothing is loaded from elsewhere; the map draws through a worker of our own and through blobs, charts set style attributes.
 POLICY = (
@@ -85,6 +90,9 @@ def create_app(
         frame.menu.append(("menu.jobs", "/jobs"))
     routes += CasePages(Library(catalogue.cases), frame).routes()
     frame.menu.append(("menu.cases", "/cases"))
+    routes += [*MoneyPages(shown, frame).routes(), *SupportPages(shown, frame).routes(), *ComparePages(shown, frame).routes()]
+    routes += [*CataloguePages(catalogue, shown, frame).routes(), *HelpPages(shown, frame).routes()]
+    frame.menu += [("menu.catalogue", "/catalogue"), ("menu.help", "/help")]
 
     async def health(_: Request) -> Response:
         return JSONResponse({"ok": True, "plans": len(shown.names())})
