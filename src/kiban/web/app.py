@@ -30,13 +30,18 @@ from kiban.region.towns import Towns
 from kiban.store import Store
 from kiban.web.accounts import AccountPages
 from kiban.web.building import BuildPages
+from kiban.web.catalogue_pages import CataloguePages
+from kiban.web.compare import ComparePages
 from kiban.web.design_page import DesignPage
 from kiban.web.frame import HERE, Frame
+from kiban.web.help import HelpPages
 from kiban.web.intake import IntakePages
 from kiban.web.library import CasePages
 from kiban.web.making import Making, Regions
+from kiban.web.money import MoneyPages
 from kiban.web.plans import PlanPages, Plans
 from kiban.web.signing_in import Recording, Signing, SigningIn, too_many
+from kiban.web.supports import SupportPages
 from kiban.web.towns import TownPages
 
 # Nothing is loaded from elsewhere; the map draws through a worker of our own and through blobs, charts set style attributes.
@@ -101,6 +106,9 @@ def create_app(
         frame.menu.insert(0, ("menu.towns", "/towns"))
     routes += CasePages(Library(catalogue.cases, {id: usecase.words for id, usecase in catalogue.usecases.items()}), frame).routes()
     frame.menu.append(("menu.cases", "/cases"))
+    routes += [*MoneyPages(shown, frame).routes(), *SupportPages(shown, frame).routes(), *ComparePages(shown, frame).routes()]
+    routes += [*CataloguePages(catalogue, shown, frame).routes(), *HelpPages(shown, frame).routes()]
+    frame.menu += [("menu.catalogue", "/catalogue"), ("menu.help", "/help")]
 
     async def health(_: Request) -> Response:
         return JSONResponse({"ok": True, "plans": len(shown.names())})

@@ -74,6 +74,10 @@ class Plans:
         assert tab in ORDER
         self._tabs.add(tab)
 
+    def tabs(self) -> set[str]:
+        """The pages that are offered."""
+        return set(self._tabs)
+
     def page(self, request: Request, tab: str, template: str, name: str, one: Folder, context: dict[str, Any], status: int = 200) -> HTMLResponse:
         """A page of a plan, with the way to the others. `context` may bring its own `view`."""
         view = context.get("view") or self.view(request, one)
@@ -101,13 +105,11 @@ class PlanPages:
 
     def routes(self) -> list[Route]:
         """All of them."""
-        for tab in ("options", "money"):
-            self.plans.add(tab)
+        self.plans.add("options")
         return [
             Route("/", self.index),
             Route("/plans/{plan}", self.summary),
             Route("/plans/{plan}/options", self.options),
-            Route("/plans/{plan}/money", self.money),
             Route("/plans/{plan}/figures", self.figure),
             Route("/plans/{plan}/map.svg", self.still),
             Route("/plans/{plan}/files/{file:path}", self.file),
@@ -163,10 +165,6 @@ class PlanPages:
         """The options side by side, what would flip the verdict, whom to ask."""
         return self._shown(request, "options", "options.html")
 
-    async def money(self, request: Request) -> Response:
-        """What it costs and who pays."""
-        return self._shown(request, "money", "money.html")
-
     async def still(self, request: Request) -> Response:
         """The map as a picture that needs no script."""
         _, one = self.plans.open(request)
@@ -182,6 +180,7 @@ class PlanPages:
             raise HTTPException(404, self.frame.words(request)("error.no_figure", name=key))
         context = figure_page(self.plans.view(request, one), key)
         context["plan_url"] = self.frame.url(request, f"/plans/{quote(name)}")
+        context["entry_url"] = self.frame.url(request, f"/catalogue/{context['entry']}") if context["entry"] else ""
         return self.plans.page(request, "figure", "figure.html", name, one, context)
 
     async def file(self, request: Request) -> Response:
