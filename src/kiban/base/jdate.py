@@ -28,3 +28,15 @@ def era_year(year: int, *, short: bool = False) -> str:
             count = year - start + 1
             return f"{letter}{count}" if short else f"{name}{'元' if count == 1 else count}年"
     raise ValueError(f"no era name before 1926 is used here: {year}")
+
+
+_MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December")
+
+
+def day_text(day: date, lang: str) -> str:
+    """A day as people of a language write it.
+
+    >>> day_text(date(2026, 11, 27), "ja"), day_text(date(2026, 11, 27), "en")
+    ('令和8年11月27日', '27 November 2026')
+    """
+    return f"{era_year(day.year)}{day.month}月{day.day}日" if lang == "ja" else f"{day.day} {_MONTHS[day.month - 1]} {day.year}"

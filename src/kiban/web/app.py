@@ -27,10 +27,15 @@ from kiban.cases import Library
 from kiban.catalogue import Catalogue
 from kiban.jobs import Jobs
 from kiban.store import Store
+from kiban.web.fact_pages import FactPages
 from kiban.web.frame import HERE, Frame
+from kiban.web.history_pages import HistoryPages
+from kiban.web.keeping import Keeping
 from kiban.web.library import CasePages
 from kiban.web.making import Making, Regions
+from kiban.web.paper_pages import PaperPages
 from kiban.web.plans import PlanPages, Plans
+from kiban.web.quote_pages import QuotePages
 
 # Nothing is loaded from elsewhere; the map draws through a worker of our own and through blobs, charts set style attributes.
 POLICY = (
@@ -83,6 +88,9 @@ def create_app(
     if regions is not None and jobs is not None:
         routes += Making(regions, catalogue, jobs, frame).routes()
         frame.menu.append(("menu.jobs", "/jobs"))
+    if store is not None:
+        keeping = Keeping(shown, frame)
+        routes += [*PaperPages(keeping).routes(), *HistoryPages(keeping).routes(), *FactPages(keeping).routes(), *QuotePages(keeping).routes()]
     routes += CasePages(Library(catalogue.cases), frame).routes()
     frame.menu.append(("menu.cases", "/cases"))
 
