@@ -29,6 +29,7 @@ from kiban.jobs import Jobs
 from kiban.store import Store
 from kiban.web.fact_pages import FactPages
 from kiban.web.frame import HERE, Frame
+from kiban.web.handover_pages import HandoverPages
 from kiban.web.history_pages import HistoryPages
 from kiban.web.keeping import Keeping
 from kiban.web.library import CasePages
@@ -90,7 +91,7 @@ def create_app(
         frame.menu.append(("menu.jobs", "/jobs"))
     if store is not None:
         keeping = Keeping(shown, frame)
-        routes += [*PaperPages(keeping).routes(), *HistoryPages(keeping).routes(), *FactPages(keeping).routes(), *QuotePages(keeping).routes()]
+        routes += [*PaperPages(keeping).routes(), *HistoryPages(keeping).routes(), *FactPages(keeping).routes(), *QuotePages(keeping).routes(), *HandoverPages(keeping).routes()]
     routes += CasePages(Library(catalogue.cases), frame).routes()
     frame.menu.append(("menu.cases", "/cases"))
 
