@@ -63,10 +63,10 @@ def handover(pack: Pack) -> Paper:
         Paragraph(word("handover.lead")),
         Heading(word("handover.decided")),
         *_decided(pack),
-        Heading(word("handover.open")),
-        *_open(pack),
         Heading(word("handover.next", count=AHEAD)),
         *_next(pack),
+        Heading(word("handover.open")),
+        *_open(pack),
         Heading(word("handover.where")),
         Bullets(tuple(word(f"handover.where.{key}", folder=pack.folder, inside=INSIDE, outside=OUTSIDE) for key in ("folder", "inside", "outside", "inputs"))),
         Heading(word("handover.versions")),
@@ -110,7 +110,10 @@ def _decided(pack: Pack) -> list[Block]:
 def _open(pack: Pack) -> list[Block]:
     view, word, lang = pack.view, pack.view.word, pack.view.lang
     body, facts, names = view.step("verdict"), view.catalogue.facts, row_names(view)
-    points = [(point_text(view, point, names), whom(view, point)) for point in body.get("points", ())]
+    points = [
+        (point_text(view, point, names), word("handover.question") if point["kind"] == "question" else whom(view, point).removeprefix("→ "))
+        for point in body.get("points", ())
+    ]
     desks: dict[str, list[str]] = {}
     for id in pack.asked:
         desks.setdefault(getattr(facts[id].desk, lang), []).append(getattr(facts[id].question, lang))

@@ -45,7 +45,11 @@ class HandoverPages:
         known = await self.keeping.open(request)
         self.keeping.frame.note(request, "view", f"plans/{known.name}", "handover")
         paper = await run_in_threadpool(self._paper, known, self.keeping.plans.view(request, known.one))
-        context = {"paper": paper, "rows": rows(paper), "file": lambda ending: f"/plans/{quote(known.name)}/handover.{ending}"}
+        context = {
+            "paper": paper,
+            "rows": rows(paper, self.keeping.frame.language(request)),
+            "file": lambda ending: f"/plans/{quote(known.name)}/handover.{ending}",
+        }
         return self.keeping.page(request, "handover", "handover.html", known, context)
 
     async def file(self, request: Request) -> Response:

@@ -12,28 +12,28 @@ from typing import Any
 from kiban.documents.paper import Block, Break, Bullets, Heading, Note, Paper, Paragraph, Passage, Passages, Picture, Table, Wide
 
 
-def rows(paper: Paper) -> list[dict[str, Any]]:
-    """All blocks in order.
+def rows(paper: Paper, lang: str = "ja") -> list[dict[str, Any]]:
+    """All blocks in order; tables bear their numbers, by which papers cite them, in Japanese alone.
 
     >>> from datetime import date
     >>> paper = Paper("x", "X", "T", (), "", date(2026, 11, 27), True, (Heading("一"), Passage("x.why", "理由", "今だから")))
     >>> [(row["kind"], row.get("key", "")) for row in rows(paper)]
     [('heading', ''), ('passage', 'x.why')]
     """
-    return _rows(paper.blocks)
+    return _rows(paper.blocks, lang)
 
 
-def _rows(blocks: Sequence[Block]) -> list[dict[str, Any]]:
+def _rows(blocks: Sequence[Block], lang: str) -> list[dict[str, Any]]:
     made: list[dict[str, Any]] = []
     for block in blocks:
         if isinstance(block, Wide):
-            made += _rows(block.blocks)
+            made += _rows(block.blocks, lang)
         elif not isinstance(block, Break):
-            made.append(_row(block))
+            made.append(_row(block, lang))
     return made
 
 
-def _row(block: Block) -> dict[str, Any]:
+def _row(block: Block, lang: str) -> dict[str, Any]:
     if isinstance(block, Heading):
         return {"kind": "heading", "text": block.text, "level": min(block.level + 1, 4)}
     if isinstance(block, Paragraph):
@@ -57,7 +57,7 @@ def _row(block: Block) -> dict[str, Any]:
     assert isinstance(block, Table)
     return {
         "kind": "table",
-        "caption": block.title,
+        "caption": block.title if lang == "ja" else block.caption,
         "head": block.head,
         "rows": [(row, place in block.strong) for place, row in enumerate(block.rows)],
         "align": block.align,
