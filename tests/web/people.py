@@ -13,7 +13,7 @@ from urllib.parse import urlencode, urlsplit
 
 from argon2 import PasswordHasher
 
-from kiban.accounts import Accounts, AuditLog, Entry, Sessions, Waits
+from kiban.accounts import Accounts, AuditLog, Bucket, Entry, Sessions, Waits
 from kiban.jobs import Jobs
 from kiban.store import Store, open_store
 from kiban.web.making import Regions
@@ -130,7 +130,8 @@ def open_office(folder: Path, serve: Callable[..., str], *, people: bool = True,
     clock = Clock()
     store = open_store("", folder / "kiban.db")
     audit = AuditLog(folder / "audit.db", folder / "audit-digests.csv", now=clock)
-    signing = Signing(audit, names=Waits(clock=clock.seconds), addresses=Waits(free=20, clock=clock.seconds), code=code)
+    signing = Signing(audit, code=code, names=Waits(clock=clock.seconds), addresses=Waits(free=20, clock=clock.seconds))
+    signing.posts, signing.refusals = Bucket(120, 60, clock=clock.seconds), Bucket(60, 60, clock=clock.seconds)
     if not alone:
         signing.sessions = Sessions(folder / "sessions.db", now=clock)
         signing.accounts = Accounts(store, signing.sessions, hasher=QUICK, now=clock)

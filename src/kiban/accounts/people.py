@@ -88,7 +88,7 @@ class Accounts:
         ------
         AccountError  the login name is taken or does not fit, or the password, name or role does not fit
         """
-        login, name = login_of(login), unicodedata.normalize("NFKC", name).strip()
+        login, name = login_of(login), name.strip()  # the name as it is written: normalising would change the letters of some names
         if not ID.match(login) or len(login) > LONGEST_LOGIN:
             fits = f"1 to {LONGEST_LOGIN} lower-case letters and digits, joined by '-', '_' or '.'"
             raise AccountError("login name", repr(login[:60]), fits, "choose another one", "login_form")

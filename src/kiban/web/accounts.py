@@ -31,6 +31,7 @@ from kiban.web.frame import Frame
 from kiban.web.signing_in import COOKIE, Signing, address_of, local
 
 ROWS = 100  # of the audit log on one page
+SOON = 92  # days before their end in which rights are extended: from the new year on
 YEAR = 366 * 24 * 3600
 SIZES = {"login": 40, "name": 60, "password": 200}
 
@@ -310,7 +311,7 @@ class AccountPages:
             "holds": lambda one: today is not None and one.holds(today),
             "until": lambda one: self.frame.day(request, one.until),
             "later": lambda one: self.frame.day(request, next_end(one.until, today)) if today else "",
-            "extends": lambda one: today is not None and next_end(one.until, today) > one.until,
+            "extends": lambda one: today is not None and not one.disabled and (one.until - today).days < SOON,
             "roles": ROLES,
             "wrong": wrong,
             "about": about,

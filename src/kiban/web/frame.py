@@ -143,7 +143,10 @@ class Frame:
             body += part
             if len(body) > MOST_BODY:
                 raise HTTPException(413)
-        return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=500))
+        try:
+            return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=500))
+        except ValueError as error:  # more fields than any form of ours has
+            raise HTTPException(413) from error
 
     def own(self, request: Request) -> None:
         """Let only pages of this server send what changes something. Raises HTTPException 403 for all others."""

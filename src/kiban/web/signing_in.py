@@ -97,6 +97,8 @@ class Recording:
             if self.signing.refusals.take(who or address) > 0:
                 return None
             detail = f"{status} {detail} {address}".replace("  ", " ")
+        if action == "view" and not who:
+            return None  # the form of the entrance
         if action in ("view", "search") and self._again((who, action, target, detail)):
             return None
         return who, action, target, detail
