@@ -27,6 +27,7 @@ from kiban.catalogue import Catalogue
 from kiban.jobs import Jobs
 from kiban.store import Store
 from kiban.web.accounts import AccountPages
+from kiban.web.design_page import DesignPage
 from kiban.web.frame import HERE, Frame
 from kiban.web.library import CasePages
 from kiban.web.making import Making, Regions
@@ -81,13 +82,13 @@ def create_app(
     signing = signing or Signing()
     frame = Frame(catalogue, lang, store, note=signing.note, logged=signing.audit is not None)
     shown = Plans(plans, frame)
-    making = regions is not None and jobs is not None
-    routes: list[BaseRoute] = [*PlanPages(shown, frame, making).routes()]
+    routes: list[BaseRoute] = [*PlanPages(shown, frame, regions if jobs is not None else None).routes()]
+    routes += DesignPage(shown, frame).routes()
     frame.menu.append(("menu.plans", "/"))
     if regions is not None and jobs is not None:
         routes += Making(regions, catalogue, jobs, frame).routes()
         frame.menu.append(("menu.jobs", "/jobs"))
-    routes += CasePages(Library(catalogue.cases), frame).routes()
+    routes += CasePages(Library(catalogue.cases, {id: usecase.words for id, usecase in catalogue.usecases.items()}), frame).routes()
     frame.menu.append(("menu.cases", "/cases"))
 
     async def health(_: Request) -> Response:

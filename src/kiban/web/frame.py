@@ -17,11 +17,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from kiban.base.jdate import era_year
+from kiban.base.jdate import era_day, era_year
 from kiban.base.settings import LANGUAGES
 from kiban.catalogue import Catalogue, words
 from kiban.catalogue.words import Words
 from kiban.documents.view import View
+from kiban.loop.given import TOKYO
 from kiban.records.account import ROLES, Role
 from kiban.store import Store
 from kiban.web.tables import labelled
@@ -82,10 +83,11 @@ class Frame:
         """A path of this server in the language of the request; what stands in `query` comes escaped."""
         return f"{path}?{urlencode({'lang': self.language(request), **query})}"
 
-    def day(self, request: Request, day: date, *, short: bool = False) -> str:
-        """A day as people write it: 令和9年3月31日, 31 March 2027; short: R9.3.31, 2027-03-31."""
+    def day(self, request: Request, moment: datetime | date, *, short: bool = False) -> str:
+        """A day as people write it: 令和9年3月31日, 31 March 2027; short: R9.3.31, 2027-03-31. A moment is that of Japan."""
+        day = moment.astimezone(TOKYO).date() if isinstance(moment, datetime) else moment
         if self.language(request) == "ja":
-            return f"{era_year(day.year, short=True)}.{day.month}.{day.day}" if short else f"{era_year(day.year)}{day.month}月{day.day}日"
+            return f"{era_year(day.year, short=True)}.{day.month}.{day.day}" if short else era_day(day)
         return day.isoformat() if short else f"{day.day} {day:%B} {day.year}"
 
     def page(self, request: Request, template: str, context: Mapping[str, Any], view: View | None = None, status: int = 200) -> HTMLResponse:
@@ -98,6 +100,7 @@ class Frame:
             "other_lang": other,
             "other_url": f"{request.url.path}?{urlencode([*known, ('lang', other)])}",
             "w": words(self.catalogue, shown),
+            "day": lambda moment, short=False: self.day(request, moment, short=short),
             "static": lambda name: f"/static/{name}",
             "url": lambda path, **query: self.url(request, path, **query),
             "label": view.plan.label if view else None,
