@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
 from tests.web.people import PASSWORD, Browser, Office, open_office
+
+from kiban.accounts import Waits
 
 CODE = "4821-9930-1277"
 
@@ -308,8 +311,37 @@ def test_refused_requests_do_not_fill_the_log(office: Office) -> None:
 def test_what_cannot_be_logged_is_not_shown(office: Office) -> None:
     ask = office.browser("tanaka")
     office.log.close()
-    assert ask("/cases").status == 500
+    answer = ask("/cases")
+    assert answer.status == 500
+    assert "防災" not in answer.text
+    assert "script-src 'self'" in answer.headers["content-security-policy"]
 
 
 def test_pages_of_one_person_stay_out_of_shared_caches(office: Office) -> None:
     assert office.browser("tanaka")("/").headers["cache-control"] == "private, no-cache"
+
+
+def test_many_who_sign_in_at_once_keep_nobody_from_the_pages(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    at_once, most, ended = 0, 0, threading.Event()
+    lock = threading.Lock()
+
+    def slow(*_: object) -> None:
+        nonlocal at_once, most
+        with lock:
+            at_once += 1
+            most = max(most, at_once)
+        ended.wait(20)
+        with lock:
+            at_once -= 1
+
+    ask = office.browser("tanaka")
+    monkeypatch.setattr(office.accounts, "check", slow)
+    monkeypatch.setattr(office.signing, "addresses", Waits(free=100))
+    trying = [threading.Thread(target=office.browser().signs_in, args=(f"name{number}",)) for number in range(50)]
+    for thread in trying:
+        thread.start()
+    assert ask("/cases").status == 200
+    ended.set()
+    for thread in trying:
+        thread.join(30)
+    assert most == 2

@@ -31,6 +31,7 @@ from kiban.web.frame import Frame
 from kiban.web.signing_in import COOKIE, Signing, address_of, local
 
 ROWS = 100  # of the audit log on one page
+MOST_ROWS = 100_000  # in one file: what a spreadsheet opens without complaint
 SOON = 92  # days before their end in which rights are extended: from the new year on
 YEAR = 366 * 24 * 3600
 SIZES = {"login": 40, "name": 60, "password": 200}
@@ -82,7 +83,7 @@ class AccountPages:
         if wait := self.signing.addresses.try_now(address) or self.signing.names.try_now(name):
             self.frame.note(request, "refused", "/sign-in", login)
             return self.wait(request, wait)
-        account = await run_in_threadpool(accounts.check, login, password)
+        account = await self.signing.hashing(lambda: accounts.check(login, password))
         if account is None:
             self.frame.note(request, "refused", "/sign-in", login)
             return self._sign_in(request, "wrong", there, form.get("login", ""), 401)
@@ -123,7 +124,7 @@ class AccountPages:
         self.signing.names.worked("setup")
         try:
             self._same(form)
-            account = await run_in_threadpool(accounts.first, form.get("login", ""), form.get("name", ""), form.get("password", ""))
+            account = await self.signing.hashing(lambda: accounts.first(form.get("login", ""), form.get("name", ""), form.get("password", "")))
         except AccountError as error:
             return self._setup(request, error.code, form)
         self.signing.code = ""
@@ -144,13 +145,13 @@ class AccountPages:
         account = await run_in_threadpool(accounts.get, request.state.login)
         if wait := self.signing.names.try_now(f"own {account.login}"):
             return self.wait(request, wait)
-        if await run_in_threadpool(accounts.check, account.login, form.get("old", "")) is None:
+        if await self.signing.hashing(lambda: accounts.check(account.login, form.get("old", ""))) is None:
             self.frame.note(request, "refused", "/account/password", "old password")
             return await self._own(request, "old")
         self.signing.names.worked(f"own {account.login}")
         try:
             self._same(form)
-            await run_in_threadpool(lambda: accounts.set_password(account.login, form.get("password", ""), by=account.login))
+            await self.signing.hashing(lambda: accounts.set_password(account.login, form.get("password", ""), by=account.login))
         except AccountError as error:
             return await self._own(request, error.code)
         self.frame.note(request, "change", f"account {account.login}", "password")
@@ -180,7 +181,7 @@ class AccountPages:
         try:
             self._same(form)
             given = [form.get(name, "") for name in ("login", "name", "role", "password")]
-            account = await run_in_threadpool(lambda: accounts.add(*given, by=by))
+            account = await self.signing.hashing(lambda: accounts.add(*given, by=by))
         except AccountError as error:
             return await self._people(request, error.code, form)
         self.frame.note(request, "change", f"account {account.login}", f"new: {account.role}, until {account.until}")
@@ -201,7 +202,7 @@ class AccountPages:
         if what not in changes:
             raise HTTPException(404)
         try:
-            account = await run_in_threadpool(changes[what])
+            account = await self.signing.hashing(changes[what])
         except AccountError as error:
             if error.code == "unknown":
                 raise HTTPException(404) from error
@@ -231,6 +232,7 @@ class AccountPages:
             "actions": ACTIONS,
             "checked": checked,
             "when": lambda at: f"{self.frame.day(request, date.fromisoformat(at[:10]), short=True)} {at[11:19]}",
+            "most": f"{MOST_ROWS:,}",
             "csv_url": self.frame.url(request, "/audit.csv", **asked),
         }
         return self.frame.page(request, "audit.html", context)
@@ -241,7 +243,7 @@ class AccountPages:
         if self.signing.audit is None:
             raise HTTPException(404)
         log, asked = self.signing.audit, self._asked(request)
-        rows = await run_in_threadpool(lambda: log.rows(day=asked["day"], who=asked["who"], action=asked["action"]))
+        rows = await run_in_threadpool(lambda: log.rows(day=asked["day"], who=asked["who"], action=asked["action"], most=MOST_ROWS))
         return _file(as_csv(rows), "audit.csv")
 
     async def digests(self, request: Request) -> Response:

@@ -39,6 +39,12 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self'; "
     "connect-src 'self'; worker-src 'self' blob:; child-src blob:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
+SAFE = {
+    "content-security-policy": POLICY,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",  # with no-referrer, browsers do not say where a form of ours comes from
+    "cross-origin-opener-policy": "same-origin",
+}
 
 
 class Headers:
@@ -52,13 +58,7 @@ class Headers:
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                extra = {
-                    "content-security-policy": POLICY,
-                    "x-content-type-options": "nosniff",
-                    "referrer-policy": "same-origin",  # with no-referrer, browsers do not say where a form of ours comes from
-                    "cross-origin-opener-policy": "same-origin",
-                }
-                message["headers"] = [*message["headers"], *((key.encode(), value.encode()) for key, value in extra.items())]
+                message["headers"] = [*message["headers"], *((key.encode(), value.encode()) for key, value in SAFE.items())]
             await send(message)
 
         await self.app(scope, receive, with_headers)
@@ -108,7 +108,9 @@ def create_app(
         return answer(request, 500, str(error).replace(f"{plans}/", ""))  # a stored plan is broken: the server's matter, and its folders are nobody's
 
     async def broken(request: Request, _: Exception) -> Response:
-        return answer(request, 500, frame.words(request)("error.inside"))
+        response = answer(request, 500, frame.words(request)("error.inside"))
+        response.headers.update(SAFE)  # this answer does not pass through the middlewares
+        return response
 
     @asynccontextmanager
     async def life(_: Starlette) -> AsyncIterator[None]:

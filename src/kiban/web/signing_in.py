@@ -15,8 +15,11 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from math import ceil
+from typing import TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
@@ -25,6 +28,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kiban.accounts import Accounts, AuditLog, Bucket, Sessions, Waits
+from kiban.accounts.people import AT_ONCE
 from kiban.base.errors import AccountError
 from kiban.records.account import Account
 from kiban.web.frame import ALONE, Frame, Who, may
@@ -39,6 +43,7 @@ SEARCHES = ("q", "sentence")  # fields of an address that hold what somebody loo
 FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
 AGAIN = 60.0  # seconds in which the same view by the same person is one row: a page that refreshes itself is read once
 MOST_SEEN = 5000
+T = TypeVar("T")
 Answer = Callable[[Request, int, str], Response]
 
 
@@ -54,6 +59,14 @@ class Signing:
     addresses: Waits = field(default_factory=lambda: Waits(free=20))  # an office may share one address
     posts: Bucket = field(default_factory=lambda: Bucket(120, 60))  # changes of one session: more than two a second is no person
     refusals: Bucket = field(default_factory=lambda: Bucket(60, 60))  # rows of one address: nobody fills the disk with what he may not do
+
+    def __post_init__(self) -> None:
+        self._hashing: CapacityLimiter | None = None
+
+    async def hashing(self, work: Callable[[], T]) -> T:
+        """Run what hashes a password, two at a time: the others wait here and keep no thread from the pages."""
+        self._hashing = self._hashing or CapacityLimiter(AT_ONCE)
+        return await run_sync(work, limiter=self._hashing)
 
     def note(self, request: Request, action: str, target: str, detail: str) -> None:
         """Say what a request was, instead of what `Recording` would take it for."""
