@@ -11,6 +11,7 @@ import pytest
 from argon2 import PasswordHasher
 
 from kiban.accounts import Accounts, Bucket, Sessions, Waits
+from kiban.accounts.passwords import HASHER
 from kiban.accounts.sessions import IDLE, LONGEST
 from kiban.base.errors import AccountError, RecordError
 from kiban.records.account import Account
@@ -153,6 +154,10 @@ def test_the_last_approver_whose_rights_hold_stays(accounts: Accounts) -> None:
 
 def test_a_change_of_an_account_that_is_not_there_is_refused(accounts: Accounts) -> None:
     assert code(accounts.extend, "nobody", by="sato") == "unknown"
+
+
+def test_the_hash_of_the_package_is_as_strong_as_rfc_9106_recommends() -> None:
+    assert (HASHER.type.name, HASHER.time_cost, HASHER.memory_cost, HASHER.parallelism) == ("ID", 3, 64 * 1024, 4)
 
 
 # --- sessions

@@ -138,9 +138,15 @@ def test_signing_out_ends_the_session_on_the_server(office: Office) -> None:
 def test_a_form_sent_after_the_session_ended_says_how_not_to_lose_it(office: Office) -> None:
     ask = office.browser("tanaka")
     office.later(hours=3)
-    answer = ask("/jobs", {"sentence": "長い文"})
+    answer = ask("/jobs?lang=ja", {"sentence": '長い文"<b>', "q.shelter-places": "x"})
     assert answer.status == 401
-    assert "戻る" in answer.text
+    assert 'action="/jobs?lang=ja"' in answer.text
+    assert 'name="sentence" value="長い文&#34;&lt;b&gt;"' in answer.text
+    assert 'name="q.shelter-places"' in answer.text
+    secret = ask("/account/password", {"old": PASSWORD, "password": "another one 2026", "again": "another one 2026"})
+    assert secret.status == 401
+    assert "戻る" in secret.text
+    assert PASSWORD not in secret.text
     assert ask("/jobs", {}, HX_Request="true").headers["hx-redirect"] == "/sign-in?lang=ja"
 
 

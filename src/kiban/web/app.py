@@ -43,8 +43,8 @@ SAFE = {
     "content-security-policy": POLICY,
     "x-content-type-options": "nosniff",
     "referrer-policy": "same-origin",  # with no-referrer, browsers do not say where a form of ours comes from
-    "cross-origin-opener-policy": "same-origin",
 }
+APART = {"cross-origin-opener-policy": "same-origin"}  # over TLS only: on plain http browsers ignore it and complain
 
 
 class Headers:
@@ -58,7 +58,8 @@ class Headers:
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *((key.encode(), value.encode()) for key, value in SAFE.items())]
+                safe = {**SAFE, **(APART if scope.get("scheme") == "https" else {})}
+                message["headers"] = [*message["headers"], *((key.encode(), value.encode()) for key, value in safe.items())]
             await send(message)
 
         await self.app(scope, receive, with_headers)

@@ -39,6 +39,7 @@ READING = ("GET", "HEAD")
 OPEN = ("/static/", "/health")  # hold nothing of anybody
 ENTRANCE = ("/sign-in", "/setup")  # for those who are not signed in
 OWN = ("/account", "/account/password", "/account/language", "/sign-out")  # everybody's own matter, whatever the role and however long it holds
+SECRETS = ("password", "again", "old", "code")  # fields that no page repeats
 SEARCHES = ("q", "sentence")  # fields of an address that hold what somebody looks for
 FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
 AGAIN = 60.0  # seconds in which the same view by the same person is one row: a page that refreshes itself is read once
@@ -211,7 +212,7 @@ class SigningIn:
         return None if account.disabled else account
 
     async def _entrance(self, request: Request, accounts: Accounts) -> Response:
-        """Where somebody is sent who is not signed in. What was typed is not lost: the page of the answer leaves the form behind it alone."""
+        """Where somebody is sent who is not signed in. What was typed is not lost: the answer holds it, ready to be sent again."""
         say = self.frame.words(request)
         if self.signing.code and not await run_in_threadpool(accounts.any):
             if request.method in READING and _wants_page(request):
@@ -225,7 +226,15 @@ class SigningIn:
             return self.answer(request, 401, say("sign.needed"))
         if request.method in READING:
             return RedirectResponse(there, 303)
-        return self.frame.page(request, "sign_again.html", {}, status=401)
+        return self.frame.page(request, "sign_again.html", {"typed": await self._typed(request), "action": request.url.path + query}, status=401)
+
+    async def _typed(self, request: Request) -> dict[str, str]:
+        """The fields of a form, to be sent again after signing in; none where one of them is a password, or what came is no such form."""
+        try:
+            form = await self.frame.form(request)
+        except HTTPException:
+            return {}
+        return {} if any(name in form for name in SECRETS) else form
 
     @staticmethod
     def _private(send: Send) -> Send:
