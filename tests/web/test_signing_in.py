@@ -254,6 +254,18 @@ def test_rights_that_ended_show_nothing_but_whom_to_ask(office: Office) -> None:
     assert ask("/").status == 200
 
 
+def test_in_the_last_month_every_page_says_that_rights_end_and_the_approver_sees_a_button(office: Office) -> None:
+    assert "で終わります" not in office.browser("tanaka")("/cases").text
+    assert "延長する" not in office.browser("sato")("/accounts").text
+    office.clock.now = office.clock.now.replace(year=2027, month=3, day=15)
+    assert "令和9年3月31日で終わります" in office.browser("tanaka")("/cases").text
+    assert "Your rights end on 31 March 2027" in office.browser("tanaka")("/cases?lang=en").text
+    ask = office.browser("sato")
+    assert "令和10年3月31日まで延長する" in ask("/accounts").text
+    assert ask("/accounts/tanaka/extend", {}).status == 303
+    assert "で終わります" not in office.browser("tanaka")("/cases").text
+
+
 def test_where_nobody_can_extend_rights_the_command_is_named(office: Office) -> None:
     office.clock.now = office.clock.now.replace(year=2027, month=4, day=1)
     assert "kiban account extend sato" in office.browser("sato")("/").text
@@ -325,6 +337,7 @@ def test_what_cannot_be_logged_is_not_shown(office: Office) -> None:
 
 def test_pages_of_one_person_stay_out_of_shared_caches(office: Office) -> None:
     assert office.browser("tanaka")("/").headers["cache-control"] == "private, no-cache"
+    assert "cache-control" not in office.browser()("/static/kiban.css").headers
 
 
 def test_many_who_sign_in_at_once_keep_nobody_from_the_pages(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -296,7 +296,6 @@ class AccountPages:
             account = await run_in_threadpool(self.signing.accounts.get, request.state.login)
         context = {
             "account": account,
-            "until": self.frame.day(request, account.until) if account else "",
             "wrong": wrong,
             "done": request.query_params.get("done", ""),
             "sizes": SIZES,
@@ -311,8 +310,7 @@ class AccountPages:
         context = {
             "accounts": found,
             "holds": lambda one: today is not None and one.holds(today),
-            "until": lambda one: self.frame.day(request, one.until),
-            "later": lambda one: self.frame.day(request, next_end(one.until, today)) if today else "",
+            "later": lambda one: next_end(one.until, today) if today else one.until,
             "extends": lambda one: today is not None and not one.disabled and (one.until - today).days < SOON,
             "roles": ROLES,
             "wrong": wrong,

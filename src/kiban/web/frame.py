@@ -33,11 +33,12 @@ MOST_BODY = 256 * 1024  # bytes of a form; the longest passage of a paper, escap
 
 @dataclass(frozen=True)
 class Who:
-    """Who is asking: the name that stands beside a change, and what they may do; `login` is empty where nobody signed in."""
+    """Who is asking: the name that stands beside a change, and what they may do; `login` is empty where nobody signed in; `ends`: their rights end soon."""
 
     name: str
     role: Role
     login: str = ""
+    ends: date | None = None
 
 
 def may(role: Role, wanted: Role) -> bool:

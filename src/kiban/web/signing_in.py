@@ -42,6 +42,7 @@ OWN = ("/account", "/account/password", "/account/language", "/sign-out")  # eve
 SECRETS = ("password", "again", "old", "code")  # fields that no page repeats
 SEARCHES = ("q", "sentence")  # fields of an address that hold what somebody looks for
 FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
+WARNED = 31  # days before their end in which every page says that rights end
 AGAIN = 60.0  # seconds in which the same view by the same person is one row: a page that refreshes itself is read once
 MOST_SEEN = 5000
 T = TypeVar("T")
@@ -158,7 +159,9 @@ class SigningIn:
             return
         request = Request(scope, receive)
         refused = await self._refusal(request)
-        await (refused or self.app)(scope, receive, self._private(send) if self.signing.accounts is not None else send)
+        await (refused or self.app)(
+            scope, receive, self._private(send) if self.signing.accounts is not None and not request.url.path.startswith(OPEN) else send
+        )
 
     async def _refusal(self, request: Request) -> Response | None:
         """The answer to a request that goes no further; None when it may."""
@@ -188,7 +191,8 @@ class SigningIn:
             return too_many(self.answer, self.frame, request, wait)
         if account is None:
             return None if path in (*ENTRANCE, "/sign-out") else await self._entrance(request, accounts)
-        request.state.who, request.state.login = Who(account.name, account.role, account.login), account.login
+        ends = account.until if 0 <= (account.until - accounts.today()).days < WARNED else None
+        request.state.who, request.state.login = Who(account.name, account.role, account.login, ends), account.login
         if path in OWN or path in ENTRANCE:
             return None
         if not account.holds(accounts.today()):
