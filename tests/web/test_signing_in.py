@@ -268,7 +268,8 @@ def test_in_the_last_month_every_page_says_that_rights_end_and_the_approver_sees
 
 def test_where_nobody_can_extend_rights_the_command_is_named(office: Office) -> None:
     office.clock.now = office.clock.now.replace(year=2027, month=4, day=1)
-    assert "kiban account extend sato" in office.browser("sato")("/").text
+    for login in ("sato", "tanaka"):
+        assert "kiban account extend sato" in office.browser(login)("/").text
 
 
 # --- limits and the log
@@ -364,3 +365,12 @@ def test_many_who_sign_in_at_once_keep_nobody_from_the_pages(office: Office, mon
     for thread in trying:
         thread.join(30)
     assert most == 2
+
+
+def test_under_a_wrong_name_the_page_that_says_so_has_its_style(office: Office) -> None:
+    ask = office.browser()
+    page = ask("/", Host="wrong.example")
+    assert page.status == 400
+    assert "「wrong.example」" in page.text
+    assert ask("/static/kiban.css", Host="wrong.example").status == 200
+    assert ask("/health", Host="wrong.example").status == 400

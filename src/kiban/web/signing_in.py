@@ -36,7 +36,8 @@ from kiban.web.frame import ALONE, Frame, Who, may
 COOKIE = "kiban_session"
 NOBODY = Who("", "viewer")
 READING = ("GET", "HEAD")
-OPEN = ("/static/", "/health")  # hold nothing of anybody
+ASSETS = "/static/"
+OPEN = (ASSETS, "/health")  # hold nothing of anybody
 ENTRANCE = ("/sign-in", "/setup")  # for those who are not signed in
 OWN = ("/account", "/account/password", "/account/language", "/sign-out")  # everybody's own matter, whatever the role and however long it holds
 SECRETS = ("password", "again", "old", "code")  # fields that no page repeats
@@ -167,6 +168,8 @@ class SigningIn:
         """The answer to a request that goes no further; None when it may."""
         say, path = self.frame.words(request), request.url.path
         request.state.who = NOBODY
+        if path.startswith(ASSETS):
+            return None  # the same for everybody under any name, or the pages below would come without their style
         if host_of(request) not in self.hosts:
             return self.answer(request, 400, say("sign.host", host=host_of(request)[:100]))
         if self.signing.accounts is None:
@@ -196,13 +199,19 @@ class SigningIn:
         if path in OWN or path in ENTRANCE:
             return None
         if not account.holds(accounts.today()):
-            asked = await run_in_threadpool(accounts.approvers)
-            text = say("sign.expired", day=self.frame.day(request, account.until))
-            whom = say("sign.ask", names="、".join(one.name for one in asked)) if asked else say("sign.ask_nobody", login=account.login)
-            return self.answer(request, 403, f"{text} {whom}")
+            return self.answer(request, 403, await run_in_threadpool(self._ended, request, accounts, account))
         if not reading and not may(account.role, "editor"):
             return self.answer(request, 403, say("error.role", role=say("role.editor")))
         return None
+
+    def _ended(self, request: Request, accounts: Accounts, account: Account) -> str:
+        """That rights ended, and who can extend them."""
+        say, asked = self.frame.words(request), accounts.approvers()
+        text = say("sign.expired", day=self.frame.day(request, account.until))
+        if asked:
+            return f"{text} {say('sign.ask', names='、'.join(one.name for one in asked))}"
+        first = next((one.login for one in accounts.all() if one.role == "approver" and not one.disabled), account.login)
+        return f"{text} {say('sign.ask_nobody', login=first)}"
 
     def _account(self, request: Request, accounts: Accounts) -> Account | None:
         token = request.cookies.get(COOKIE, "")
