@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -111,6 +112,19 @@ def test_a_login_name_is_given_once_and_the_first_account_is_made_once(accounts:
     assert first.role == "approver"
     assert code(accounts.first, "suzuki", "鈴木", PASSWORD) == "not_first"
     assert code(accounts.add, "SATO", "別の佐藤", "viewer", PASSWORD, by="sato") == "taken"
+
+
+def test_two_who_make_the_first_account_at_once_make_one(accounts: Accounts) -> None:
+    def make(number: int) -> None:
+        with suppress(AccountError):
+            accounts.first(f"sato{number}", "佐藤", PASSWORD)
+
+    threads = [threading.Thread(target=make, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(accounts.all()) == 1
 
 
 def test_rights_end_with_the_fiscal_year_of_japan_and_are_extended(accounts: Accounts, clock: Clock) -> None:

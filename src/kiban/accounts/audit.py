@@ -79,12 +79,18 @@ class AuditLog:
         self._connection.isolation_level = None  # transactions are begun below, at once for writing
         self._lock = threading.Lock()
 
+    def check(self) -> None:
+        """See that a row could be added: asked before something is changed. Raises StoreError as `write` does."""
+        with self._lock, self._explained():
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.execute("ROLLBACK")
+
     def write(self, who: str, action: str, target: str, detail: str = "") -> None:
         """Add a row; the first one of a day writes the digest of the day before.
 
         Raises
         ------
-        StoreError  the row could not be kept: what it would have told of must not happen
+        StoreError  the row could not be kept: what it would have told of must not be shown
         """
         if action not in ACTIONS:
             raise ValueError(action)
@@ -215,7 +221,7 @@ class _Explained:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, sqlite3.Error):
-            step = "check the free space and the rights of the folder; nothing is done that cannot be logged"
+            step = "check the free space and the rights of the folder; nothing is shown that cannot be logged"
             raise StoreError(str(self.path), f"an audit log that cannot be used ({error})", "a log that takes rows", step) from error
 
 

@@ -55,6 +55,7 @@ class Accounts:
     ) -> None:
         """hasher: tests give a quick one."""
         self._store, self._sessions, self._hasher, self._now = store, sessions, hasher, now
+        self._first = threading.Lock()  # two who have the code at once make one account
         self._busy = threading.BoundedSemaphore(AT_ONCE)
         self._nobody = hasher.hash("nobody has this password")  # what an unknown name is compared with, so that it takes as long as a known one
 
@@ -103,9 +104,10 @@ class Accounts:
 
     def first(self, login: str, name: str, password: str) -> Account:
         """The first account, an approver who made himself. Raises AccountError (code `not_first`) when there is an account already, and as `add` does."""
-        if self.any():
-            raise AccountError("setup", "an account already", "no account yet", "ask an approver for an account", "not_first")
-        return self.add(login, name, "approver", password, by=login_of(login))
+        with self._first:
+            if self.any():
+                raise AccountError("setup", "an account already", "no account yet", "ask an approver for an account", "not_first")
+            return self.add(login, name, "approver", password, by=login_of(login) or "setup")
 
     def set_role(self, login: str, role: str, *, by: str) -> Account:
         """Give another role; the account's sessions end. Raises AccountError when it is the last approver (code `last`)."""

@@ -24,7 +24,7 @@ from kiban.accounts import ACTIONS, Accounts, Sessions
 from kiban.accounts.audit import as_csv, as_digests
 from kiban.accounts.passwords import SHORTEST
 from kiban.accounts.people import login_of, next_end
-from kiban.base.errors import AccountError
+from kiban.base.errors import AccountError, KibanError
 from kiban.base.settings import LANGUAGES
 from kiban.records.account import ROLES, Account
 from kiban.web.frame import Frame
@@ -81,11 +81,11 @@ class AccountPages:
         login, password, there = login_of(form.get("login", "")), form.get("password", ""), form.get("next", "")
         name, address = f"name {login[:40]}", f"address {address_of(request)}"
         if wait := self.signing.addresses.try_now(address) or self.signing.names.try_now(name):
-            self.frame.note(request, "refused", "/sign-in", login)
+            self.frame.note(request, "refused", "/sign-in", await self._named(login))
             return self.wait(request, wait)
         account = await self.signing.hashing(lambda: accounts.check(login, password))
         if account is None:
-            self.frame.note(request, "refused", "/sign-in", login)
+            self.frame.note(request, "refused", "/sign-in", await self._named(login))
             return self._sign_in(request, "wrong", there, form.get("login", ""), 401)
         self.signing.names.worked(name)
         self.signing.addresses.undo(address)
@@ -260,6 +260,14 @@ class AccountPages:
         if self.signing.accounts is None or self.signing.sessions is None:
             raise HTTPException(404)
         return self.signing.accounts, self.signing.sessions
+
+    async def _named(self, login: str) -> str:
+        """A login name as the log may keep it: one of nobody may be a password in the wrong field."""
+        accounts, _ = self._needed()
+        try:
+            return (await run_in_threadpool(accounts.get, login)).login
+        except KibanError:
+            return "unknown name"
 
     def _approver(self, request: Request) -> str:
         self.frame.need(request, "approver")

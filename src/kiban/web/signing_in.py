@@ -91,6 +91,9 @@ class Recording:
             await self.app(scope, receive, send)
             return
 
+        if scope["method"] not in READING:
+            audit.check()  # before something is changed
+
         async def recorded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 row = self._row(Request(scope), message["status"], Headers(raw=message["headers"]))
