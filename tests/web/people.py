@@ -139,5 +139,5 @@ def open_office(folder: Path, serve: Callable[..., str], *, people: bool = True,
     regions = Regions(folder / "regions")
     plans = folder / "plans"
     jobs = Jobs(folder / "jobs", [sys.executable, "-c", "raise SystemExit('no plan is made here')"], regions.folder, plans, lambda name: regions.open(name).id)
-    making: dict[str, Any] = {"regions": regions, "jobs": jobs, "store": store, "signing": signing, "names": names}
+    making: dict[str, Any] = {"regions": regions, "jobs": jobs, "store": store, "signing": signing, "state": folder, "names": names}
     return Office(serve(plans, **making), signing, store, clock, folder)

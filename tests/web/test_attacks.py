@@ -74,7 +74,7 @@ def routes(office: Office, shipped_catalogue: Catalogue) -> list[Route]:
 
     regions = Regions(office.folder / "regions")
     jobs = Jobs(office.folder / "jobs", [], regions.folder, office.folder / "plans", str)
-    app = create_app(office.folder / "plans", shipped_catalogue, "ja", ["127.0.0.1"], regions, jobs, office.store, office.signing)
+    app = create_app(office.folder / "plans", shipped_catalogue, "ja", ["127.0.0.1"], regions, jobs, office.store, office.signing, office.folder)
     return [route for route in app.routes if isinstance(route, Route)]
 
 
@@ -272,6 +272,10 @@ def test_a_hostile_upload_is_refused_or_shown_as_text(office: Office, routes: li
         office.later(minutes=1)
         answer = people["editor"](paths(route), body, Content_Type=f"multipart/form-data; boundary={mark}")
         harmless(answer, f"{route.path}: {upload}")
+        token = urlsplit(answer.place).path.rpartition("/")[2] if answer.status == 303 else ""
+        for other in reading(routes) if token else ():  # what became of the file
+            if "{token}" in other.path:
+                harmless(people["editor"](paths(other, token=token)), f"{other.path} after {route.path}: {upload}")
     assert not list(office.folder.rglob("evil*"))
     assert not Path("/tmp/evil.csv").exists()
 

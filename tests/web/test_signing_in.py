@@ -9,9 +9,11 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
+from starlette.requests import Request
 from tests.web.people import PASSWORD, Browser, Office, open_office
 
 from kiban.accounts import Waits
+from kiban.web.signing_in import Signing
 
 CODE = "4821-9930-1277"
 
@@ -306,6 +308,20 @@ def test_the_log_is_read_filtered_checked_and_taken_out(office: Office) -> None:
     assert ",tanaka,search,/cases,q==1+1," in csv.text
     assert ask("/audit-digests.csv").text.startswith("day,rows,last,sha256\r\n2026-11-27,")
     assert office.log.rows(action="export")[0].target == "/audit-digests.csv"
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        (("view", "plans/a", "money"), ("view", "plans/a", "money")),
+        (("town.new", "海山町", ""), ("change", "海山町", "town.new")),
+        (("import.refused", "海山町", "a.xlsx"), ("refused", "海山町", "import.refused a.xlsx")),
+    ],
+)
+def test_what_a_page_says_of_a_request_is_kept_under_an_action_of_the_log(said: tuple[str, str, str], kept: tuple[str, str, str]) -> None:
+    request = Request({"type": "http"})
+    Signing().note(request, *said)
+    assert request.state.noted == kept
 
 
 def test_older_rows_are_a_page_further(office: Office) -> None:

@@ -27,7 +27,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from kiban.accounts import Accounts, AuditLog, Bucket, Sessions, Waits
+from kiban.accounts import ACTIONS, Accounts, AuditLog, Bucket, Sessions, Waits
 from kiban.accounts.people import AT_ONCE
 from kiban.base.errors import AccountError
 from kiban.records.account import Account
@@ -72,7 +72,12 @@ class Signing:
         return await run_sync(work, limiter=self._hashing)
 
     def note(self, request: Request, action: str, target: str, detail: str) -> None:
-        """Say what a request was, instead of what `Recording` would take it for."""
+        """Say what a request was, instead of what `Recording` would take it for.
+
+        action: one of ACTIONS, or a name that a page gives to a change ("town.new") or to something refused ("import.refused"); it then begins the detail.
+        """
+        if action not in ACTIONS:
+            action, detail = "refused" if action.endswith("refused") else "change", f"{action} {detail}".strip()
         request.state.noted = (action, target, detail)
 
 
