@@ -33,13 +33,19 @@ from kiban.web.building import BuildPages
 from kiban.web.catalogue_pages import CataloguePages
 from kiban.web.compare import ComparePages
 from kiban.web.design_page import DesignPage
+from kiban.web.fact_pages import FactPages
 from kiban.web.frame import HERE, Frame
+from kiban.web.handover_pages import HandoverPages
 from kiban.web.help import HelpPages
+from kiban.web.history_pages import HistoryPages
 from kiban.web.intake import IntakePages
+from kiban.web.keeping import Keeping
 from kiban.web.library import CasePages
 from kiban.web.making import Making, Regions
 from kiban.web.money import MoneyPages
+from kiban.web.paper_pages import PaperPages
 from kiban.web.plans import PlanPages, Plans
+from kiban.web.quote_pages import QuotePages
 from kiban.web.signing_in import Recording, Signing, SigningIn, too_many
 from kiban.web.supports import SupportPages
 from kiban.web.towns import TownPages
@@ -105,6 +111,10 @@ def create_app(
         towns = TownPages(regions, Imports(state / "imports"), Towns(state / "municipalities.json"), shown, frame)
         routes += [*BuildPages(towns, frame, state / "building").routes(), *towns.routes(), *IntakePages(towns, frame).routes()]
         frame.menu.insert(0, ("menu.towns", "/towns"))
+    if store is not None:
+        keeping = Keeping(shown, frame)
+        for pages in (PaperPages, HistoryPages, FactPages, QuotePages, HandoverPages):
+            routes += pages(keeping).routes()
     routes += CasePages(Library(catalogue.cases, {id: usecase.words for id, usecase in catalogue.usecases.items()}), frame).routes()
     frame.menu.append(("menu.cases", "/cases"))
     routes += [*MoneyPages(shown, frame).routes(), *SupportPages(shown, frame).routes(), *ComparePages(shown, frame).routes()]
