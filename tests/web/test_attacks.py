@@ -6,8 +6,10 @@ import hashlib
 import io
 import re
 import socket
+import sqlite3
 import zipfile
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
@@ -96,12 +98,15 @@ def people(office: Office) -> dict[str, Browser]:
     return {role: office.browser(login) for login, role in (("sato", "approver"), ("tanaka", "editor"), ("mori", "viewer"))}
 
 
-KNOWN = {"plan": "nasty", "login": "kato", "change": "role", "file": "plan.json", "region": "umiyama", "town": "umiyama"}
+KNOWN = {
+    **{"plan": "nasty", "login": "kato", "change": "role", "file": "plan.json", "region": "umiyama", "version": "1", "draft": "1"},
+    **{"kind": "technologies", "ending": "docx", "folder": "庁内限り"},
+}
 
 
 def paths(route: Route, **given: str) -> str:
     """The path of a route with its blanks filled in."""
-    return re.sub(r"\{(\w+)(?::\w+)?\}", lambda found: given.get(found[1], KNOWN.get(found[1], "x")), route.path)
+    return re.sub(r"\{(\w+)(?::\w+)?\}", lambda found: given.get(found[1], quote(KNOWN.get(found[1], "x"))), route.path)
 
 
 def reading(routes: list[Route]) -> list[Route]:
@@ -159,7 +164,8 @@ def harmless(answer: Answer, told: str) -> None:
 
 def state(office: Office) -> dict[str, str]:
     """What a change would change: the files of plans and regions, the jobs, the versions of the store."""
-    found = {f"{one.kind} {one.id}": str(one.version) for kind in ("account", "plan", "words", "quote", "region") for one in office.store.list(kind)}
+    with closing(sqlite3.connect(office.folder / "kiban.db")) as store:
+        found = {f"{kind} {id}": str(version) for kind, id, version in store.execute("SELECT kind, id, max(version) FROM kiban_version GROUP BY kind, id")}
     for path in sorted(office.folder.rglob("*")):
         if path.is_file() and path.suffix != ".db" and ".db-" not in path.name and path.name != "audit-digests.csv":
             found[str(path)] = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -201,6 +207,79 @@ def test_a_script_in_any_field_of_a_form_is_stored_and_reflected_as_text(
     for route in reading(routes):
         harmless(ask(paths(route)), f"{route.path} after all forms")
     harmless(office.browser("nasty")("/"), "a name in the head of a page")
+
+
+class Forms(HTMLParser):
+    """The links of a page, and its forms as they are: where they go, and each field with what stands in it."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.forms: list[tuple[str, dict[str, str], list[str]]] = []  # action, fields, those that somebody types into
+        self._form: tuple[str, dict[str, str], list[str]] | None = None
+        self._select = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        given = {key: value or "" for key, value in attributes}
+        name, kind = given.get("name", ""), given.get("type", "text")
+        if tag == "a" and given.get("href", "").startswith("/"):
+            self.links.append(given["href"])
+        if tag == "form" and given.get("method", "").lower() == "post" and "multipart" not in given.get("enctype", ""):
+            self._form = (given["action"], {}, [])
+            self.forms.append(self._form)
+        if self._form is None:
+            return
+        if tag == "textarea" or (tag == "input" and name and kind in ("text", "search", "password", "number", "date", "email", "tel", "url")):
+            self._form[2].append(name)
+        elif tag == "select":
+            self._select = name
+        elif tag == "option" and self._select:
+            self._form[1].setdefault(self._select, given.get("value", ""))
+        elif tag == "input" and name and (kind == "hidden" or (kind in ("radio", "checkbox") and name not in self._form[1])):
+            self._form[1][name] = given.get("value", "on")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._form = None if tag == "form" else self._form
+        self._select = "" if tag == "select" else self._select
+
+
+def crawled(ask: Browser, routes: list[Route], told: str, most: int = 2) -> dict[str, str]:
+    """Pages that can be reached by links from the start, some for each route; all of them harmless."""
+    pages: dict[str, str] = {}
+    seen: dict[str, int] = {}
+    waiting = ["/?lang=ja", "/plans/nasty?lang=ja", "/towns/umiyama?lang=ja", "/account?lang=ja", "/accounts?lang=ja"]
+    while waiting:
+        path = waiting.pop(0).partition("#")[0]
+        route = next((one.path for one in reading(routes) if one.path_regex.match(urlsplit(path).path)), "")
+        if path in pages or "lang=en" in path or seen.get(route, 0) >= most or not route:
+            continue
+        seen[route] = seen.get(route, 0) + 1
+        answer = ask(path)
+        harmless(answer, f"{path} {told}")
+        pages[path] = answer.text if answer.headers.get("content-type", "").startswith("text/html") else ""
+        waiting += Forms(pages[path]).links
+    assert len(pages) > 10
+    return pages
+
+
+def test_a_script_typed_into_any_field_of_any_form_that_is_there_is_text_wherever_it_shows(office: Office, routes: list[Route]) -> None:
+    office.later(minutes=1)
+    ask = office.browser("sato")
+    sent: set[tuple[str, tuple[str, ...]]] = set()
+    for page, text in crawled(ask, routes, "before").items():
+        for action, fields, typed in Forms(text).forms:
+            where = next((route.path for route in changing(routes) if route.path_regex.match(urlsplit(action).path)), action)
+            if (where, tuple(typed)) in sent or not typed or "password" in typed:
+                continue
+            sent.add((where, tuple(typed)))
+            for one in dict.fromkeys(typed):  # each alone, too: one that is refused must not hide the others
+                for form in ({**fields, **dict.fromkeys(typed, NASTY)}, {**fields, one: NASTY}):
+                    office.later(seconds=5)
+                    harmless(ask(action, form), f"{page} → {action} {one}")
+    assert any(where.startswith("/plans/") for where, _ in sent)
+    assert any(key.startswith("inputs nasty") for key in state(office))  # something was kept, not only refused
+    crawled(ask, routes, "after all forms")
 
 
 def test_what_goes_into_the_log_comes_out_as_text(office: Office) -> None:
