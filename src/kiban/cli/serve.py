@@ -63,10 +63,11 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     store = open_store(settings.db, settings.state / "kiban.db")
     signing = _signing(settings, store)
     hosts = {"127.0.0.1", "localhost", "::1", settings.host, *settings.names}
+    machine = socket.gethostname()  # never the full name: looking it up waits for a network that may not be there
     if signing.accounts is not None:
-        hosts |= {socket.gethostname(), socket.getfqdn()}
+        hosts.add(machine)
     app = create_app(plans, catalogue, settings.lang, sorted(hosts), regions, jobs, store, signing, settings.state)
-    for name in settings.names or (settings.host,):
+    for name in settings.names or (machine if settings.host in ("0.0.0.0", "::") else settings.host,):  # noqa: S104  compared, not bound
         print(f"kiban: http://{f'[{name}]' if ':' in name else name}:{settings.port}  ({plans})", flush=True)
     if signing.code:
         print(f"kiban: 設定コード / setup code: {signing.code}  → /setup", flush=True)
