@@ -21,6 +21,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -107,9 +108,19 @@ def write_folder(made: Made, region: Region, catalogue: Catalogue, lang: str, ta
     assert made.funding is not None
     day = made.plan.made_on.astimezone(TOKYO).date()
     folder = Folder(made.plan, region, made.designed.problem, made.designed.design, made.funding, made.inputs)
+    return put_folder(folder, catalogue, lang, target, day)
+
+
+def put_folder(folder: Folder, catalogue: Catalogue, lang: str, target: Path, day: date, exact: Mapping[str, bytes] | None = None) -> list[Path]:
+    """Write a plan folder out of its records, its papers as made on that day; exact: file name → the bytes of a record that is to stay as it was written.
+
+    Raises
+    ------
+    OSError  the disk is full or the folder cannot be written; what stood there before stays as it was
+    """
     target.mkdir(parents=True, exist_ok=True)
     with _alone(target):
-        return _write(folder, catalogue, lang, target, day)
+        return _write(folder, catalogue, lang, target, day, exact or {})
 
 
 def refresh_folder(path: Path, catalogue: Catalogue, lang: str, inputs: Inputs, now: datetime | None = None) -> list[Path]:
@@ -195,7 +206,7 @@ def inputs_of(target: Path, plan: str) -> Inputs:
     return read_inputs(target) if _decode(target, "plan.json", Plan).id == plan else Inputs()
 
 
-def _write(folder: Folder, catalogue: Catalogue, lang: str, target: Path, day: date) -> list[Path]:
+def _write(folder: Folder, catalogue: Catalogue, lang: str, target: Path, day: date, exact: Mapping[str, bytes] = MappingProxyType({})) -> list[Path]:
     """Write all files into a folder that exists and that the caller holds."""
     plan, region, problem, design = folder.plan, folder.region, folder.problem, folder.design
     view = View(plan, catalogue, words(catalogue, lang), lang, region.name, region.sources)
@@ -218,6 +229,7 @@ def _write(folder: Folder, catalogue: Catalogue, lang: str, target: Path, day: d
         "inputs.json": msgspec.json.format(msgspec.json.encode(folder.inputs), indent=1),
         "papers.json": msgspec.json.format(msgspec.json.encode(manifest), indent=1),
         "plan.json": msgspec.json.format(msgspec.json.encode(plan), indent=1),
+        **exact,
     }
     _sweep(target)
     draft = Path(tempfile.mkdtemp(prefix=DRAFT, dir=target))
