@@ -15,7 +15,6 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
@@ -27,10 +26,13 @@ from kiban.cases import Library
 from kiban.catalogue import Catalogue
 from kiban.jobs import Jobs
 from kiban.store import Store
+from kiban.web.accounts import AccountPages
+from kiban.web.design_page import DesignPage
 from kiban.web.frame import HERE, Frame
 from kiban.web.library import CasePages
 from kiban.web.making import Making, Regions
 from kiban.web.plans import PlanPages, Plans
+from kiban.web.signing_in import Recording, Signing, SigningIn, too_many
 
 # Nothing is loaded from elsewhere; the map draws through a worker of our own and through blobs, charts set style attributes.
 POLICY = (
@@ -70,15 +72,18 @@ def create_app(
     regions: Regions | None = None,
     jobs: Jobs | None = None,
     store: Store | None = None,
+    signing: Signing | None = None,
 ) -> Starlette:
     """The application over a folder of plan folders.
 
     hosts: the names that it answers to. With regions and jobs, plans can be made in it; with a store, what people change in them is kept, every version of it.
+    signing: accounts and the audit log; without it, one person is alone on this computer and nothing is logged.
     """
-    frame = Frame(catalogue, lang, store)
+    signing = signing or Signing()
+    frame = Frame(catalogue, lang, store, note=signing.note, logged=signing.audit is not None)
     shown = Plans(plans, frame)
-    making = regions is not None and jobs is not None
-    routes: list[BaseRoute] = [*PlanPages(shown, frame, making).routes()]
+    routes: list[BaseRoute] = [*PlanPages(shown, frame, regions if jobs is not None else None).routes()]
+    routes += DesignPage(shown, frame).routes()
     frame.menu.append(("menu.plans", "/"))
     if regions is not None and jobs is not None:
         routes += Making(regions, catalogue, jobs, frame).routes()
@@ -113,13 +118,15 @@ def create_app(
         if jobs is not None:
             jobs.close()
 
+    routes += AccountPages(signing, frame, lambda request, seconds: too_many(answer, frame, request, seconds)).routes()
     handlers: dict[Any, Any] = {HTTPException: refused, KibanError: trouble, Exception: broken}
     return Starlette(
         routes=[Route("/health", health), *routes, Mount("/static", StaticFiles(directory=HERE / "static"))],
         # No page holds a secret that a guess beside it could find out by its size, so pages may be packed.
         middleware=[
             Middleware(Headers),
-            Middleware(TrustedHostMiddleware, allowed_hosts=hosts),
+            Middleware(Recording, signing=signing),
+            Middleware(SigningIn, signing=signing, frame=frame, hosts=hosts, answer=answer),
             Middleware(GZipMiddleware, minimum_size=1000, compresslevel=5),
         ],
         exception_handlers=handlers,
