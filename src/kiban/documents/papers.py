@@ -20,7 +20,7 @@ from kiban.documents.office.drafting import assembly, drafting
 from kiban.documents.office.outside import inquiry, quote_request, rfi, specification
 from kiban.documents.office.project_plan import needs, project_plan
 from kiban.documents.office.questions import questions
-from kiban.documents.paper import Paper
+from kiban.documents.paper import INSIDE, OUTSIDE, Paper
 from kiban.documents.paper_pdf import paper_pdf
 from kiban.documents.public_geojson import LIVED_IN, public_geojson
 from kiban.documents.quote_form import asked_lines, quote_form
@@ -29,7 +29,6 @@ from kiban.documents.requirements_xlsx import requirements_xlsx
 from kiban.records.region import Place, Plant, Site
 from kiban.records.source import Text
 
-INSIDE, OUTSIDE = "庁内限り", "公表・提供用"
 OUT = "out."  # keys of passages that stand in papers which leave the office
 LIMIT = "publish_household_limit"
 SMALL_PLACE = "集落(名称は別途)"  # what stands outside for the names of small hamlets

@@ -28,7 +28,8 @@ from kiban.base.errors import KibanError, ManyErrors
 from kiban.catalogue import Catalogue
 from kiban.loop import carried as cells
 from kiban.loop.carried import STEP, Rows
-from kiban.loop.files import OLD, Folder, Manifest, editing, paper_names, put_folder, read_inputs
+from kiban.loop.files import editing, put_folder, read_inputs
+from kiban.loop.folder import OLD, Folder, Manifest, paper_names
 from kiban.loop.given import TOKYO
 from kiban.loop.sheets import DAMAGED, open_workbook
 from kiban.records.design import Design, Problem

@@ -25,12 +25,11 @@ from kiban.base.errors import KibanError
 from kiban.catalogue import Catalogue
 from kiban.jobs import Jobs
 from kiban.loop.given import Given
+from kiban.loop.issue import LONGEST, answers_known, issue_step
 from kiban.loop.options import options_step
-from kiban.loop.plan import LONGEST, answers_known, issue_step
 from kiban.records.issue import Issue
 from kiban.records.job import Job
 from kiban.records.region import Region
-from kiban.region import read
 from kiban.web.frame import Frame
 
 MOST_OFFERS = 6  # named before any question; all stand in the plan
@@ -52,6 +51,8 @@ class Regions:
 
     def open(self, name: str) -> Region:
         """One region. Raises KibanError when its files cannot be used; KeyError when there is none of this name."""
+        from kiban.region import read  # numpy and shapely come with it, and a server starts without them
+
         if name not in self.names():
             raise KeyError(name)
         stamp = max(path.stat().st_mtime for path in (self.folder / name).iterdir())
