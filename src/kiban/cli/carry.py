@@ -60,8 +60,8 @@ def _out(args: argparse.Namespace) -> int:
 
 def _in(args: argparse.Namespace, settings: Settings) -> int:
     from kiban.catalogue import load
-    from kiban.cli.region import rule_detour
     from kiban.loop.carry import carry_in, changes, compared, opened
+    from kiban.loop.given import rule_detour
 
     carried = compared(opened(args.source))
     found = changes(carried, args.out)

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from kiban.documents.budget_xlsx import budget_xlsx
-from kiban.documents.docx import docx
 from kiban.documents.dossier import Dossier, PublicDossier
 from kiban.documents.estimate_xlsx import estimate_xlsx
 from kiban.documents.office.budget_request import budget_request
@@ -169,6 +168,8 @@ def papers(dossier: Dossier) -> dict[str, bytes]:
     ------
     KibanError  a sentence or the font is missing
     """
+    from kiban.documents.docx import docx  # not before a paper is written: it takes a while to load
+
     outside = public(dossier)
     made: dict[str, bytes] = {}
     for printed in office_papers(dossier, outside):

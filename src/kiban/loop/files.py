@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec.structs import replace
@@ -40,11 +41,13 @@ from kiban.loop.exports import BOM, GEOJSON, GEOPACKAGE, OFDS, exports
 from kiban.loop.folder import FILES, KINDS, OLD, READY, Folder, Manifest, complete, decoded, paper_names, read_folder, read_manifest
 from kiban.loop.given import TOKYO
 from kiban.loop.inputs import read_inputs as inputs_alone
-from kiban.loop.plan import Made, fund_again
 from kiban.loop.sheets import open_workbook
 from kiban.records.funding import Funding, Inputs
 from kiban.records.plan import Plan
 from kiban.records.region import Region
+
+if TYPE_CHECKING:
+    from kiban.loop.plan import Made
 
 # The files of the design for other programs, by their names among the papers that stay in the office.
 INSIDE_EXPORTS = {BOM: f"{INSIDE}/数量表.xlsx", GEOPACKAGE: f"{INSIDE}/設計図.gpkg", OFDS: f"{INSIDE}/設計図_OFDS.json"}
@@ -120,6 +123,8 @@ class Editing:
         """Like `refresh_folder`, in a folder that is held already."""
         folder = read_folder(self.path)
         day = (now or datetime.now(UTC)).astimezone(TOKYO).date()
+        from kiban.loop.plan import fund_again  # the engines come with it: whoever looks at papers needs none
+
         plan, funding = fund_again(folder.plan, folder.region, folder.problem, folder.design, catalogue, inputs, day)
         return _write(Folder(plan, folder.region, folder.problem, folder.design, funding, inputs), catalogue, lang, self.path, day)
 
@@ -173,6 +178,23 @@ def read_inputs(target: Path) -> Inputs:
                 if text.strip() == made[key].strip():  # put back to what had been generated
                     del own[key], made[key]
     return replace(inputs, words=own, made=made)
+
+
+def settle(target: Path) -> None:
+    """Note that the passages which now stand in the papers were read, so that they are not read again over what people write elsewhere afterwards.
+
+    The papers still count as edited: they are set aside when they are made anew. The caller holds the folder and has kept what `read_inputs` said.
+    """
+    manifest = read_manifest(target)
+    printed = {name: dict(texts) for name, texts in manifest.printed.items()}
+    for name, texts in printed.items():
+        path = target / name
+        if path.is_file() and _sum(path.read_bytes()) != manifest.sums.get(name):
+            texts |= {key: text for key, text in read_words(path.read_bytes(), str(path)).items() if key in texts}
+    if printed != manifest.printed:
+        fresh = target / ".papers.new"
+        fresh.write_bytes(msgspec.json.format(msgspec.json.encode(replace(manifest, printed=printed)), indent=1))
+        fresh.replace(target / "papers.json")
 
 
 def inputs_of(target: Path, plan: str) -> Inputs:
