@@ -210,7 +210,8 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     from kiban.loop.files import inputs_of, warnings, write_folder
     from kiban.loop.given import Given
     from kiban.loop.inputs import with_facts
-    from kiban.loop.plan import make_plan, plan_id
+    from kiban.loop.issue import plan_id
+    from kiban.loop.plan import make_plan
 
     need_fonts()  # what is missing for the papers is told before the work
     if args.output.exists() and not args.output.is_dir():
@@ -253,7 +254,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
 
 def _answer(text: str, catalogue: Catalogue) -> tuple[str, str]:
     """QUESTION=CHOICE of the form of questions. Raises KibanError when there is no such question or choice."""
-    from kiban.loop.plan import answers_known
+    from kiban.loop.issue import answers_known
 
     known = answers_known(catalogue)
     question, sign, choice = text.partition("=")

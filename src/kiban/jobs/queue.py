@@ -24,7 +24,7 @@ import msgspec
 from msgspec.structs import replace
 
 from kiban.base.errors import KibanError
-from kiban.loop.plan import plan_id
+from kiban.loop.issue import plan_id
 from kiban.records.job import Job
 
 TRIES = 3  # a job that the server went down with so often is not tried again

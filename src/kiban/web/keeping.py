@@ -25,7 +25,7 @@ from kiban.catalogue import words
 from kiban.documents.dossier import Dossier
 from kiban.documents.papers import generated, office_papers, public
 from kiban.documents.view import View
-from kiban.loop.files import Folder
+from kiban.loop.folder import Folder
 from kiban.loop.given import TOKYO
 from kiban.loop.kept import OUTSIDE, Change, Kept, remake, stale
 from kiban.records.fact import NamedFact

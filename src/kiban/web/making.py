@@ -25,8 +25,8 @@ from kiban.base.errors import KibanError
 from kiban.catalogue import Catalogue
 from kiban.jobs import Jobs
 from kiban.loop.given import Given
+from kiban.loop.issue import LONGEST, answers_known, issue_step
 from kiban.loop.options import options_step
-from kiban.loop.plan import LONGEST, answers_known, issue_step
 from kiban.records.issue import Issue
 from kiban.records.job import Job
 from kiban.records.region import Region

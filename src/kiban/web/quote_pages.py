@@ -17,8 +17,8 @@ from kiban.base.errors import KibanError
 from kiban.base.jdate import day_text
 from kiban.documents.office.desk import Counter
 from kiban.documents.office.outside import quote_request
-from kiban.documents.paper import Bullets, Heading, Paragraph, Passage
-from kiban.documents.papers import OUTSIDE, public
+from kiban.documents.paper import OUTSIDE, Bullets, Heading, Paragraph, Passage
+from kiban.documents.papers import public
 from kiban.loop.kept import Draft
 from kiban.loop.quoting import imported, summary
 from kiban.records.funding import Inputs
