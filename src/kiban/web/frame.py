@@ -20,7 +20,7 @@ from starlette.responses import HTMLResponse
 from kiban.base.settings import LANGUAGES
 from kiban.catalogue import Catalogue, words
 from kiban.catalogue.words import Words
-from kiban.documents.view import View
+from kiban.documents.view import JAPANESE, View
 from kiban.store import Store
 from kiban.web.tables import labelled
 from kiban.web.terms import Terms
@@ -58,6 +58,7 @@ class Frame:
             loader=FileSystemLoader(HERE / "templates"), autoescape=select_autoescape(["html"]), undefined=StrictUndefined, trim_blocks=True
         )
         self._jinja.filters["labelled"] = labelled
+        self._jinja.tests["japanese"] = lambda text: JAPANESE.search(str(text)) is not None
 
     def language(self, request: Request) -> str:
         """The language of `?lang=`, else that of the settings."""
