@@ -52,7 +52,10 @@ def plan_page(view: View, path: Path) -> dict[str, Any]:
     names, technologies = row_names(view), [row["technology"] for row in design["technologies"]]
     matched = dict.fromkeys(text for match in (*issue["usecases"], *issue["models"]) for text in match["words"])
     places = {f"page.place.{kind}": word(f"page.place.{kind}") for kind in ("exchange", "tower", "office")}
-    texts = {key: word(key) for key in ("page.zoom_in", "page.zoom_out", "page.close", "page.map.alt", "page.assumed", "plan.unserved_mark")}
+    texts = {
+        key: word(key)
+        for key in ("page.zoom_in", "page.zoom_out", "page.close", "page.map.alt", "page.assumed", "plan.unserved_mark", "page.in_the_table", "design.cut_it")
+    }
     return {
         "view": view,
         "plan": view.plan,
@@ -174,8 +177,9 @@ def index_row(view: View, name: str) -> dict[str, Any]:
         "trouble": "",
         "sentence": view.plan.sentence,
         "region": view.local(view.region_name),
-        "made": f"{view.plan.made_on:%Y-%m-%d}",
+        "made": view.plan.made_on,
         "total": _total(view),
+        "verdict": view.step("verdict")["status"],
     }
 
 
