@@ -21,7 +21,7 @@ from kiban.base.jdate import era_day, era_year
 from kiban.base.settings import LANGUAGES
 from kiban.catalogue import Catalogue, words
 from kiban.catalogue.words import Words
-from kiban.documents.view import View
+from kiban.documents.view import JAPANESE, View
 from kiban.loop.given import TOKYO
 from kiban.records.account import ROLES, Role
 from kiban.store import Store
@@ -71,6 +71,7 @@ class Frame:
             loader=FileSystemLoader(HERE / "templates"), autoescape=select_autoescape(["html"]), undefined=StrictUndefined, trim_blocks=True
         )
         self._jinja.filters["labelled"] = labelled
+        self._jinja.tests["japanese"] = lambda text: JAPANESE.search(str(text)) is not None
 
     def language(self, request: Request) -> str:
         """The language of `?lang=`, else the one that somebody chose for this browser, else that of the settings."""
