@@ -1,6 +1,7 @@
-"""Files that a page of this server sends: so many, so large, with names that are names and no paths.
+"""Files that people send: a form in several parts, counted while it comes in.
 
-In: a request with a multipart form. Out: its fields and its files. Nothing is unpacked or run here.
+In: a request. Out: its fields and its files. What is larger than the limit is refused while it comes, not when it is all there; nothing is written
+under a name that somebody sent.
 """
 
 from __future__ import annotations
@@ -8,55 +9,64 @@ from __future__ import annotations
 import re
 import tempfile
 import unicodedata
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
-from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
+from starlette.types import Message
 
 from kiban.web.frame import Frame
 
-MOST = 20 * 1024 * 1024  # bytes of one request with files: more than any paper or answer has
+MOST_UPLOAD = 65_000_000  # bytes of one request: three tables of the largest size
 MOST_FILES = 20
+MOST_FIELDS = 100
 LONGEST_NAME = 120
 PREFIX = "kiban-upload-"
 PLACE = re.compile(rf"\S*/{PREFIX}[^/\s]*/\d+/")
 
 
-async def uploads(frame: Frame, request: Request, most: int = MOST) -> tuple[dict[str, str], list[tuple[str, bytes]]]:
-    """The fields of a form, and its files as (name, content); those without content are left out.
+@dataclass(frozen=True)
+class Upload:
+    """A file as it was sent; the name is only ever shown."""
+
+    name: str
+    content: bytes
+
+
+async def uploaded(frame: Frame, request: Request, most: int = MOST_UPLOAD) -> tuple[dict[str, str], list[Upload]]:
+    """The fields and the files of a form that a page of this server sent; files without a name are none.
 
     Raises
     ------
-    HTTPException  403: sent by another site's page; 413: too large, or too many files; 415: no such form
+    HTTPException  400: not as forms are sent; 403: sent by another site's page; 413: larger than `most` bytes; 415: no form in parts
     """
     frame.own(request)
     if request.headers.get("content-type", "").partition(";")[0].strip() != "multipart/form-data":
         raise HTTPException(415)
+    size = 0
 
-    async def limited() -> AsyncGenerator[bytes, None]:
-        count = 0
-        async for part in request.stream():
-            count += len(part)
-            if count > most:
-                raise HTTPException(413)
-            yield part
+    async def counted() -> Message:
+        nonlocal size
+        message = await request.receive()
+        size += len(message.get("body", b""))
+        if size > most:
+            raise HTTPException(413, frame.words(request)("town.too_large", most=most // 1_000_000))
+        return message
 
-    try:
-        form = await MultiPartParser(request.headers, limited(), max_files=MOST_FILES, max_fields=100).parse()
-    except MultiPartException as error:
-        raise HTTPException(413 if "Too many" in error.message else 415) from error
-    fields = {key: value for key, value in form.multi_items() if isinstance(value, str)}
-    files = []
-    for _, value in form.multi_items():
-        if not isinstance(value, str):
-            content = await value.read()
-            await value.close()
-            if content:
-                files.append((plain_name(value.filename or ""), content))
+    async with Request(request.scope, counted).form(max_files=MOST_FILES, max_fields=MOST_FIELDS, max_part_size=64 * 1024) as form:
+        fields = {key: value for key, value in form.multi_items() if isinstance(value, str)}
+        files = [Upload(value.filename, await value.read()) for _, value in form.multi_items() if isinstance(value, UploadFile) and value.filename]
     return fields, files
+
+
+async def uploads(frame: Frame, request: Request, most: int = 20 * 1024 * 1024) -> tuple[dict[str, str], list[tuple[str, bytes]]]:
+    """Like `uploaded`; the files as (plain name, content), those without content left out."""
+    fields, files = await uploaded(frame, request, most)
+    return fields, [(plain_name(file.name), file.content) for file in files if file.content]
 
 
 def plain_name(name: str) -> str:
