@@ -27,7 +27,7 @@ from kiban.documents.papers import generated, office_papers, public
 from kiban.documents.view import View
 from kiban.loop.files import Folder
 from kiban.loop.given import TOKYO
-from kiban.loop.kept import OUTSIDE, Change, Kept, remake, stale
+from kiban.loop.kept import OUTSIDE, Change, Draft, Kept, Outcome, remake, stale
 from kiban.records.fact import NamedFact
 from kiban.records.funding import COMPONENT, Funding, Inputs, Quote
 from kiban.store import Saved
@@ -131,7 +131,16 @@ class Keeping:
         """Keep a change; then to the page, or to where two texts stand side by side. why: what is said when nobody says it."""
         who = self.frame.need(request, "editor")
         reason = reason_of(form.get("why", "")) or why
-        outcome = await run_in_threadpool(known.kept.save, change, who=who.name, why=reason, expected=number_of(form.get("version")))
+        expected = number_of(form.get("version"))
+        try:
+            outcome = await run_in_threadpool(known.kept.save, change, who=who.name, why=reason, expected=expected)
+        except KibanError:
+            known = await self.open(request)
+            if not known.trouble:
+                raise
+            base = known.kept.read(expected if expected <= known.version else 0)  # a paper of the folder is damaged: what was typed is kept until it is mended
+            draft = Draft(kind="stopped", base=expected, inputs=change(base))
+            outcome = Outcome(known.version, await run_in_threadpool(known.kept.put_aside, draft, who=who.name, why=reason))
         if outcome.draft is not None:
             self.frame.note(request, "conflict", f"plans/{known.name}", f"draft {outcome.draft}")
             return RedirectResponse(self.url(request, known, f"drafts/{outcome.draft}"), 303)
