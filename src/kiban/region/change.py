@@ -106,7 +106,7 @@ def state_of(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def change_of(folder: Path, matching: Matching, checked: Checked) -> Change:
+def change_of(folder: Path, sheet: Sheet, matching: Matching, checked: Checked) -> Change:
     """Compare the good rows of a table with a region folder. Empty cells of the table change nothing."""
     name = FILES[matching.table]
     before = _rows(folder / name)
@@ -143,9 +143,23 @@ def change_of(folder: Path, matching: Matching, checked: Checked) -> Change:
         else:
             same += 1
     kinds = {one.values.get("kind") for one in checked.good}
-    gone = [Item(id=row["id"], name=row["name"]) for row in before if row["id"] not in met and (name == "plants.csv" or row.get("kind") in kinds)]
+    there = _mentioned(sheet, matching, checked)  # a row that is in the table with a mistake is not missing from it
+    gone = [
+        Item(id=row["id"], name=row["name"])
+        for row in before
+        if row["id"] not in met
+        and (name == "plants.csv" or row.get("kind") in kinds)
+        and plain(row["name"]) not in there
+        and (not row.get("original_id") or plain(row["original_id"]) not in there)
+    ]
     touched = frozenset(item.id for item in (*new, *changed))
     return Change(name, state_of(folder), tuple(new), tuple(changed), same, (), tuple(gone), tuple(rows.values()), touched)
+
+
+def _mentioned(sheet: Sheet, matching: Matching, checked: Checked) -> set[str]:
+    """Names and ids of the rows that were left out."""
+    columns = [column for field in ("name", "id") if (column := matching.column(field)) is not None]
+    return {plain(cell) for row in checked.left for column in columns if (cell := sheet.rows[row].cells[column])}
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
@@ -306,12 +320,16 @@ def apply(
 
 def _mended(what: str, key: str) -> bool:
     """Whether an entry of `missing` is about an earlier import of this file, or of the file whose left rows this is."""
-    base = re.sub(rf"{LEFT_NAME}(-\d+)?\Z", "", key)
-    return what.startswith((LEFT, UNSTATED)) and re.search(rf"\[{re.escape(base)}(-\d+)?\]\Z", what) is not None
+    base = re.sub(r"-\d{1,2}\Z", "", key)
+    return what.startswith((LEFT, UNSTATED)) and re.search(rf"\[{re.escape(base)}(-\d{{1,2}})?\]\Z", what) is not None
 
 
 def _key(file: str, known: Mapping[str, Source], source: Source) -> str:
-    base = re.sub(r"[^a-z0-9]+", "-", file.rsplit(".", 1)[0].lower()).strip("-")[:40] or f"import-{source.seen_on}"
+    """The key of a source: from the file's name, where it has Latin letters; a table of left rows has that of its file."""
+    stem = re.sub(rf"{LEFT_NAME}\Z", "", file.rsplit(".", 1)[0])
+    base = re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-")[:40]
+    if not re.search(r"[a-z]", base):
+        base = f"file-{hashlib.sha256(stem.encode()).hexdigest()[:8]}"
     number, key = 1, base
     while key in known and known[key] != source:
         number += 1

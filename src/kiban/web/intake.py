@@ -167,7 +167,7 @@ class IntakePages:
         key = (draft.token, draft.matching, draft.sheet, state_of(folder))
         if key not in self._looks:
             checked = examine(sheet, draft.matching, place_of(folder, self.technologies))
-            change = change_of(folder, draft.matching, checked) if not draft.matching.lacking() else None
+            change = change_of(folder, sheet, draft.matching, checked) if not draft.matching.lacking() else None
             while len(self._looks) > 3:
                 self._looks.pop(next(iter(self._looks)), None)
             self._looks[key] = _Look(checked, change)

@@ -125,7 +125,8 @@ class TownPages:
             here.add(region.lg_code)
             if not asked or self._meets(asked, name, region, kana):
                 prefecture = known.prefecture if known else ""
-                rows.append({"name": name, "title": region.name, "trouble": "", "region": region, "kana": kana, "prefecture": prefecture})
+                missing = sum(one.ask.partition(" / ")[0] not in NOBODY for one in region.missing)
+                rows.append({"name": name, "title": region.name, "trouble": "", "region": region, "missing": missing, "kana": kana, "prefecture": prefecture})
         found = [town for town in self.towns.find(asked) if town.code not in here] if asked else []
         context = {
             "rows": rows,
@@ -158,6 +159,7 @@ class TownPages:
         year = self.frame.now().year
         done = request.query_params.get("done", "")
         history = self._history(name)
+        said_missing = [self._asked(one, region.name, words(self.frame.catalogue, "ja"), lang) for one in region.missing]
         context = {
             "name": name,
             "region": region,
@@ -191,7 +193,8 @@ class TownPages:
                 for fact in region.facts
             ],
             "assumed": sum(row.assumed for row in _evidence(region)),
-            "missing": [self._asked(one, region.name, words(self.frame.catalogue, "ja"), lang) for one in region.missing],
+            "missing": [one for one in said_missing if one["letter"]],
+            "settled": [one for one in said_missing if not one["letter"]],
             "plans": self._plans(request, region.id),
             "waiting": self.imports.all(name),
             "history": history,
