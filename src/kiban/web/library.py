@@ -5,7 +5,6 @@ In: the library of cases. Out: routes.
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import dataclass
 
 from starlette.exceptions import HTTPException
@@ -13,11 +12,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from kiban.cases import Library
+from kiban.cases import Library, number_of
 from kiban.web.frame import Frame
 
 LONGEST = 200  # characters of a search
-MOST = 50_000_000  # people
 
 
 @dataclass(frozen=True)
@@ -49,23 +47,3 @@ class CasePages:
             raise HTTPException(404)
         case = self.library.cases[id]
         return self.frame.page(request, "case.html", {"case": case, "parts": [(name, self.library.cases.get(name)) for name in case.cases]})
-
-
-def number_of(text: str) -> int | None:
-    """A number of people as people write it; None when it is none.
-
-    >>> [number_of(text) for text in ("8,000人", "８０００", "1万2千", "8 000", "many", "0", "-3")]
-    [8000, 8000, 12000, 8000, None, None, None]
-    """
-    plain = "".join(unicodedata.normalize("NFKC", text).replace("人", "").replace(",", "").split())
-    total, rest = 0, plain
-    for mark, times in (("万", 10_000), ("千", 1_000)):
-        head, found, tail = rest.partition(mark)
-        if found:
-            if not head.isdecimal():
-                return None
-            total, rest = total + int(head) * times, tail
-    if rest and not rest.isdecimal():
-        return None
-    total += int(rest) if rest else 0
-    return total if 0 < total <= MOST else None

@@ -6,6 +6,7 @@ gone back to, kept and sent to a colleague; only the two requests that change so
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,12 +25,15 @@ from kiban.base.errors import KibanError
 from kiban.catalogue import Catalogue
 from kiban.jobs import Jobs
 from kiban.loop.given import Given
+from kiban.loop.options import options_step
 from kiban.loop.plan import LONGEST, answers_known, issue_step
+from kiban.records.issue import Issue
 from kiban.records.job import Job
 from kiban.records.region import Region
 from kiban.region import Detour, read
 from kiban.web.frame import Frame
 
+MOST_OFFERS = 6  # named before any question; all stand in the plan
 ANSWER = "q."  # what the name of a question begins with in a form
 
 
@@ -55,6 +59,13 @@ class Regions:
         if self._read.get(name, (0.0,))[0] != stamp:
             self._read[name] = (stamp, read(self.folder / name, detour=self.detour))
         return self._read[name][1]
+
+    def id_of(self, name: str) -> str | None:
+        """The id that a region's files give it; None when they cannot be used."""
+        try:
+            return self.open(name).id
+        except (KibanError, KeyError, OSError):
+            return None
 
 
 @dataclass(frozen=True)
@@ -193,12 +204,26 @@ class Making:
             "given_answers": answers,
             "answer_name": lambda id: ANSWER + id,
             "cases": cases,
+            **self._first(region, issue, step.body),
             "matched": issue.status == "matched" and bool(issue.models),
+            "unit_word": lambda unit: "/".join(self.catalogue.words[lang].get("unit." + part, part) for part in unit.split("/")),
             "headline": lambda kind, id: self.catalogue.headline(kind, id, lang),
             "words_of": list(dict.fromkeys(word for match in (*issue.usecases, *issue.models) for word in match.words)),
             "change": "/new?" + urlencode({"region": name, "sentence": sentence, "lang": lang}),
         }
         return self.frame.page(request, "issue.html", context)
+
+    def _first(self, region: Region, issue: Issue, body: Mapping[str, Any]) -> dict[str, Any]:
+        """What can be said before any question: the model in words, the places of this town that it is about, what others already offer here."""
+        if issue.status != "matched" or not issue.models:
+            return {"model": None}
+        model = self.catalogue.models[issue.models[0].id]
+        usecases = [row["id"] for row in body["usecases"]] or list(model.usecases)
+        kinds = dict.fromkeys(kind for id in usecases if id in self.catalogue.usecases for kind in self.catalogue.usecases[id].sites)
+        counts = Counter(site.kind for site in region.sites)
+        options = options_step(issue, usecases, Given(sentence=issue.sentence, region=region, catalogue=self.catalogue, now=datetime.now(UTC)))
+        offers = [record.partition("/")[2] for row in options.body["rows"] for record in row["records"] if record.startswith("offers/")]
+        return {"model": model, "site_counts": [(kind, counts[kind]) for kind in kinds if counts[kind]], "offers": offers[:MOST_OFFERS]}
 
     def _answers(self, form: Mapping[str, str]) -> dict[str, str]:
         """The answers in a form; 「わからない」, and what no question offers, is none."""
