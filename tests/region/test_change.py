@@ -12,11 +12,12 @@ import yaml
 from kiban.base.errors import ConflictError, RegionError
 from kiban.records.source import Source
 from kiban.region import read
-from kiban.region.change import apply, change_of, left_csv, mend, undo, versions
+from kiban.region.change import apply, change_of, left_csv
 from kiban.region.examine import Place, examine
 from kiban.region.imports import place_of
 from kiban.region.match import match
 from kiban.region.sheet import sheets_of
+from kiban.region.versions import mend, undo, versions
 
 NOW = datetime(2026, 11, 27, 9, tzinfo=UTC)
 SOURCE = Source(title="避難所一覧", publisher="海山町", licence="CC BY 4.0", seen_on=date(2026, 11, 27))

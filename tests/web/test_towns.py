@@ -18,6 +18,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import pytest
 
 from kiban.region import read
+from kiban.web.frame import Frame, Who
 from kiban.web.making import Regions
 
 NASTY = "<script>alert(1)</script>\"'.csv"
@@ -349,3 +350,18 @@ def test_features_that_are_no_points_are_named(office):
     page = office.ask(office.bring("area.geojson", json.dumps(shapes).encode(), "en")).text
     assert "feature 1" in page
     assert "This is a Polygon" in page
+
+
+def test_a_viewer_sees_towns_and_changes_nothing(office, monkeypatch):
+    place = office.bring("r8.csv", NEW.encode())
+    monkeypatch.setattr(Frame, "who", lambda *_: Who("閲覧する人", "viewer"))
+    shown = office.ask("/towns/umiyama").text
+    assert "東公民館" not in shown
+    assert "わかっていること" in shown
+    assert 'type="file"' not in shown
+    assert [office.ask(path).status for path in (place, place.replace("?", "/left.csv?"), "/towns/new")] == [403, 403, 403]
+    assert [office.ask(place.replace("?", f"/{one}?"), {"state": ""}).status for one in ("confirm", "matching", "drop")] == [403, 403, 403]
+    assert [office.upload(path, [("a.csv", NEW.encode())], {"name": "x"}).status for path in ("/towns/umiyama/imports", "/towns/table", "/towns/new")] == [
+        403
+    ] * 3
+    assert office.ask("/towns/umiyama/undo", {"number": "1"}).status == 403

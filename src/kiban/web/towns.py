@@ -23,10 +23,10 @@ from kiban.catalogue import words
 from kiban.catalogue.words import Words
 from kiban.records.region import Evidence, Fact, Missing, Place, Plant, Region, Site
 from kiban.region import said
-from kiban.region.change import undo, versions
 from kiban.region.columns import table
 from kiban.region.imports import TOKEN, Imports
 from kiban.region.towns import Towns, reading
+from kiban.region.versions import undo, versions
 from kiban.region.xlsx import TableError
 from kiban.web.frame import Frame
 from kiban.web.making import Regions
@@ -79,12 +79,12 @@ class TownPages:
         _, files = await uploaded(self.frame, request)
         word = self.frame.words(request)
         if not files:
-            return self._index(request, word("town.no_file"))
+            return await run_in_threadpool(self._index, request, word("town.no_file"))
         try:
             count = await run_in_threadpool(self.towns.take, files[0].content, files[0].name)
         except KibanError as error:
             return await run_in_threadpool(self._index, request, refusal(word, error))
-        self.frame.note(request, "towns.table", files[0].name[:120], str(count))
+        self.frame.note(request, "change", "towns", f"{files[0].name[:120]}: {count}")
         return RedirectResponse(self.frame.url(request, "/towns", taken=str(count)), 303)
 
     async def town(self, request: Request) -> Response:
@@ -105,7 +105,7 @@ class TownPages:
             )
         except KeyError as error:
             raise HTTPException(404) from error
-        self.frame.note(request, "towns.undo", name, number)
+        self.frame.note(request, "change", name, f"undo {number}")
         return RedirectResponse(self.frame.url(request, f"/towns/{quote(name)}", done=str(done.number)) + "#history", 303)
 
     # --- parts
