@@ -21,6 +21,7 @@ from kiban.base.errors import KibanError
 from kiban.base.jdate import era_year
 from kiban.catalogue import words
 from kiban.catalogue.words import Words
+from kiban.documents.view import EXAMPLE
 from kiban.records.region import Evidence, Fact, Missing, Place, Plant, Region, Site
 from kiban.region import said
 from kiban.region.columns import table
@@ -33,7 +34,7 @@ from kiban.web.making import Regions
 from kiban.web.plans import Plans
 from kiban.web.uploads import uploaded
 
-NOBODY = ("不要", "なし")  # whom a missing thing asks when nobody needs to be asked
+NOBODY = ("不要", "なし", "rule ", "kiban ")  # beginnings of whom a missing thing asks when nobody needs to be asked
 
 
 def refusal(word: Words, error: KibanError) -> str:
@@ -125,7 +126,7 @@ class TownPages:
             here.add(region.lg_code)
             if not asked or self._meets(asked, name, region, kana):
                 prefecture = known.prefecture if known else ""
-                missing = sum(one.ask.partition(" / ")[0] not in NOBODY for one in region.missing)
+                missing = sum(not one.ask.startswith(NOBODY) for one in region.missing)
                 rows.append({"name": name, "title": region.name, "trouble": "", "region": region, "missing": missing, "kana": kana, "prefecture": prefecture})
         found = [town for town in self.towns.find(asked) if town.code not in here] if asked else []
         context = {
@@ -163,6 +164,7 @@ class TownPages:
         context = {
             "name": name,
             "region": region,
+            "label_gloss": word(EXAMPLE) if lang != "ja" and region.label == words(self.frame.catalogue, "ja")(EXAMPLE) else "",
             "kana": known.kana if known else "",
             "prefecture": known.prefecture if known else "",
             "counts": sorted(Counter(site.kind for site in region.sites).items(), key=lambda one: -one[1]),
@@ -225,7 +227,7 @@ class TownPages:
         whom = one.ask.partition(" / ")[0]
         listed = "".join(f"\n・{example}" for example in one.examples)
         what, why = one.what.partition(" / ")[0], one.why.partition(" / ")[0]
-        letter = "" if whom in NOBODY else word("town.letter", whom=whom, town=town, what=what, why=why) + (listed and word("town.letter.of") + listed)
+        letter = "" if whom.startswith(NOBODY) else word("town.letter", whom=whom, town=town, what=what, why=why) + (listed and word("town.letter.of") + listed)
         return {"what": side(one.what), "why": side(one.why), "ask": side(one.ask), "count": one.count, "examples": one.examples, "letter": letter}
 
     def _plans(self, request: Request, region: str) -> list[Mapping[str, Any]]:
