@@ -150,13 +150,15 @@ class IntakePages:
         """Judge and compare, once for each state of the draft and of the folder."""
         folder = self.pages.regions.folder / name
         key = (draft.token, draft.matching, draft.sheet, state_of(folder))
-        if key not in self._looks:
+        look = self._looks.get(key)
+        if look is None:
             checked = examine(sheet, draft.matching, place_of(folder, self.technologies))
             change = change_of(folder, sheet, draft.matching, checked) if not draft.matching.lacking() else None
-            while len(self._looks) > 3:
-                self._looks.pop(next(iter(self._looks)), None)
-            self._looks[key] = _Look(checked, change)
-        return self._looks[key]
+            look = _Look(checked, change)
+            for old in list(self._looks)[:-3]:
+                self._looks.pop(old, None)
+            self._looks[key] = look
+        return look
 
     def _rematch(self, request: Request, form: Mapping[str, str]) -> Response:
         name, draft, sheets = self._draft(request)
