@@ -57,7 +57,17 @@ async def uploaded(frame: Frame, request: Request, most: int = MOST_UPLOAD) -> t
             raise HTTPException(413, frame.words(request)("town.too_large", most=most // 1_000_000))
         return message
 
-    async with Request(request.scope, counted).form(max_files=MOST_FILES, max_fields=MOST_FIELDS, max_part_size=64 * 1024) as form:
+    try:
+        return await _read(Request(request.scope, counted))
+    except HTTPException as error:
+        if error.status_code != 400:
+            raise
+        many = "Too many" in str(error.detail)  # the reader's own words
+        raise HTTPException(413 if many else 400, frame.words(request)("upload.many" if many else "upload.broken", most=MOST_FILES)) from error
+
+
+async def _read(request: Request) -> tuple[dict[str, str], list[Upload]]:
+    async with request.form(max_files=MOST_FILES, max_fields=MOST_FIELDS, max_part_size=64 * 1024) as form:
         fields = {key: value for key, value in form.multi_items() if isinstance(value, str)}
         files = [Upload(value.filename, await value.read()) for _, value in form.multi_items() if isinstance(value, UploadFile) and value.filename]
     return fields, files
