@@ -236,6 +236,8 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     )
     keeper = None if args.checkpoint is None else keeper_for(args.checkpoint, given, lambda line: print(f"kiban: {line}", file=sys.stderr, flush=True))
     with interruptible(args.json, args.progress) as (progress, cancel):
+        if keeper is not None and keeper.resumed:
+            progress(0.0, "途中保存から続ける / going on from the checkpoint")
         made = make_plan(given, progress if keeper is None else keeper.telling(progress), cancel, keeper)
         progress(1.0, "書類を作成 / writing the papers")
     if made.plan is None:

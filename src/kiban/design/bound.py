@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -86,6 +87,7 @@ class BoundState:
 
     now: Callable[[], Bounded] | None = None
     renewals: int = 0
+    rounds: int = 0
 
 
 def bound_of(
@@ -113,17 +115,19 @@ def bound_of(
     terminal[graph.demands] = True
     dual = _Dual(graph, pairs, terminal, seed)
     small = graph.size <= LARGEST_PROGRAMME
-    known = None if resume is None or not resume.certificate.cuts else _known(dual, names, resume, small)
+    known = None if resume is None or not resume.certificate.cuts else _known(dual, names, resume)
     if known is not None and resume is not None and resume.bounded:
         return known
+    if resume is not None:
+        state.renewals, state.rounds = resume.renewals, resume.rounds
     best = dual.ascent(graph.cost, 0)
 
-    def so_far() -> Bounded:
+    def ascended() -> Bounded:
         mine = _finish(dual, names, [], best, None, [])
-        return known if known is not None and known.total > mine.total else mine
+        return mine if known is None else known if known.total > mine.total else replace(mine, value=known.value, tight=known.tight)
 
-    state.now = so_far
-    if known is None or resume is None or not resume.renewals:  # else these orders are tried already
+    state.now = ascended
+    if not state.renewals:  # else these orders are tried already
         for turn in range(1, 2 + work // 100):
             if stop():
                 break
@@ -131,7 +135,6 @@ def bound_of(
             best = found if found.bound > best.bound else best
     if known is not None and known.total > best.bound:
         best = _Ascent(known.total, known.reduced, _read(known.certificate.cuts))
-    state.renewals = 0 if resume is None else resume.renewals
     for turn in range(state.renewals, 1 + work * RENEWALS[not small] // 100):
         if stop():
             break
@@ -140,6 +143,8 @@ def bound_of(
     if not small or stop():
         return _finish(dual, names, [], best, None, [])
     cuts = first_cuts(graph, best.cuts)
+    for demand, nodes in () if known is None else known.tight:
+        cuts.add(demand, _flags(graph, nodes))
     columns = np.flatnonzero(best.reduced <= max(1, int(np.median(graph.cost)))) if graph.size > 3000 else np.arange(graph.size)
 
     def raised(value: Floats, priced: Floats) -> Bounded:
@@ -153,13 +158,26 @@ def bound_of(
         return _finish(dual, names, rows, tail, value, tight)
 
     def tell(value: Floats, priced: Floats) -> None:
-        state.now = lambda: raised(value, priced)
+        state.now, state.rounds = lambda: raised(value, priced), state.rounds + 1
 
-    relaxed = relax(graph, cuts, columns, 20 + work // 2, stop, tell)
+    relaxed = relax(graph, cuts, columns, max(1, 20 + work // 2 - state.rounds), stop, tell)
     return raised(relaxed.value, relaxed.dual)
 
 
-def _known(dual: _Dual, names: tuple[str, ...], resume: Snapshot, small: bool) -> Bounded | None:
+def packed(bounded: Bounded) -> dict[str, Any]:
+    """What a Snapshot holds of a bound."""
+    value = None if bounded.value is None else tuple((arc, float(bounded.value[arc])) for arc in np.flatnonzero(bounded.value).tolist())
+    tight = tuple((int(terminal), np.packbits(_flags(bounded.graph, nodes)).tobytes()) for terminal, nodes in bounded.tight)
+    return {"bound": bounded.bound, "certificate": bounded.certificate, "value": value, "tight": tight}
+
+
+def _flags(graph: Graph, nodes: Ints) -> Flags:
+    inside = np.zeros(graph.count, np.bool_)
+    inside[nodes] = True
+    return inside
+
+
+def _known(dual: _Dual, names: tuple[str, ...], resume: Snapshot) -> Bounded | None:
     """The bound of an earlier run, its certificate added up anew; None where that is none of this graph."""
     graph, pairs, cuts = dual.graph, dual.pairs, resume.certificate.cuts
     held = _read(cuts)
@@ -176,13 +194,13 @@ def _known(dual: _Dual, names: tuple[str, ...], resume: Snapshot, small: bool) -
     reduced = reduced[pairs.place]
     if (reduced < 0).any():
         return None
-    value, tight = None, []
-    if small and resume.value is not None and all(0 <= arc < graph.size for arc, _ in resume.value):
+    value = None
+    if resume.value is not None and all(0 <= arc < graph.size for arc, _ in resume.value):
         value = np.zeros(graph.size)
         for arc, much in resume.value:
             value[arc] = much
-        found = first_cuts(graph, held)
-        tight = list(zip(found.terminals, found.nodes, strict=True))
+    inside = [(terminal, np.unpackbits(np.frombuffer(bits, np.uint8))[: graph.count]) for terminal, bits in resume.tight]
+    tight = [(terminal, np.flatnonzero(flags)) for terminal, flags in inside if flags[:1].sum() == 0 and flags[terminal : terminal + 1].sum() == 1]
     certificate = Certificate(scale=graph.scale, cuts=cuts, relaxed=names)
     return Bounded(total // graph.scale, total, certificate, graph, pairs, reduced, value, tight)
 

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from kiban.base.progress import Cancel, Progress, never, silent
 from kiban.design.blend import Blend
-from kiban.design.bound import Bounded, BoundState, bound_of
+from kiban.design.bound import Bounded, BoundState, bound_of, packed
 from kiban.design.exact import improve
 from kiban.design.graph import Floats, Ints
 from kiban.design.judge import Judge, Judged
@@ -106,9 +106,7 @@ class _Search:
         """Where the search stands."""
         best = min(self.best, self.within or self.best, key=lambda judged: judged.rank)
         if self.told is None:
-            bounded = self.bounded
-            value = None if bounded.value is None else tuple((arc, float(bounded.value[arc])) for arc in np.flatnonzero(bounded.value).tolist())
-            self.told = Snapshot(bound=bounded.bound, certificate=bounded.certificate, bounded=True, value=value)
+            self.told = Snapshot(**packed(self.bounded), bounded=True)
         return replace(
             self.told, arcs=best.arcs, cost=best.cost, unserved=best.unserved, broken=len(best.broken),
             stage=len(STAGES) - 1 if self.proved else self.stage, turn=self.turn, seconds=seconds,
@@ -164,7 +162,7 @@ def solve(
         first = Snapshot() if resume is None else resume
         if bounded is None:
             return replace(first, seconds=seconds)
-        return replace(first, bound=bounded.bound, certificate=bounded.certificate, renewals=on_way.renewals, seconds=seconds)
+        return replace(first, **packed(bounded), renewals=on_way.renewals, rounds=on_way.rounds, seconds=seconds)
 
     def stop() -> bool:
         nonlocal stopped

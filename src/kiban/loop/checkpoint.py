@@ -89,6 +89,9 @@ class Keeper:
         self._running, self._snapshot = self._before.running, self._before.snapshot
         self._state: Callable[[], Snapshot] | None = None
         self._written = clock()
+        if self.resumed:
+            with suppress(OSError):
+                os.utime(path)  # so far, nothing is missing from it
         self._new = False  # something is not in the file yet
         self._failed = False
 

@@ -14,8 +14,9 @@ class Snapshot(Record, frozen=True, kw_only=True):
     cost         of that design in yen; `unserved`: demands that it leaves out, `broken`: limits that it breaks
     bound        yen that no design can undercut, and the certificate that proves it, so that it can be claimed again
     bounded      the search for the bound is over
-    renewals     turns of the bound's improvement that are done
+    renewals     turns of the bound's improvement that are done; `rounds`: of the linear programme
     value        values of the arcs in the linear programme, (arc, value), those of 0 left out; None: there was none
+    tight        cuts that the linear programme needs: (demand node, a bit for each node that is inside)
     stage, turn  what is being tried (a place in design.solve.STAGES), and how much of it is done
     seconds      that the search has taken so far, all runs together
     """
@@ -28,7 +29,9 @@ class Snapshot(Record, frozen=True, kw_only=True):
     certificate: Certificate = Certificate()
     bounded: bool = False
     renewals: int = 0
+    rounds: int = 0
     value: tuple[tuple[int, float], ...] | None = None
+    tight: tuple[tuple[int, bytes], ...] = ()
     stage: int = 0
     turn: int = 0
     seconds: float = 0.0
@@ -36,7 +39,7 @@ class Snapshot(Record, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if (self.arcs is None) != (self.cost is None):
             raise RecordError("snapshot", f"arcs {self.arcs is not None}, cost {self.cost}", "both or neither", "begin anew")
-        for name in ("cost", "unserved", "broken", "bound", "renewals", "stage", "turn", "seconds"):
+        for name in ("cost", "unserved", "broken", "bound", "renewals", "rounds", "stage", "turn", "seconds"):
             check_range(f"snapshot, {name}", getattr(self, name), 0)
 
 
