@@ -61,6 +61,10 @@ def _find() -> dict[str, Path | None]:
 SERVICES = _find()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--pictures", metavar="DIR", help="write the pictures of the documentation there (make pictures)")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     required = {name.strip() for name in os.environ.get("KIBAN_REQUIRE", "").split(",") if name.strip()}
     if unknown := required - set(NEEDS):

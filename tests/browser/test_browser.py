@@ -87,15 +87,16 @@ def drawn(page: Page) -> Page:
 
 
 def test_the_map_and_the_chart_are_drawn(opened: Callable[..., Page]) -> None:
-    page = drawn(opened("/plans/okunoto"))
-    assert page.title() == "地震で孤立した集落と避難所の通信を確保したい — kiban"
+    page = drawn(opened("/plans/okunoto/design"))
+    assert page.title() == "設計: 地震で孤立した集落と避難所の通信を確保したい — kiban"
     assert page.locator("#map canvas").count() == 1
-    assert page.locator("#chart canvas").count() == 1
     assert page.locator("#still").is_hidden()
+    page = opened("/plans/okunoto/money")
+    assert page.locator("#chart canvas").count() == 1
 
 
 def test_a_row_of_the_table_opens_its_place_on_the_map(opened: Callable[..., Page]) -> None:
-    page = drawn(opened("/plans/okunoto", reduced_motion="reduce"))
+    page = drawn(opened("/plans/okunoto/design", reduced_motion="reduce"))
     row = page.locator("tr[data-site=shelter-ukawa]")
     row.locator("td").nth(1).click()
     popup = page.locator(".maplibregl-popup-content")
@@ -105,7 +106,7 @@ def test_a_row_of_the_table_opens_its_place_on_the_map(opened: Callable[..., Pag
 
 
 def test_the_popup_speaks_the_language_of_the_page(opened: Callable[..., Page]) -> None:
-    page = drawn(opened("/plans/okunoto?lang=en", reduced_motion="reduce"))
+    page = drawn(opened("/plans/okunoto/design?lang=en", reduced_motion="reduce"))
     page.locator("tr[data-site=clinic-ushitsu] td").nth(1).click()
     popup = page.locator(".maplibregl-popup-content")
     popup.wait_for()
@@ -113,7 +114,7 @@ def test_the_popup_speaks_the_language_of_the_page(opened: Callable[..., Page]) 
 
 
 def test_the_keyboard_alone_opens_a_place_and_skips_to_the_content(opened: Callable[..., Page]) -> None:
-    page = drawn(opened("/plans/okunoto", reduced_motion="reduce"))
+    page = drawn(opened("/plans/okunoto/design", reduced_motion="reduce"))
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
     page.keyboard.press("Enter")
@@ -125,26 +126,37 @@ def test_the_keyboard_alone_opens_a_place_and_skips_to_the_content(opened: Calla
 
 
 def test_the_language_changes_and_the_place_stays(opened: Callable[..., Page]) -> None:
-    page = drawn(opened("/plans/okunoto?lang=ja"))
+    page = drawn(opened("/plans/okunoto/design?lang=ja"))
     page.get_by_role("link", name="English").click()
     drawn(page)
-    assert page.url.endswith("/plans/okunoto?lang=en")
+    assert page.url.endswith("/plans/okunoto/design?lang=en")
     assert page.evaluate("document.documentElement.lang") == "en"
     page.get_by_role("link", name="日本語").click()
     assert drawn(page).evaluate("document.documentElement.lang") == "ja"
 
 
 def test_a_figure_opens_its_origin_and_leads_back(opened: Callable[..., Page]) -> None:
-    page = drawn(opened("/plans/okunoto?lang=ja"))
+    page = opened("/plans/okunoto?lang=ja")
     page.locator(".cards a.fig").first.click()
     page.locator("table").wait_for()
     assert "初めの年度の費用の合計" in page.locator("h1").inner_text()
     page.get_by_role("link", name="計画へ戻る").click()
-    assert drawn(page).url.endswith("/plans/okunoto?lang=ja")
+    assert page.url.endswith("/plans/okunoto?lang=ja")
 
 
 @pytest.mark.parametrize(
-    "path", ["/plans/okunoto?lang=ja", "/plans/okunoto?lang=en", "/plans/okunoto/figures?id=total/priced&lang=en", "/?lang=en", "/new", f"{ISSUE}&lang=en"]
+    "path",
+    [
+        "/plans/okunoto?lang=ja",
+        "/plans/okunoto?lang=en",
+        "/plans/okunoto/options?lang=ja",
+        "/plans/okunoto/design?lang=en",
+        "/plans/okunoto/money?lang=ja",
+        "/plans/okunoto/figures?id=total/priced&lang=en",
+        "/?lang=en",
+        "/new",
+        f"{ISSUE}&lang=en",
+    ],
 )
 def test_no_page_is_wider_than_the_screen(opened: Callable[..., Page], path: str) -> None:
     page = opened(path)
@@ -154,25 +166,30 @@ def test_no_page_is_wider_than_the_screen(opened: Callable[..., Page], path: str
 
 
 def test_without_scripts_a_still_map_and_the_tables_say_the_same(opened: Callable[..., Page]) -> None:
-    page = opened("/plans/okunoto", java_script_enabled=False)
+    page = opened("/plans/okunoto/design", java_script_enabled=False)
     assert page.locator("#still").is_visible()
     assert page.locator("#map").is_hidden()
-    assert page.locator("#chart").is_hidden()
     assert page.locator("tr[data-site]").count() == 35
+    page = opened("/plans/okunoto/money", java_script_enabled=False)
+    assert page.locator("#chart").is_hidden()
     assert page.locator("table.years tbody tr").count() >= 2
 
 
 def test_every_table_has_a_caption_and_every_scrolling_box_a_name(opened: Callable[..., Page]) -> None:
-    page = opened("/plans/okunoto")
+    page = opened("/plans/okunoto/design")
     assert page.locator("table").count() == page.locator("table > caption").count()
     assert page.locator(".scroll").count() == page.locator(".scroll[tabindex='0'][role=region][aria-label]").count()
 
 
-@pytest.mark.parametrize("lang", ["ja", "en"])
+@pytest.mark.parametrize(("lang", "colours"), [("ja", "light"), ("en", "dark")])
 @pytest.mark.parametrize(
     ("path", "status"),
     [
         ("/plans/okunoto?", 200),
+        ("/plans/okunoto/options?", 200),
+        ("/plans/okunoto/design?", 200),
+        ("/plans/okunoto/design?cut=exchange:exchange-ushitsu&", 200),
+        ("/plans/okunoto/money?", 200),
         ("/plans/okunoto/figures?id=total/priced&", 200),
         ("/?", 200),
         ("/plans/none?", 404),
@@ -181,11 +198,11 @@ def test_every_table_has_a_caption_and_every_scrolling_box_a_name(opened: Callab
         ("/jobs?", 200),
     ],
 )
-def test_axe_finds_nothing(opened: Callable[..., Page], path: str, status: int, lang: str) -> None:
+def test_axe_finds_nothing(opened: Callable[..., Page], path: str, status: int, lang: str, colours: str) -> None:
     if not AXE.is_file():
         pytest.skip("needs axe-core (npm ci in assets/)")
-    page = opened(f"{path}lang={lang}", status=status, bypass_csp=True)
-    if path == "/plans/okunoto?":
+    page = opened(f"{path}lang={lang}", status=status, bypass_csp=True, color_scheme=colours)
+    if "/design" in path:
         drawn(page)
     page.evaluate(AXE.read_text(encoding="utf-8"))
     found = page.evaluate("rules => axe.run(document, { runOnly: rules })", RULES)
@@ -205,11 +222,6 @@ def tab_to(page: Page, selector: str) -> None:
 @pytest.mark.parametrize("lang", ["ja", "en"])
 def test_by_keyboard_alone_a_sentence_becomes_a_plan(opened: Callable[..., Page], lang: str) -> None:
     page = opened(f"/?lang={lang}")
-    tab_to(page, "a.go")
-    page.keyboard.press("Enter")
-    page.wait_for_url("**/new?**")
-    tab_to(page, "input[name=region]")
-    page.keyboard.press("Space")
     tab_to(page, "#sentence")
     page.keyboard.type("避難所の通信を確保したい" + ("。" if lang == "en" else ""))
     tab_to(page, "button.go")
@@ -218,4 +230,4 @@ def test_by_keyboard_alone_a_sentence_becomes_a_plan(opened: Callable[..., Page]
     tab_to(page, "button.go")
     page.keyboard.press("Enter")
     page.wait_for_url("**/plans/**", timeout=120_000)
-    assert "避難所の通信を確保したい" in drawn(page).locator("h1").inner_text()
+    assert "避難所の通信を確保したい" in page.locator("h1").inner_text()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kiban.cases import Library, Search
-from kiban.cases.library import _fields
+from kiban.cases.library import fields
 from kiban.catalogue import Catalogue
 
 WORDS = ("防災", "農業", "議会", "避難", "衛星", "予算", "学校", "バス", "補助")
@@ -18,7 +18,7 @@ def library(shipped_catalogue: Catalogue) -> Library:
 
 @pytest.mark.parametrize("word", WORDS)
 def test_a_word_of_two_characters_finds_every_case_that_holds_it_and_no_other(library: Library, word: str):
-    holds = {id for id, case in library.cases.items() if any(word in text for _, text in _fields(case))}
+    holds = {id for id, case in library.cases.items() if any(word in text for _, text in fields(case))}
     assert holds
     assert {hit.id for hit in library._search(word)} == holds
 

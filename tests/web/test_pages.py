@@ -116,11 +116,12 @@ def test_an_english_page_says_what_each_japanese_paper_is(get: Get) -> None:
     assert "bill of materials" not in japanese
 
 
-def test_every_link_of_the_plan_page_within_the_site_answers(get: Get) -> None:
-    text = get("/plans/okunoto").text
-    page = Links(text)
-    assert page.anchors <= page.ids
-    own = {link for link in page.links | page.loaded if link.startswith("/")}
+def test_every_link_of_the_pages_of_a_plan_within_the_site_answers(get: Get) -> None:
+    own = set()
+    for tab in ("", "/options", "/design", "/money"):
+        page = Links(get(f"/plans/okunoto{tab}").text)
+        assert page.anchors <= page.ids
+        own |= {link for link in page.links | page.loaded if link.startswith("/")}
     figures = sorted(link for link in own if "/figures?" in link)
     assert len(figures) > 50
     for link in sorted(own - set(figures)) + figures[::10]:
@@ -129,7 +130,7 @@ def test_every_link_of_the_plan_page_within_the_site_answers(get: Get) -> None:
 
 
 def test_pages_load_nothing_from_elsewhere_and_hold_no_code(get: Get) -> None:
-    for path in ("/", "/plans/okunoto", "/plans/okunoto/figures?id=total/priced", "/plans/none"):
+    for path in ("/", "/plans/okunoto", "/plans/okunoto/design", "/plans/okunoto/figures?id=total/priced", "/plans/none"):
         page = Links(get(path).text)
         assert {link for link in page.loaded if not link.startswith("/static/") and not link.startswith("/plans/")} == set()
         assert page.handlers == []
@@ -239,7 +240,7 @@ def test_a_figure_leads_to_its_source(get: Get) -> None:
 
 
 def test_the_page_says_estimate_tax_rounding_and_that_there_is_no_base_map(get: Get) -> None:
-    text = get("/plans/okunoto").text
+    text = get("/plans/okunoto").text + get("/plans/okunoto/design").text + get("/plans/okunoto/money").text
     for words in ("概算（見積未取得）", "5年間の費用（税込）", "現在価値での総費用（税抜）", "四捨五入", "背景地図なし", "千円・税抜・割引前"):
         assert words in text
 

@@ -29,8 +29,11 @@ def address(example_folder: Path, tmp_path_factory: pytest.TempPathFactory, serv
 
 
 def page(address: str, name: str, lang: str) -> str:
-    with urlopen(f"{address}/plans/{name}?lang={lang}", timeout=20) as answer:
-        return answer.read().decode()
+    read = []
+    for tab in ("", "/options"):
+        with urlopen(f"{address}/plans/{name}{tab}?lang={lang}", timeout=20) as answer:
+            read.append(answer.read().decode())
+    return "".join(read)
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,14 @@ class NotFoundError(StoreError):
     status = 404
 
 
+class AccountError(KibanError):
+    """An account cannot be made, changed or used so; `code` names the reason in one word, for who says it in other words."""
+
+    def __init__(self, where: str, found: str, fits: str = "", step: str = "", code: str = "") -> None:
+        self.code = code
+        super().__init__(where, found, fits, step)
+
+
 class CheckError(KibanError):
     """A design does not withstand the independent check."""
 

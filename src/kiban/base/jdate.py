@@ -14,6 +14,15 @@ def fiscal_year(day: date) -> int:
     return day.year if day.month >= 4 else day.year - 1
 
 
+def fiscal_year_end(day: date) -> date:
+    """The last day of the 年度 that a day lies in.
+
+    >>> fiscal_year_end(date(2026, 11, 23)), fiscal_year_end(date(2027, 3, 31))
+    (datetime.date(2027, 3, 31), datetime.date(2027, 3, 31))
+    """
+    return date(fiscal_year(day) + 1, 3, 31)
+
+
 _ERAS = ((2019, "令和", "R"), (1989, "平成", "H"), (1926, "昭和", "S"))
 
 
@@ -28,3 +37,13 @@ def era_year(year: int, *, short: bool = False) -> str:
             count = year - start + 1
             return f"{letter}{count}" if short else f"{name}{'元' if count == 1 else count}年"
     raise ValueError(f"no era name before 1926 is used here: {year}")
+
+
+def era_day(day: date) -> str:
+    """A day in 和暦.
+
+    >>> era_day(date(2026, 11, 27)), era_day(date(2019, 5, 1))
+    ('令和8年11月27日', '令和元年5月1日')
+    """
+    year = "平成31年" if date(2019, 1, 1) <= day < date(2019, 5, 1) else era_year(day.year)
+    return f"{year}{day.month}月{day.day}日"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from kiban.base.errors import KibanError
 
 LANGUAGES = ("ja", "en")
+NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?\Z")  # of a machine, as a browser sends it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +23,7 @@ class Settings:
     lang: str = "ja"  # KIBAN_LANG
     host: str = "127.0.0.1"  # KIBAN_HOST
     port: int = 8000  # KIBAN_PORT
+    names: tuple[str, ...] = ()  # KIBAN_NAMES: further names and addresses under which others reach the server
     outgoing: str = "none"  # KIBAN_OUTGOING: no connection leaves this machine
 
 
@@ -39,6 +42,9 @@ def read_settings(environ: Mapping[str, str], home: Path) -> Settings:
     data = environ.get("KIBAN_DATA")
     if data and not Path(data).is_dir():
         raise KibanError("KIBAN_DATA", repr(data), "a folder that exists", "create it, or unset KIBAN_DATA")
+    names = [name.strip().lower() for name in environ.get("KIBAN_NAMES", "").split(",") if name.strip()]
+    if wrong := [name for name in names if not NAME.match(name)]:
+        raise KibanError("KIBAN_NAMES", repr(wrong[0]), "names or addresses without http:// and port, joined by commas", "export KIBAN_NAMES=kiban.town.lan")
     outgoing = environ.get("KIBAN_OUTGOING", "none")
     if outgoing != "none":
         raise KibanError("KIBAN_OUTGOING", repr(outgoing), "none (nothing in this version connects to the outside)", "unset KIBAN_OUTGOING")
@@ -50,5 +56,6 @@ def read_settings(environ: Mapping[str, str], home: Path) -> Settings:
         lang=lang,
         host=environ.get("KIBAN_HOST", "127.0.0.1"),
         port=int(port),
+        names=tuple(names),
         outgoing=outgoing,
     )

@@ -13,13 +13,14 @@ import math
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 K1, B = 1.2, 0.75  # of BM25, as its authors found them good for most collections
 RUN = re.compile(r"[a-z]+|[0-9]+(?:\.[0-9]+)?|[^\W\d_a-z]+")
 KANA = re.compile(r"[ぁ-ゖー]+\Z")
 FAINT = 0.3  # weight of a pair of hiragana alone: particles and endings
+MARK = 1.0  # how many times a document holds each of its marks: 1 to 3 found about the same
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,8 @@ class Search:
     []
     """
 
-    def __init__(self, documents: Mapping[str, Sequence[tuple[float, str]]]) -> None:
-        """documents: id → (weight, text) of each of its fields."""
+    def __init__(self, documents: Mapping[str, Sequence[tuple[float, str]]], marks: Mapping[str, Iterable[str]] | None = None) -> None:
+        """documents: id → (weight, text) of each of its fields; marks: id → what it is about, in names that are no words of a text."""
         self._held: dict[str, dict[str, float]] = defaultdict(dict)
         self._length: dict[str, float] = {}
         for id, fields in documents.items():
@@ -65,12 +66,15 @@ class Search:
             self._length[id] = sum(held.values())
             for token, share in held.items():
                 self._held[token][id] = share
+            for mark in (marks or {}).get(id, ()):
+                self._held[_named(mark)][id] = MARK
         self._mean = sum(self._length.values()) / max(1, len(self._length)) or 1.0
 
-    def __call__(self, query: str, limit: int | None = None) -> list[Hit]:
-        """The documents that hold something of the query, best first; equal ones by id. A single character is found inside words, too."""
+    def __call__(self, query: str, limit: int | None = None, marks: Iterable[str] = ()) -> list[Hit]:
+        """The documents that hold something of the query or a mark, best first; equal ones by id. A single character is found inside words, too."""
         score: dict[str, float] = defaultdict(float)
         asked = Counter(tokens(query))
+        asked.update(_named(mark) for mark in marks)
         for token, times in asked.items():
             for same in [token] if token in self._held or len(token) > 1 else [other for other in self._held if token in other and not other.isascii()]:
                 holders = self._held.get(same, {})
@@ -80,3 +84,8 @@ class Search:
                     score[id] += times * (FAINT if KANA.match(same) else 1.0) * rare * many * (K1 + 1.0) / (many + spread)
         best = sorted(score, key=lambda id: (-score[id], id))
         return [Hit(id, score[id]) for id in best[:limit]]
+
+
+def _named(mark: str) -> str:
+    """A mark among the tokens: two characters at least, and none that a text has."""
+    return f"\0{mark}"

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
+import secrets
 import socket
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kiban.base.errors import KibanError
 from kiban.base.settings import Settings
+
+if TYPE_CHECKING:
+    from kiban.store import Store
+    from kiban.web.signing_in import Signing
 
 
 def add(parsers: Any) -> None:
@@ -32,32 +37,52 @@ def add(parsers: Any) -> None:
 
 
 def run(args: argparse.Namespace, settings: Settings) -> int:
-    """Serve until interrupted. Raises KibanError for an address other than this machine: there is no sign-in yet."""
+    """Serve until interrupted. On an address of this machine alone nobody signs in; elsewhere, and with KIBAN_NAMES, everybody does."""
     import uvicorn  # only this command needs a server
 
     from kiban.catalogue import load
     from kiban.jobs import Jobs
+    from kiban.store import open_store
     from kiban.web.app import create_app
     from kiban.web.making import Regions
 
-    if not _is_loopback(settings.host):
-        raise KibanError(
-            "KIBAN_HOST", repr(settings.host), "an address of this machine only (127.0.0.1)", "unset KIBAN_HOST: without sign-in, plans are not shown to others"
-        )
     with socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((settings.host, settings.port))
+        except socket.gaierror as error:
+            raise KibanError("KIBAN_HOST", repr(settings.host), "an address of this machine, or 0.0.0.0 for all", "correct KIBAN_HOST") from error
         except OSError as error:
             raise KibanError("KIBAN_PORT", f"port {settings.port}: {error.strerror}", "a free port", f"KIBAN_PORT={settings.port + 1} kiban serve") from error
     plans = args.plans or settings.state / "plans"
     regions = Regions(args.regions or settings.state / "regions")
     jobs = Jobs(settings.state / "jobs", [sys.executable, "-m", "kiban"], regions.folder, plans, lambda name: regions.open(name).id)
-    hosts = ["127.0.0.1", "localhost", "[::1]", settings.host]
-    app = create_app(plans, load(settings.data, settings.state / "cache"), settings.lang, hosts, regions, jobs)
-    print(f"kiban: http://{settings.host}:{settings.port}  ({plans})", flush=True)
+    store = open_store(settings.db, settings.state / "kiban.db")
+    signing = _signing(settings, store)
+    hosts = {"127.0.0.1", "localhost", "::1", settings.host, *settings.names}
+    if signing.accounts is not None:
+        hosts |= {socket.gethostname(), socket.getfqdn()}
+    app = create_app(plans, load(settings.data, settings.state / "cache"), settings.lang, sorted(hosts), regions, jobs, store, signing)
+    for name in settings.names or (settings.host,):
+        print(f"kiban: http://{f'[{name}]' if ':' in name else name}:{settings.port}  ({plans})", flush=True)
+    if signing.code:
+        print(f"kiban: 設定コード / setup code: {signing.code}  → /setup", flush=True)
     uvicorn.run(app, host=settings.host, port=settings.port, log_level="warning", server_header=False)
     return 0
+
+
+def _signing(settings: Settings, store: Store) -> Signing:
+    """The audit log, and where others can reach the server, accounts; while there is none, with a code that only the terminal shows."""
+    from kiban.accounts import Accounts, Sessions, open_log
+    from kiban.web.signing_in import Signing
+
+    audit = open_log(settings.state)
+    if _is_loopback(settings.host) and not settings.names:
+        return Signing(audit)
+    sessions = Sessions(settings.state / "sessions.db")
+    accounts = Accounts(store, sessions)
+    code = "" if accounts.any() else "-".join(f"{secrets.randbelow(10_000):04}" for _ in range(3))
+    return Signing(audit, accounts, sessions, code)
 
 
 def _is_loopback(host: str) -> bool:

@@ -133,7 +133,8 @@ class Sheet:
 
     def count(self, number: float, unit: str, ref: str) -> str:
         """A count that the design itself decides."""
-        return self.ledger.choice(f"choices/{ref}/{number!r} {unit}", number, unit, ref)
+        whole = int(number) if number == int(number) else number  # a number read from a file comes back as a float
+        return self.ledger.choice(f"choices/{ref}/{whole!r} {unit}", number, unit, ref)
 
     def units_of(self, arc: Arc, price: int, number: float) -> str:
         """The units of one item of an arc."""

@@ -18,6 +18,7 @@ import msgspec
 from msgspec import Meta
 from msgspec.structs import replace
 
+from kiban.base.cells import safe
 from kiban.base.errors import KibanError, RecordError
 from kiban.loop.files import READY, complete, editing
 from kiban.loop.inputs import read_inputs, write_inputs
@@ -29,8 +30,6 @@ SCHEMA = 1
 FUNDING = "funding.json"
 VOICED = ("supports", "models")
 LONGEST = 2000  # characters of a voice
-# What a spreadsheet takes for a formula at the beginning of a cell, also in full width.
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -276,15 +275,6 @@ def keep_voice(folder: Path, about: str, text: str) -> Inputs:
         after: Inputs = replace(before, voices=dict(sorted(voices.items())))
         write_inputs(folder, after)
     return after
-
-
-def safe(text: str) -> str:
-    """A text that a spreadsheet does not take for a formula.
-
-    >>> safe("=1+1"), safe("避難所")
-    ("'=1+1", '避難所')
-    """
-    return f"'{text}" if text.startswith(FORMULA) else text
 
 
 def as_csv(rows: Sequence[Row] | Sequence[Refusal], kind: type[Row] | type[Refusal]) -> str:

@@ -5,39 +5,34 @@ In: folders of plans and regions, the catalogue, the jobs. Out: a Starlette appl
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response
-from starlette.routing import Mount, Route
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kiban.base.errors import KibanError
-from kiban.base.settings import LANGUAGES
 from kiban.cases import Library
-from kiban.catalogue import Catalogue, words
-from kiban.catalogue.words import Words
-from kiban.documents.map_svg import design_svg
-from kiban.documents.view import View
+from kiban.catalogue import Catalogue
 from kiban.jobs import Jobs
-from kiban.loop.files import FILES, KINDS, Folder, paper_names, read_folder
+from kiban.store import Store
+from kiban.web.accounts import AccountPages
+from kiban.web.design_page import DesignPage
+from kiban.web.frame import HERE, Frame
 from kiban.web.library import CasePages
 from kiban.web.making import Making, Regions
-from kiban.web.pages import figure_page, index_row, plan_page
-from kiban.web.tables import labelled
-
-HERE = Path(__file__).parent
+from kiban.web.plans import PlanPages, Plans
+from kiban.web.signing_in import Recording, Signing, SigningIn, too_many
 
 # Nothing is loaded from elsewhere; the map draws through a worker of our own and through blobs, charts set style attributes.
 POLICY = (
@@ -69,124 +64,51 @@ class Headers:
         await self.app(scope, receive, with_headers)
 
 
-def create_app(plans: Path, catalogue: Catalogue, lang: str, hosts: list[str], regions: Regions | None = None, jobs: Jobs | None = None) -> Starlette:
-    """The application over a folder of plan folders; `hosts` are the names that it answers to. With regions and jobs, plans can be made in it, too."""
-    jinja = Environment(loader=FileSystemLoader(HERE / "templates"), autoescape=select_autoescape(["html"]), undefined=StrictUndefined, trim_blocks=True)
-    jinja.filters["labelled"] = labelled
-    read: dict[str, tuple[int, Folder]] = {}
+def create_app(
+    plans: Path,
+    catalogue: Catalogue,
+    lang: str,
+    hosts: list[str],
+    regions: Regions | None = None,
+    jobs: Jobs | None = None,
+    store: Store | None = None,
+    signing: Signing | None = None,
+) -> Starlette:
+    """The application over a folder of plan folders.
 
-    def language(request: Request) -> str:
-        asked = request.query_params.get("lang", lang)
-        return asked if asked in LANGUAGES else lang
-
-    def said(request: Request) -> Words:
-        return words(catalogue, language(request))
-
-    def folder(request: Request) -> tuple[str, Folder]:
-        name = request.path_params["plan"]
-        if name not in folders():
-            raise HTTPException(404, said(request)("error.no_plan", name=name))
-        return name, opened(name)
-
-    def opened(name: str) -> Folder:
-        stamp = (plans / name / "plan.json").stat().st_mtime_ns
-        if read.get(name, (0,))[0] != stamp:
-            read[name] = (stamp, read_folder(plans / name))
-        return read[name][1]
-
-    def folders() -> list[str]:
-        return sorted(path.parent.name for path in plans.glob("*/plan.json")) if plans.is_dir() else []
-
-    def page(request: Request, template: str, shown_plan: View | None, context: Mapping[str, Any]) -> HTMLResponse:
-        shown = language(request)
-        other = "en" if shown == "ja" else "ja"
-        query = {**dict(request.query_params), "lang": other}
-        other_url = request.url.path + "?" + "&".join(f"{quote(key)}={quote(value)}" for key, value in query.items())
-        given = {
-            "lang": shown,
-            "other_lang": other,
-            "other_url": other_url,
-            "w": words(catalogue, shown),
-            "static": lambda name: f"/static/{name}",
-            "label": shown_plan.plan.label if shown_plan else None,
-            "gloss": shown_plan.gloss() if shown_plan else "",
-            "home": f"/?lang={shown}",
-            "cases_url": f"/cases?lang={shown}",
-        }
-        return HTMLResponse(jinja.get_template(template).render({**given, **context}))
-
-    def view(request: Request, one: Folder) -> View:
-        shown = language(request)
-        return View(one.plan, catalogue, words(catalogue, shown), shown, one.region.name, one.region.sources)
-
-    async def index(request: Request) -> Response:
-        names = folders()
-        if len(names) == 1 and jobs is None:
-            return RedirectResponse(f"/plans/{quote(names[0])}?lang={language(request)}")
-        rows = []
-        for name in names:
-            try:
-                row = index_row(view(request, opened(name)), name)
-            except KibanError as error:  # one broken folder must not hide the others
-                row = {"name": name, "trouble": str(error)}
-            rows.append({**row, "url": f"/plans/{quote(name)}?lang={language(request)}"})
-        return page(request, "index.html", None, {"rows": rows, "making": jobs is not None})
-
-    async def plan(request: Request) -> Response:
-        name, one = folder(request)
-        context = plan_page(view(request, one), plans / name)
-        context["file_url"] = lambda file: f"/plans/{quote(name)}/files/{quote(file)}"
-        context["figure_url"] = lambda key: f"/plans/{quote(name)}/figures?lang={language(request)}&id={quote(key, safe='')}"
-        context["still_url"] = f"/plans/{quote(name)}/map.svg?lang={language(request)}"
-        return page(request, "plan.html", context["view"], context)
-
-    async def still(request: Request) -> Response:
-        _, one = folder(request)
-        technologies = [row["technology"] for row in view(request, one).step("design")["technologies"]]
-        return Response(design_svg(one.region, one.problem, one.design, technologies, said(request)("page.north")), media_type="image/svg+xml")
-
-    async def figure(request: Request) -> Response:
-        name, one = folder(request)
-        key = request.query_params.get("id", "")
-        if key not in one.plan.figures:
-            raise HTTPException(404, said(request)("error.no_figure", name=key))
-        context = figure_page(view(request, one), key)
-        context["plan_url"] = f"/plans/{quote(name)}?lang={language(request)}"
-        context["figure_url"] = lambda other: f"/plans/{quote(name)}/figures?lang={language(request)}&id={quote(other, safe='')}"
-        return page(request, "figure.html", context["view"], context)
-
-    async def file(request: Request) -> Response:
-        name, _ = folder(request)
-        wanted = request.path_params["file"]
-        papers = {paper: KINDS[Path(paper).suffix] for paper in paper_names(plans / name)}
-        kind = (FILES | papers).get(wanted)
-        if kind is None or not (plans / name / wanted).is_file():
-            raise HTTPException(404, said(request)("error.no_file", name=wanted))
-        inline = wanted == "design.geojson"
-        return FileResponse(plans / name / wanted, media_type=kind, filename=None if inline else Path(wanted).name)
+    hosts: the names that it answers to. With regions and jobs, plans can be made in it; with a store, what people change in them is kept, every version of it.
+    signing: accounts and the audit log; without it, one person is alone on this computer and nothing is logged.
+    """
+    signing = signing or Signing()
+    frame = Frame(catalogue, lang, store, note=signing.note, logged=signing.audit is not None)
+    shown = Plans(plans, frame)
+    routes: list[BaseRoute] = [*PlanPages(shown, frame, regions if jobs is not None else None).routes()]
+    routes += DesignPage(shown, frame).routes()
+    frame.menu.append(("menu.plans", "/"))
+    if regions is not None and jobs is not None:
+        routes += Making(regions, catalogue, jobs, frame).routes()
+        frame.menu.append(("menu.jobs", "/jobs"))
+    routes += CasePages(Library(catalogue.cases, {id: usecase.words for id, usecase in catalogue.usecases.items()}), frame).routes()
+    frame.menu.append(("menu.cases", "/cases"))
 
     async def health(_: Request) -> Response:
-        return JSONResponse({"ok": True, "plans": len(folders())})
+        return JSONResponse({"ok": True, "plans": len(shown.names())})
 
     def answer(request: Request, status: int, text: str) -> Response:
         if "text/html" in request.headers.get("accept", ""):
-            response = page(request, "error.html", None, {"status": status, "text": text})
-            response.status_code = status
-            return response
+            return frame.page(request, "error.html", {"status": status, "text": text}, status=status)
         return JSONResponse({"ok": False, "error": text, "errors": [text], "status": status}, status_code=status)
 
     async def refused(request: Request, error: HTTPException) -> Response:
         plain = error.detail == HTTPStatus(error.status_code).phrase  # the router's own words
         known = {403: "error.foreign", 404: "error.no_page", 413: "error.too_large"}.get(error.status_code)
-        return answer(request, error.status_code, said(request)(known) if plain and known else error.detail)
+        return answer(request, error.status_code, frame.words(request)(known) if plain and known else error.detail)
 
     async def trouble(request: Request, error: KibanError) -> Response:
         return answer(request, 500, str(error).replace(f"{plans}/", ""))  # a stored plan is broken: the server's matter, and its folders are nobody's
 
     async def broken(request: Request, _: Exception) -> Response:
-        return answer(request, 500, said(request)("error.inside"))
-
-    making = Making(regions, catalogue, jobs, page, language).routes() if regions is not None and jobs is not None else []
+        return answer(request, 500, frame.words(request)("error.inside"))
 
     @asynccontextmanager
     async def life(_: Starlette) -> AsyncIterator[None]:
@@ -196,20 +118,17 @@ def create_app(plans: Path, catalogue: Catalogue, lang: str, hosts: list[str], r
         if jobs is not None:
             jobs.close()
 
+    routes += AccountPages(signing, frame, lambda request, seconds: too_many(answer, frame, request, seconds)).routes()
     handlers: dict[Any, Any] = {HTTPException: refused, KibanError: trouble, Exception: broken}
     return Starlette(
-        routes=[
-            Route("/", index),
-            Route("/health", health),
-            Route("/plans/{plan}", plan),
-            Route("/plans/{plan}/figures", figure),
-            Route("/plans/{plan}/map.svg", still),
-            Route("/plans/{plan}/files/{file:path}", file),
-            *making,
-            *CasePages(Library(catalogue.cases), page).routes(),
-            Mount("/static", StaticFiles(directory=HERE / "static")),
+        routes=[Route("/health", health), *routes, Mount("/static", StaticFiles(directory=HERE / "static"))],
+        # No page holds a secret that a guess beside it could find out by its size, so pages may be packed.
+        middleware=[
+            Middleware(Headers),
+            Middleware(Recording, signing=signing),
+            Middleware(SigningIn, signing=signing, frame=frame, hosts=hosts, answer=answer),
+            Middleware(GZipMiddleware, minimum_size=1000, compresslevel=5),
         ],
-        middleware=[Middleware(Headers), Middleware(TrustedHostMiddleware, allowed_hosts=hosts)],
         exception_handlers=handlers,
         lifespan=life,
     )

@@ -5,8 +5,6 @@ In: the library of cases. Out: routes.
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from starlette.exceptions import HTTPException
@@ -14,10 +12,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from kiban.cases import Library
+from kiban.cases import Library, number_of
+from kiban.web.frame import Frame
 
 LONGEST = 200  # characters of a search
-MOST = 50_000_000  # people
 
 
 @dataclass(frozen=True)
@@ -25,7 +23,7 @@ class CasePages:
     """The list of cases and one case."""
 
     library: Library
-    page: Callable[..., Response]
+    frame: Frame
 
     def routes(self) -> list[Route]:
         """Both."""
@@ -36,10 +34,9 @@ class CasePages:
         words, typed = request.query_params.get("q", "")[:LONGEST], request.query_params.get("people", "").strip()
         people = number_of(typed)
         found = self.library(words, people)
-        return self.page(
+        return self.frame.page(
             request,
             "cases.html",
-            None,
             {"found": found, "total": len(self.library.cases), "q": words, "typed": typed, "people": people, "wrong": bool(typed) and people is None},
         )
 
@@ -49,24 +46,4 @@ class CasePages:
         if id not in self.library.cases:
             raise HTTPException(404)
         case = self.library.cases[id]
-        return self.page(request, "case.html", None, {"case": case, "parts": [(name, self.library.cases.get(name)) for name in case.cases]})
-
-
-def number_of(text: str) -> int | None:
-    """A number of people as people write it; None when it is none.
-
-    >>> [number_of(text) for text in ("8,000人", "８０００", "1万2千", "8 000", "many", "0", "-3")]
-    [8000, 8000, 12000, 8000, None, None, None]
-    """
-    plain = "".join(unicodedata.normalize("NFKC", text).replace("人", "").replace(",", "").split())
-    total, rest = 0, plain
-    for mark, times in (("万", 10_000), ("千", 1_000)):
-        head, found, tail = rest.partition(mark)
-        if found:
-            if not head.isdecimal():
-                return None
-            total, rest = total + int(head) * times, tail
-    if rest and not rest.isdecimal():
-        return None
-    total += int(rest) if rest else 0
-    return total if 0 < total <= MOST else None
+        return self.frame.page(request, "case.html", {"case": case, "parts": [(name, self.library.cases.get(name)) for name in case.cases]})

@@ -6,13 +6,14 @@ gone back to, kept and sent to a colleague; only the two requests that change so
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import urlencode
 
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -24,14 +25,16 @@ from kiban.base.errors import KibanError
 from kiban.catalogue import Catalogue
 from kiban.jobs import Jobs
 from kiban.loop.given import Given
+from kiban.loop.options import options_step
 from kiban.loop.plan import LONGEST, answers_known, issue_step
+from kiban.records.issue import Issue
 from kiban.records.job import Job
 from kiban.records.region import Region
 from kiban.region import read
+from kiban.web.frame import Frame
 
-MOST_BODY = 64 * 1024  # bytes of a form; a sentence of 2,000 characters, escaped, has 18 kB
+MOST_OFFERS = 6  # named before any question; all stand in the plan
 ANSWER = "q."  # what the name of a question begins with in a form
-Page = Callable[..., Response]
 
 
 @dataclass
@@ -64,8 +67,7 @@ class Making:
     regions: Regions
     catalogue: Catalogue
     jobs: Jobs
-    page: Page
-    language: Callable[[Request], str]
+    frame: Frame
 
     def routes(self) -> list[Route]:
         """All of them."""
@@ -88,47 +90,54 @@ class Making:
 
     async def submit(self, request: Request) -> Response:
         """Have the plan made."""
-        form = await _form_of(request)
+        self.frame.need(request, "editor")
+        form = await self.frame.form(request)
         region, sentence = form.get("region", ""), form.get("sentence", "").strip()
         if region not in self.regions.names() or not 0 < len(sentence) <= LONGEST:
-            return RedirectResponse("/new?" + urlencode({"region": region, "sentence": sentence[:LONGEST], "lang": self.language(request)}), 303)
+            return RedirectResponse("/new?" + urlencode({"region": region, "sentence": sentence[:LONGEST], "lang": self.frame.language(request)}), 303)
         try:
-            job = await run_in_threadpool(self.jobs.submit, region, sentence, self._answers(form), self.language(request))
+            job = await run_in_threadpool(self.jobs.submit, region, sentence, self._answers(form), self.frame.language(request))
         except KibanError as error:
             raise HTTPException(503, str(error)) from error
-        return RedirectResponse(f"/jobs/{job.id}?lang={self.language(request)}", 303)
+        return RedirectResponse(f"/jobs/{job.id}?lang={self.frame.language(request)}", 303)
 
     async def all_jobs(self, request: Request) -> Response:
         """The jobs, newest first."""
-        rows = [{"job": job, "url": f"/jobs/{job.id}?lang={self.language(request)}", **self._told(job, request)} for job in self.jobs.all()]
-        return self.page(request, "jobs.html", None, {"rows": rows})
+        rows = [{"job": job, "url": f"/jobs/{job.id}?lang={self.frame.language(request)}", **self._told(job, request)} for job in self.jobs.all()]
+        return self.frame.page(request, "jobs.html", {"rows": rows})
 
     async def job(self, request: Request) -> Response:
         """One job; when its plan is there, the plan."""
         job = self._job(request)
         if job.plan is not None:
-            return RedirectResponse(f"/plans/{job.plan}?lang={self.language(request)}", 303)
+            return RedirectResponse(f"/plans/{job.plan}?lang={self.frame.language(request)}", 303)
         again = "/issue?" + urlencode(
-            {"region": job.region, "sentence": job.sentence, **{ANSWER + id: choice for id, choice in job.answers.items()}, "lang": self.language(request)}
+            {
+                "region": job.region,
+                "sentence": job.sentence,
+                **{ANSWER + id: choice for id, choice in job.answers.items()},
+                "lang": self.frame.language(request),
+            }
         )
         context = {
             "job": job,
             "again": again,
             "ahead": self.jobs.ahead(job),
-            "cancel_url": f"/jobs/{job.id}/cancel?lang={self.language(request)}",
+            "cancel_url": f"/jobs/{job.id}/cancel?lang={self.frame.language(request)}",
             **self._told(job, request),
         }
-        response = self.page(request, "job.html", None, context)
+        response = self.frame.page(request, "job.html", context)
         if not job.over:
             response.headers["refresh"] = "2"
         return response
 
     async def cancel(self, request: Request) -> Response:
         """Ask a job to stop."""
-        await _form_of(request)
+        self.frame.need(request, "editor")
+        await self.frame.form(request)
         job = self._job(request)
         await run_in_threadpool(self.jobs.cancel, job.id)
-        return RedirectResponse(f"/jobs/{job.id}?lang={self.language(request)}", 303)
+        return RedirectResponse(f"/jobs/{job.id}?lang={self.frame.language(request)}", 303)
 
     # --- parts
 
@@ -146,7 +155,7 @@ class Making:
         with suppress(KeyError, KibanError, OSError):  # the job was asked for when the region was still there
             town = self.regions.open(job.region).name
         return {
-            "said": english if self.language(request) == "en" and english else japanese,
+            "said": english if self.frame.language(request) == "en" and english else japanese,
             "seconds": max(0, seconds),
             "percent": int(100 * job.share),
             "town": town,
@@ -160,13 +169,16 @@ class Making:
                 rows.append({"name": name, "title": region.name, "sites": len(region.sites), "label": region.label, "trouble": ""})
             except KibanError as error:  # one broken folder must not hide the others
                 rows.append({"name": name, "title": name, "sites": 0, "label": None, "trouble": str(error)})
-        response = self.page(request, "new.html", None, {"rows": rows, "typed": typed, "wrong": wrong, "longest": LONGEST, "folder": self.regions.folder.name})
-        response.status_code = 422 if wrong else 200
-        return response
+        return self.frame.page(
+            request,
+            "new.html",
+            {"rows": rows, "typed": typed, "wrong": wrong, "longest": LONGEST, "folder": self.regions.folder.name},
+            status=422 if wrong else 200,
+        )
 
     def _understood(self, request: Request) -> Response:
         query = dict(request.query_params)
-        name, sentence, lang = query.get("region", ""), query.get("sentence", "").strip(), self.language(request)
+        name, sentence, lang = query.get("region", ""), query.get("sentence", "").strip(), self.frame.language(request)
         try:
             region = self.regions.open(name)
         except KeyError:
@@ -184,35 +196,29 @@ class Making:
             "given_answers": answers,
             "answer_name": lambda id: ANSWER + id,
             "cases": cases,
+            **self._first(region, issue, step.body),
             "matched": issue.status == "matched" and bool(issue.models),
+            "unit_word": lambda unit: "/".join(self.catalogue.words[lang].get("unit." + part, part) for part in unit.split("/")),
             "headline": lambda kind, id: self.catalogue.headline(kind, id, lang),
             "words_of": list(dict.fromkeys(word for match in (*issue.usecases, *issue.models) for word in match.words)),
             "change": "/new?" + urlencode({"region": name, "sentence": sentence, "lang": lang}),
         }
-        return self.page(request, "issue.html", None, context)
+        return self.frame.page(request, "issue.html", context)
+
+    def _first(self, region: Region, issue: Issue, body: Mapping[str, Any]) -> dict[str, Any]:
+        """What can be said before any question: the model in words, the places of this town that it is about, what others already offer here."""
+        if issue.status != "matched" or not issue.models:
+            return {"model": None}
+        model = self.catalogue.models[issue.models[0].id]
+        usecases = [row["id"] for row in body["usecases"]] or list(model.usecases)
+        kinds = dict.fromkeys(kind for id in usecases if id in self.catalogue.usecases for kind in self.catalogue.usecases[id].sites)
+        counts = Counter(site.kind for site in region.sites)
+        options = options_step(issue, usecases, Given(sentence=issue.sentence, region=region, catalogue=self.catalogue, now=datetime.now(UTC)))
+        offers = [record.partition("/")[2] for row in options.body["rows"] for record in row["records"] if record.startswith("offers/")]
+        return {"model": model, "site_counts": [(kind, counts[kind]) for kind in kinds if counts[kind]], "offers": offers[:MOST_OFFERS]}
 
     def _answers(self, form: Mapping[str, str]) -> dict[str, str]:
         """The answers in a form; 「わからない」, and what no question offers, is none."""
         known = answers_known(self.catalogue)
         given = {key.removeprefix(ANSWER): value for key, value in form.items() if key.startswith(ANSWER)}
         return {id: choice for id, choice in given.items() if choice in known.get(id, ())}
-
-
-async def _form_of(request: Request) -> dict[str, str]:
-    """The fields of a form that a page of this server sent.
-
-    Raises
-    ------
-    HTTPException  403: sent by another site's page; 413: too large; 415: no form
-    """
-    origin = request.headers.get("origin")
-    if origin is None or urlsplit(origin).netloc != request.headers.get("host"):
-        raise HTTPException(403)
-    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/x-www-form-urlencoded":
-        raise HTTPException(415)
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > MOST_BODY:
-            raise HTTPException(413)
-    return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=200))

@@ -56,10 +56,14 @@ def plan_page(view: View, path: Path) -> dict[str, Any]:
         "series": [{"name": word("value.layer." + row["layer"]), "data": [_thousands(view, id) for id in row["years"]]} for row in design["layers"]],
     }
     places = {f"page.place.{kind}": word(f"page.place.{kind}") for kind in ("exchange", "tower", "office")}
-    texts = {key: word(key) for key in ("page.zoom_in", "page.zoom_out", "page.close", "page.map.alt", "page.assumed", "plan.unserved_mark")}
+    texts = {
+        key: word(key)
+        for key in ("page.zoom_in", "page.zoom_out", "page.close", "page.map.alt", "page.assumed", "plan.unserved_mark", "page.in_the_table", "design.cut_it")
+    }
     return {
         "view": view,
         "plan": view.plan,
+        **{step: view.step(step) for step in ("issue", "needs", "options", "design", "verdict")},
         "period": view.period(),
         "excludes": left_out(view, design.get("excludes", ())),
         "matched_words": list(matched)[:8],
@@ -163,8 +167,9 @@ def index_row(view: View, name: str) -> dict[str, Any]:
         "trouble": "",
         "sentence": view.plan.sentence,
         "region": view.local(view.region_name),
-        "made": f"{view.plan.made_on:%Y-%m-%d}",
+        "made": view.plan.made_on,
         "total": _total(view),
+        "verdict": view.step("verdict")["status"],
     }
 
 

@@ -25,7 +25,8 @@ function square() {
 
 async function drawMap(box) {
   const word = JSON.parse(box.dataset.words);
-  const data = await (await fetch(box.dataset.geojson)).json();
+  const [data, areas] = await Promise.all([box.dataset.geojson, box.dataset.areas].map(async (url) => (await fetch(url)).json()));
+  const cut = JSON.parse(box.dataset.cut || "{}");
   setWorkerUrl(new URL("./vendor/maplibre-gl-worker.mjs", import.meta.url).href);
   const byTechnology = (name) => (technologies.length ? ["match", ["coalesce", ["get", name], ""], ...technologies.flatMap((id) => [id, colourOf(id)]), UNKNOWN] : UNKNOWN);
   const colour = byTechnology("technology");
@@ -51,11 +52,18 @@ async function drawMap(box) {
   if (!bounds.isEmpty()) map.fitBounds(bounds, { padding: Math.min(56, box.clientWidth / 10), duration: 0, maxZoom: 14 });
   map.addImage("square", square(), { pixelRatio: 2 });
   map.addSource("design", { type: "geojson", data });
+  map.addSource("areas", { type: "geojson", data: areas });
+  const areaLayer = (part, more) => map.addLayer({ source: "areas", ...more, filter: ["==", ["get", "part"], part] });
+  areaLayer("hazard", { id: "hazard", type: "fill", paint: { "fill-color": "#b3261e", "fill-opacity": 0.18, "fill-outline-color": "#b3261e" } });
+  areaLayer("plant", { id: "plant", type: "line", layout: { "line-cap": "round", visibility: "none" }, paint: { "line-color": "#8a6d00", "line-width": 9, "line-opacity": 0.35 } });
   const layer = (part, more) => map.addLayer({ source: "design", ...more, filter: ["==", ["get", "part"], part] });
   const two = ["!=", ["coalesce", ["get", "second"], ""], ""];
   layer("candidate", { id: "candidate", type: "line", paint: { "line-color": "#aab6c2", "line-width": 1 } });
   layer("link", { id: "link", type: "line", layout: { "line-cap": "round" }, paint: { "line-color": colour, "line-width": 3.5 } });
   layer("air", { id: "air", type: "line", paint: { "line-color": colour, "line-width": 2, "line-dasharray": [2, 2] } });
+  const lost = (ids) => ["in", ["get", "id"], ["literal", ids ?? []]];
+  map.addLayer({ id: "lost", type: "line", source: "design", filter: ["all", ["==", ["get", "part"], "link"], lost(cut.streets)], layout: { "line-cap": "butt" }, paint: { "line-color": UNSERVED, "line-width": 7, "line-dasharray": [1, 0.6] } });
+  map.addLayer({ id: "off", type: "circle", source: "design", filter: ["all", ["==", ["get", "part"], "site"], lost(cut.off)], paint: { "circle-radius": 12, "circle-color": "transparent", "circle-stroke-color": UNSERVED, "circle-stroke-width": 3 } });
   layer("place", { id: "place", type: "symbol", layout: { "icon-image": "square", "icon-allow-overlap": true, "icon-ignore-placement": true } });
   layer("site", {
     id: "site",
@@ -77,8 +85,15 @@ async function drawMap(box) {
       node.append(line(ids.map((id) => names.get(id) ?? id).join(" + ") || word["plan.unserved_mark"]));
     }
     if (properties.assumed) node.append(line(word["page.assumed"]));
+    const row = document.querySelector(`tr[data-site="${CSS.escape(properties.id)}"]`);
+    const texts = row ? [4, 5].map((column) => row.cells[column]) : [];
+    for (const cell of texts) node.append(line(`${cell.dataset.label}: ${told(cell)}`));
+    if (!row && properties.part === "site") node.append(link(`?${asked({ site: properties.id })}#sites`, word["page.in_the_table"]));
     return node;
   };
+  const asked = (more) => new URLSearchParams({ lang: document.documentElement.lang, ...more });
+  const link = (href, text) => Object.assign(document.createElement("a"), { href, textContent: text });
+  const told = (cell) => [...cell.childNodes].filter((part) => part.nodeName !== "DETAILS").map((part) => part.textContent.trim()).filter(Boolean).join(" ");
   const hover = new Popup({ closeButton: false, closeOnClick: false, maxWidth: "18rem", className: "hover" });
   let opened;
   const show = (feature) => {
@@ -99,6 +114,18 @@ async function drawMap(box) {
       hover.remove();
     });
   }
+  map.on("click", "link", (event) => {
+    if (map.queryRenderedFeatures(event.point, { layers: ["site", "place"] }).length) return;
+    const { properties } = event.features[0];
+    const node = document.createElement("div");
+    node.append(line(names.get(properties.technology) ?? properties.text ?? "", "b"), line(`${Number(properties.length_m).toLocaleString()} m`), link(`?${asked({ cut: `street:${properties.id}` })}#cut`, word["design.cut_it"]));
+    opened?.remove();
+    opened = new Popup({ maxWidth: "18rem", focusAfterOpen: false }).setLngLat(event.lngLat).setDOMContent(node).addTo(map);
+  });
+  map.on("mouseenter", "link", () => (map.getCanvas().style.cursor = "pointer"));
+  map.on("mouseleave", "link", () => (map.getCanvas().style.cursor = ""));
+  for (const choice of document.querySelectorAll("input[data-layer]"))
+    choice.addEventListener("change", () => map.setLayoutProperty(choice.dataset.layer, "visibility", choice.checked ? "visible" : "none"));
   const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
   const open = (row) => {
     const feature = data.features.find((item) => item.properties.part === "site" && item.properties.id === row.dataset.site);

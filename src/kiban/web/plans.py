@@ -1,0 +1,187 @@
+"""Pages of a plan: what came out, the options, the design, one figure, the files.
+
+In: the folder of plan folders. Out: `Plans`, which opens them for every group of pages, and the routes of those that only read.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from kiban.base.errors import KibanError
+from kiban.catalogue import words
+from kiban.documents.map_svg import design_svg
+from kiban.documents.view import View
+from kiban.loop.files import FILES, KINDS, Folder, paper_names, read_folder
+from kiban.loop.plan import LONGEST
+from kiban.web.frame import Frame
+from kiban.web.making import Regions
+from kiban.web.pages import figure_page, index_row, plan_page
+
+# The pages of a plan, in the order in which an officer needs them; a group of pages adds its own by `Plans.add`.
+ORDER = ("", "options", "design", "money", "supports", "quotes", "papers", "compare", "handover")
+
+
+@dataclass
+class Plans:
+    """The plan folders of the server; each is read once until it changes."""
+
+    folder: Path
+    frame: Frame
+
+    def __post_init__(self) -> None:
+        self._read: dict[str, tuple[int, Folder]] = {}
+        self._tabs: set[str] = {""}
+
+    def names(self) -> list[str]:
+        """The folders that hold a plan."""
+        return sorted(path.parent.name for path in self.folder.glob("*/plan.json")) if self.folder.is_dir() else []
+
+    def path(self, name: str) -> Path:
+        """Where a plan stands."""
+        return self.folder / name
+
+    def read(self, name: str) -> Folder:
+        """A plan that is there. Raises KibanError when its files are broken."""
+        stamp = (self.folder / name / "plan.json").stat().st_mtime_ns
+        if self._read.get(name, (0,))[0] != stamp:
+            self._read[name] = (stamp, read_folder(self.folder / name))
+        return self._read[name][1]
+
+    def open(self, request: Request) -> tuple[str, Folder]:
+        """Name and content of the plan in the path `/plans/{plan}…`. Raises HTTPException 404, KibanError."""
+        name = request.path_params["plan"]
+        if name not in self.names():
+            raise HTTPException(404, self.frame.words(request)("error.no_plan", name=name))
+        return name, self.read(name)
+
+    def view(self, request: Request, one: Folder) -> View:
+        """A plan in the language of the request."""
+        lang = self.frame.language(request)
+        return View(one.plan, self.frame.catalogue, words(self.frame.catalogue, lang), lang, one.region.name, one.region.sources)
+
+    def add(self, tab: str) -> None:
+        """Offer `/plans/{plan}/<tab>` on every page of a plan; its word is `tab.<tab>`."""
+        assert tab in ORDER
+        self._tabs.add(tab)
+
+    def page(self, request: Request, tab: str, template: str, name: str, one: Folder, context: dict[str, Any], status: int = 200) -> HTMLResponse:
+        """A page of a plan, with the way to the others. `context` may bring its own `view`."""
+        view = context.get("view") or self.view(request, one)
+        base = f"/plans/{quote(name)}"
+        figure = self.frame.url(request, f"{base}/figures")
+        given = {
+            "view": view,
+            "plan": one.plan,
+            "name": name,
+            "base": base,
+            "tabs": [(id, self.frame.url(request, f"{base}/{id}".rstrip("/")), id == tab) for id in ORDER if id in self._tabs],
+            "file_url": lambda file: f"{base}/files/{quote(file)}",
+            "figure_url": lambda key: f"{figure}&id={quote(key, safe='')}",
+        }
+        return self.frame.page(request, template, {**given, **context}, view, status)
+
+
+@dataclass(frozen=True)
+class PlanPages:
+    """The list of plans, and what can be read of one."""
+
+    plans: Plans
+    frame: Frame
+    regions: Regions | None  # where plans can be made
+
+    def routes(self) -> list[Route]:
+        """All of them."""
+        for tab in ("options", "money"):
+            self.plans.add(tab)
+        return [
+            Route("/", self.index),
+            Route("/plans/{plan}", self.summary),
+            Route("/plans/{plan}/options", self.options),
+            Route("/plans/{plan}/money", self.money),
+            Route("/plans/{plan}/figures", self.figure),
+            Route("/plans/{plan}/map.svg", self.still),
+            Route("/plans/{plan}/files/{file:path}", self.file),
+        ]
+
+    async def index(self, request: Request) -> Response:
+        """The plans that there are."""
+        names = self.plans.names()
+        if len(names) == 1 and self.regions is None:
+            return RedirectResponse(self.frame.url(request, f"/plans/{quote(names[0])}"))
+        rows = []
+        for name in names:
+            try:
+                row = index_row(self.plans.view(request, self.plans.read(name)), name)
+            except KibanError as error:  # one broken folder must not hide the others
+                row = {"name": name, "trouble": str(error)}
+            rows.append({**row, "url": self.frame.url(request, f"/plans/{quote(name)}")})
+        known = await run_in_threadpool(self._towns) if self.regions else []
+        context = {"rows": rows, "making": self.regions is not None, "regions": known, "longest": LONGEST, "towns": "menu.towns" in dict(self.frame.menu)}
+        return self.frame.page(request, "index.html", context)
+
+    def _towns(self) -> list[tuple[str, str]]:
+        """Folder and name of each town whose files can be read; the page of towns says what is wrong with the others."""
+        assert self.regions is not None
+        found = []
+        for name in self.regions.names():
+            with suppress(KibanError):
+                found.append((name, self.regions.open(name).name))
+        return found
+
+    def _shown(self, request: Request, tab: str, template: str) -> Response:
+        name, one = self.plans.open(request)
+        context = plan_page(self.plans.view(request, one), self.plans.path(name))
+        context["still_url"] = self.frame.url(request, f"/plans/{quote(name)}/map.svg")
+        self.frame.note(request, "view", f"plans/{name}", tab)
+        return self.plans.page(request, tab, template, name, one, context)
+
+    async def summary(self, request: Request) -> Response:
+        """What came out: the verdict, the key figures, the map, what to do next."""
+        return self._shown(request, "", "plan.html")
+
+    async def options(self, request: Request) -> Response:
+        """The options side by side, what would flip the verdict, whom to ask."""
+        return self._shown(request, "options", "options.html")
+
+    async def money(self, request: Request) -> Response:
+        """What it costs and who pays."""
+        return self._shown(request, "money", "money.html")
+
+    async def still(self, request: Request) -> Response:
+        """The map as a picture that needs no script."""
+        _, one = self.plans.open(request)
+        technologies = [row["technology"] for row in self.plans.view(request, one).step("design")["technologies"]]
+        north = self.frame.words(request)("page.north")
+        return Response(design_svg(one.region, one.problem, one.design, technologies, north), media_type="image/svg+xml")
+
+    async def figure(self, request: Request) -> Response:
+        """One figure with all that it is computed from."""
+        name, one = self.plans.open(request)
+        key = request.query_params.get("id", "")
+        if key not in one.plan.figures:
+            raise HTTPException(404, self.frame.words(request)("error.no_figure", name=key))
+        context = figure_page(self.plans.view(request, one), key)
+        context["plan_url"] = self.frame.url(request, f"/plans/{quote(name)}")
+        return self.plans.page(request, "figure", "figure.html", name, one, context)
+
+    async def file(self, request: Request) -> Response:
+        """A file of the plan."""
+        name, _ = self.plans.open(request)
+        wanted, path = request.path_params["file"], self.plans.path(name)
+        papers = {paper: KINDS[Path(paper).suffix] for paper in paper_names(path)}
+        kind = (FILES | papers).get(wanted)
+        if kind is None or not (path / wanted).is_file():
+            raise HTTPException(404, self.frame.words(request)("error.no_file", name=wanted))
+        self.frame.note(request, "export", f"plans/{name}", wanted)
+        inline = wanted == "design.geojson"
+        return FileResponse(path / wanted, media_type=kind, filename=None if inline else Path(wanted).name)

@@ -1,0 +1,71 @@
+"""An officer walks from an empty installation to the opened papers: by mouse and by keyboard alone, in both languages, on a phone and on a wide screen."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.browser.test_browser import OPTIONS, WAIT
+from tests.browser.walk import serving, walk
+from tests.browser.walker import Walker
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+ANSWERS = {"shelter-places": "all", "shelter-usual": "sometimes"}
+CLICKS, FIELDS = 40, 10
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: Path) -> Iterator[Browser]:
+    from playwright.sync_api import sync_playwright  # only where a browser is
+
+    with sync_playwright() as play:
+        started = play.chromium.launch(executable_path=str(chromium), args=OPTIONS)
+        yield started
+        started.close()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def pictures(request: pytest.FixtureRequest) -> Path | None:
+    """Where the pictures of the documentation are to be written (`--pictures`); None: nowhere."""
+    folder = request.config.getoption("pictures")
+    return Path(folder) if folder else None
+
+
+@pytest.mark.parametrize(
+    ("hands", "lang", "width", "known"),
+    [
+        ("mouse", "ja", 1440, True),
+        ("mouse", "en", 390, False),
+        ("keyboard", "ja", 390, True),
+        ("keyboard", "en", 1440, True),
+    ],
+)
+def test_from_nothing_to_the_opened_papers(browser: Browser, tmp_path: Path, pictures: Path | None, hands: str, lang: str, width: int, known: bool) -> None:
+    with serving(tmp_path, free_port()) as server:
+        context = browser.new_context(viewport={"width": width, "height": 900}, reduced_motion="reduce")
+        context.set_default_timeout(WAIT)
+        page = context.new_page()
+        complaints: list[str] = []
+        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        page.on("request", lambda request: None if request.url.startswith((server.address, "data:", "blob:")) else complaints.append(request.url))
+        page.goto(f"{server.address}/?lang={lang}")
+        target = pictures / f"{lang}-{width}" if pictures is not None and hands == "mouse" else None
+        if target is not None:
+            target.mkdir(parents=True, exist_ok=True)
+        walker = Walker(page, hands, target)
+        walk(walker, ANSWERS if known else None)
+        assert complaints == []
+        assert walker.clicks <= CLICKS
+        assert walker.fields <= FIELDS
+        context.close()
