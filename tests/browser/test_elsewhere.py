@@ -32,7 +32,13 @@ def test_the_walk_at_a_name_of_the_lan_over_plain_http(chromium: Path, tmp_path:
         page.goto(f"http://{NAME}:{port}/")
         assert page.evaluate("window.isSecureContext") is False
         page.wait_for_url("**/setup*")
-        for field, text in (("code", server.code), ("login", "sato"), ("name", "佐藤"), ("password", "奥能登の朝は早くて静かだ"), ("again", "奥能登の朝は早くて静かだ")):
+        for field, text in (
+            ("code", server.code),
+            ("login", "sato"),
+            ("name", "佐藤"),
+            ("password", "奥能登の朝は早くて静かだ"),
+            ("again", "奥能登の朝は早くて静かだ"),
+        ):
             page.locator(f"input[name={field}]").fill(text)
         page.locator("button.go").click()
         page.wait_for_url("**/accounts*")

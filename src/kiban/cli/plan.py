@@ -64,6 +64,7 @@ def add(parsers: Any) -> None:
     )
     parser.add_argument("--save", action="store_true", help="計画を新しい版として保存 / also store the plan as a new version")
     parser.add_argument("--progress", action="store_true", help="途中経過を一行ずつ JSON で / progress as lines of JSON on the error stream")
+    parser.add_argument("--attached", action="store_true", help="標準入力が閉じたら終わる / end when standard input ends: whoever asked for the plan is gone")
     parser.add_argument(
         "--checkpoint", type=Path, metavar="FILE", help="途中をこのファイルに保存し、あれば続きから作る / keep the work on its way here, and go on from it"
     )
@@ -234,6 +235,8 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         terrain=heights_of(region, args.region),
         **wishes(args, region, catalogue),
     )
+    if args.attached:
+        threading.Thread(target=_end_with_input, daemon=True).start()
     keeper = None if args.checkpoint is None else keeper_for(args.checkpoint, given, lambda line: print(f"kiban: {line}", file=sys.stderr, flush=True))
     with interruptible(args.json, args.progress) as (progress, cancel):
         if keeper is not None and keeper.resumed:
@@ -260,6 +263,13 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
             print(f"警告 / warning: {warning}")
     assert made.designed is not None
     return exit_code(made.designed.design, made.designed.report.holds, args.allow_unserved)
+
+
+def _end_with_input() -> None:
+    """End this process when nobody holds its standard input any more; what it has found stands in its checkpoint."""
+    while os.read(0, 4096):
+        pass
+    os._exit(1)
 
 
 def _answer(text: str, catalogue: Catalogue) -> tuple[str, str]:
