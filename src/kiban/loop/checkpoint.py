@@ -27,10 +27,6 @@ SOON = 1.0  # the same at the end of a search
 FIRST = b"kiban checkpoint 1\n"
 
 
-class CheckpointError(KibanError):
-    """A file of a plan on its way that cannot be used."""
-
-
 def inputs_digest(given: Given) -> str:
     """The digest of everything that the designs of a plan depend on; facts and own words, which they do not depend on, are left out."""
     asked = [given.sentence, given.answers, given.foreign, given.seed, given.work, given.time_limit, given.start]
@@ -54,16 +50,16 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
     Raises
     ------
-    CheckpointError  the file is damaged, or of another program; FileNotFoundError  there is none
+    KibanError  the file is damaged, or of another program; FileNotFoundError  there is none
     """
     where, content = str(path), path.read_bytes()
     head, _, packed = content.removeprefix(FIRST).partition(b"\n")
     if not content.startswith(FIRST) or hashlib.sha256(packed).hexdigest().encode() != head:
-        raise CheckpointError(where, "a damaged file", "a checkpoint as kiban wrote it", "nothing to do: the plan is begun anew")
+        raise KibanError(where, "a damaged file", "a checkpoint as kiban wrote it", "nothing to do: the plan is begun anew")
     try:
         return msgspec.msgpack.decode(zlib.decompress(packed), type=Checkpoint)
     except (msgspec.MsgspecError, zlib.error, KibanError) as error:
-        raise CheckpointError(where, f"{error}", "a checkpoint of this version", "nothing to do: the plan is begun anew") from error
+        raise KibanError(where, f"{error}", "a checkpoint of this version", "nothing to do: the plan is begun anew") from error
 
 
 class Keeper:
@@ -165,7 +161,7 @@ class Keeper:
             found = read_checkpoint(self.path)
         except FileNotFoundError:
             return nothing
-        except (CheckpointError, OSError) as error:
+        except (KibanError, OSError) as error:
             self.say(f"途中保存を使いません / the checkpoint is not used: {error}")
             return nothing
         if found.engine != ENGINE:
