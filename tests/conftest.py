@@ -150,11 +150,11 @@ def serve(shipped_catalogue: Catalogue) -> Iterator[Callable[..., str]]:
 
     running: list[tuple[uvicorn.Server, threading.Thread]] = []
 
-    def start(plans: Path, **making: Any) -> str:
+    def start(plans: Path, catalogue: Catalogue = shipped_catalogue, **making: Any) -> str:
         listener = socket.socket()
         listener.bind(("127.0.0.1", 0))
         listener.listen(64)  # connections wait from now on
-        app = create_app(plans, shipped_catalogue, "ja", ["127.0.0.1"], **making)
+        app = create_app(plans, catalogue, "ja", ["127.0.0.1"], **making)
         server = uvicorn.Server(uvicorn.Config(app, log_level="critical", ws="none", lifespan="on" if making else "off"))
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
         thread.start()

@@ -47,3 +47,15 @@ def era_day(day: date) -> str:
     """
     year = "平成31年" if date(2019, 1, 1) <= day < date(2019, 5, 1) else era_year(day.year)
     return f"{year}{day.month}月{day.day}日"
+
+
+_MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December")
+
+
+def day_text(day: date, lang: str) -> str:
+    """A day as people of a language write it.
+
+    >>> day_text(date(2026, 11, 27), "ja"), day_text(date(2026, 11, 27), "en")
+    ('令和8年11月27日', '27 November 2026')
+    """
+    return era_day(day) if lang == "ja" else f"{day.day} {_MONTHS[day.month - 1]} {day.year}"

@@ -19,10 +19,26 @@ from kiban.records.support import Condition, Edition
 
 def dangling(catalogue: Catalogue) -> tuple[Link, ...]:
     """Every mention of an entry that the catalogue does not have."""
+    unversioned = {key.rpartition("/")[0] for key in catalogue.models}  # a case may name a model without its version
+    return tuple(
+        link
+        for link in mentions(catalogue)
+        if link.id not in catalogue.of(link.kind) and not (link.kind == "models" and link.field != "replaces" and link.id in unversioned)
+    )
+
+
+def used_by(catalogue: Catalogue, kind: str, id: str) -> tuple[Link, ...]:
+    """Every mention of one entry, by an entry other than itself; of a model also those that name it without its version."""
+    names = {id, id.rpartition("/")[0]} if kind == "models" else {id}
+    return tuple(link for link in mentions(catalogue) if link.kind == kind and link.id in names and link.file != f"{kind}/{id}.yaml")
+
+
+def mentions(catalogue: Catalogue) -> tuple[Link, ...]:
+    """Every mention of an entry by another: in which file, in which field, what it names."""
     links: list[Link] = []
 
     def mention(file: str, field: str, kind: str, ids: tuple[str, ...]) -> None:
-        links.extend(Link(file=file, field=field, kind=kind, id=id) for id in ids if id not in catalogue.of(kind))
+        links.extend(Link(file=file, field=field, kind=kind, id=id) for id in ids)
 
     for key, model in catalogue.models.items():
         file = f"models/{key}.yaml"
@@ -43,14 +59,13 @@ def dangling(catalogue: Catalogue) -> tuple[Link, ...]:
                 mention(file, where, "facts", tuple(id for id in facts_of(condition) if not id.startswith("project.")))
                 if condition.fact in ("project.usecases", "project.technologies"):
                     mention(file, where, condition.fact.removeprefix("project."), condition.values)
-    known = set(catalogue.models) | {key.rpartition("/")[0] for key in catalogue.models}  # a case may name a model without its version
     for key, case in catalogue.cases.items():
         mention(f"cases/{key}.yaml", "usecases", "usecases", case.usecases)
         mention(f"cases/{key}.yaml", "cases", "cases", case.cases)
-        mention(f"cases/{key}.yaml", "models", "models", tuple(id for id in case.models if id not in known))
+        mention(f"cases/{key}.yaml", "models", "models", case.models)
     for key, form in catalogue.forms.items():
         for question in form.questions:
-            mention(f"forms/{key}.yaml", f"questions › {question.id} › models", "models", tuple(id for id in question.models if id not in known))
+            mention(f"forms/{key}.yaml", f"questions › {question.id} › models", "models", question.models)
             for choice in question.choices:
                 mention(f"forms/{key}.yaml", f"questions › {question.id} › {choice.id} › without", "usecases", choice.without)
     return tuple(links)

@@ -65,6 +65,23 @@ def load(data: Path | None = None, cache: Path | None = None, *, package: Path |
     return catalogue
 
 
+def overridden(catalogue: Catalogue, kind: str, id: str) -> Any | None:
+    """The package's own record behind an entry that a region's folder has put in its place; None where the entry is not put over one.
+
+    Raises
+    ------
+    DataFilesError  the package's file is broken
+    """
+    own = PACKAGE_DATA / kind / f"{id}.yaml"
+    if Path(catalogue.paths.get(f"{kind}/{id}", own)) == own or not own.is_file():
+        return None
+    problems: list[DataFileError] = []
+    record = read_file(DataFile(KINDS[kind], id, f"{kind}/{id}.yaml", own, own.read_bytes()), problems)
+    if problems:
+        raise DataFilesError(str(own), [*problems])
+    return record
+
+
 def words_and_ids(data: Path | None = None) -> tuple[Catalogue, dict[str, list[str]]]:
     """The words alone, and the ids of all files by kind without reading them: enough to begin a new file while another is not good yet.
 

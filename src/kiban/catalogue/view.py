@@ -30,7 +30,11 @@ class Line(NamedTuple):
 
 def view(catalogue: Catalogue, kind: str, id: str, lang: str, *, markdown: bool = False) -> list[Line]:
     """The lines of one entry; addresses become links when `markdown`."""
-    record = catalogue.get(kind, id)
+    return record_lines(catalogue, kind, catalogue.get(kind, id), lang, markdown=markdown)
+
+
+def record_lines(catalogue: Catalogue, kind: str, record: Any, lang: str, *, markdown: bool = False) -> list[Line]:
+    """The lines of a record of a kind that need not be the one of the catalogue, such as the package's own behind a region's."""
     viewer = _Viewer(words(catalogue, lang), lang, getattr(record, "sources", {}), markdown)
     # The headline stands above the lines.
     return viewer.record(record, 0, skip=(KINDS[kind].headline,)) if isinstance(record, Record) else [Line(0, key, text) for key, text in record.items()]

@@ -120,7 +120,7 @@ def moment(today: str | None) -> datetime:
 def open_inputs(args: argparse.Namespace, settings: Settings) -> tuple[Region, Catalogue, datetime]:
     """The region, the catalogue and the moment of a run."""
     from kiban.catalogue import load
-    from kiban.cli.region import rule_detour
+    from kiban.loop.given import rule_detour
     from kiban.region import read
 
     for option, value, least in (("--seed", args.seed, 0), ("--work", args.work, 1), ("--time", args.time, 0)):

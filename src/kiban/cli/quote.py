@@ -4,19 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-from datetime import date, timedelta, timezone
+from datetime import timedelta, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from kiban.base.errors import KibanError
 from kiban.base.settings import Settings
 
-if TYPE_CHECKING:
-    from kiban.catalogue import Catalogue
-    from kiban.loop.files import Folder
-    from kiban.records.funding import Answered, Inputs, Quote
-
-RULE = "quote-outlier"
 TOKYO = timezone(timedelta(hours=9))
 
 
@@ -40,6 +33,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     from kiban.catalogue import load
     from kiban.cli.plan import moment
     from kiban.loop.files import editing, read_folder, read_inputs, warnings
+    from kiban.loop.quoting import imported, summary
 
     catalogue = load(settings.data, settings.state / "cache")
     now = moment(args.today)
@@ -49,7 +43,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     files: list[Path] = []
     if args.action == "import":
         with editing(args.folder) as edit:
-            inputs, notes = _imported(args.files, read_folder(args.folder), read_inputs(args.folder), day)
+            inputs, notes = imported(args.files, read_folder(args.folder), read_inputs(args.folder), day)
             files = edit.refresh(catalogue, settings.lang, inputs, now)
             folder = read_folder(args.folder)
             told = warnings(args.folder)
@@ -61,79 +55,6 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     else:
         _print(result)
     return 0
-
-
-def _imported(files: list[Path], folder: Folder, inputs: Inputs, day: date) -> tuple[Inputs, list[str]]:
-    """Inputs with all answers, and what must be said about them."""
-    from msgspec.structs import replace
-
-    from kiban.documents.quote_form import answered_lines
-    from kiban.loop.inputs import add_quote, read_answers
-
-    notes: list[str] = []
-    seen: dict[tuple[str, str], str] = {}
-    for path in files:
-        quote, plan = read_answers(path, day)
-        kind = "prices" if quote.answers else "requirements"
-        if (quote.supplier, kind) in seen:
-            other = seen[quote.supplier, kind]
-            raise KibanError(str(path), f"a second answer of {quote.supplier} beside {other}", "one answer of each supplier", "leave one of the files out")
-        seen[quote.supplier, kind] = path.name
-        answers: list[Answered] = []
-        strange = []
-        for answer in quote.answers:
-            lines = answered_lines(answer.line, folder.funding)
-            strange += [] if lines else [answer.line]
-            answers += [replace(answer, line=line) for line in lines]
-        if strange:
-            fits = "ids of this plan's estimate"
-            raise KibanError(str(path), f"line(s) {', '.join(strange[:5])}", fits, "check that the answer belongs to this plan, and that no id was changed")
-        quote = replace(quote, answers=tuple(answers))
-        if plan is not None and plan != folder.plan.id:
-            notes.append(f"{path.name}: 計画番号 {plan} はこの計画 {folder.plan.id} と違う / was made for another plan")
-        if any(one.supplier == quote.supplier for one in inputs.quotes):
-            notes.append(f"{quote.supplier}: 前の回答を置き換えた / the earlier answer was replaced")
-        if quote.answers and all(answer.unit_yen is None for answer in quote.answers):
-            notes.append(f"{quote.supplier}: 単価が一つも入っていない / no price is filled in")
-        inputs = add_quote(inputs, quote)
-    return inputs, notes
-
-
-def _row(quote: Quote) -> dict[str, Any]:
-    return {
-        "supplier": quote.supplier,
-        "received": quote.received.isoformat(),
-        "valid_until": quote.valid_until.isoformat() if quote.valid_until else None,
-        "file": quote.file,
-        "priced_lines": sum(answer.unit_yen is not None for answer in quote.answers),
-        "requirements": {mark: sum(text.startswith(mark) for text in quote.requirements.values()) for mark in ("〇", "△", "×")},
-    }
-
-
-def summary(folder: Folder, inputs: Inputs, catalogue: Catalogue, day: date) -> dict[str, Any]:
-    """Suppliers, statistics per line, what to ask, which lines still await a price."""
-    from dataclasses import asdict
-
-    from kiban.finance.quotes import enough, short, statistics
-
-    factor = catalogue.rule_at(RULE, day).quantity.value
-    assert factor is not None
-    lines = {line.id: line for line in folder.funding.lines}
-    found = statistics(inputs.quotes, lines, factor, day)
-    required = folder.funding.quotes_required
-    asked = [line.id for line in lines.values() if line.basis != "town"]
-    return {
-        "ok": True,
-        "suppliers": [_row(quote) for quote in inputs.quotes],
-        "required": required,
-        "enough": None if required is None else enough(inputs.quotes, required, asked),
-        "short": {} if required is None else short(inputs.quotes, required, asked),
-        "factor": factor,
-        "statistics": [{**asdict(row), "name": lines[row.line].name.ja} for row in found],
-        "ask": [{"line": row.line, "supplier": supplier, "median": row.median} for row in found for supplier in row.ask],
-        "expired": [{"line": row.line, "supplier": supplier} for row in found for supplier in row.expired],
-        "awaiting": [line.id for line in lines.values() if line.unit_yen is None],
-    }
 
 
 def _print(result: dict[str, Any]) -> None:

@@ -15,14 +15,13 @@ import yaml
 
 from kiban.base.errors import RegionError
 from kiban.base.settings import Settings
-from kiban.catalogue import Catalogue, load
+from kiban.catalogue import load
+from kiban.loop.given import rule_detour
 from kiban.records.region import Fact, Missing, Place, Plant, Region, Site
 from kiban.records.source import Source
-from kiban.region import Detour, Given, build, read
+from kiban.region import Given, build, read
 from kiban.region.detect import KINDS
 from kiban.region.text import decode
-
-DETOUR_RULE = "detour-factor"
 
 
 def add(parsers: Any) -> None:
@@ -77,16 +76,6 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     )
     _print(args, region)
     return 0
-
-
-def rule_detour(catalogue: Catalogue, day: date) -> Detour | None:
-    """The detour factor that the rules know on a day, with its source; None when they know none."""
-    if DETOUR_RULE not in catalogue.rules:
-        return None
-    quantity = catalogue.rule_at(DETOUR_RULE, day).quantity
-    if quantity.value is None or quantity.source is None:
-        return None
-    return Detour(value=quantity.value, source=catalogue.rules[DETOUR_RULE].sources[quantity.source])
 
 
 def given(files: list[str], sources: Path | None) -> list[Given]:

@@ -7,6 +7,7 @@ import ipaddress
 import secrets
 import socket
 import sys
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
 
     from kiban.catalogue import load
     from kiban.jobs import Jobs
+    from kiban.loop.given import rule_detour
     from kiban.store import open_store
     from kiban.web.app import create_app
     from kiban.web.making import Regions
@@ -55,14 +57,15 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         except OSError as error:
             raise KibanError("KIBAN_PORT", f"port {settings.port}: {error.strerror}", "a free port", f"KIBAN_PORT={settings.port + 1} kiban serve") from error
     plans = args.plans or settings.state / "plans"
-    regions = Regions(args.regions or settings.state / "regions")
+    catalogue = load(settings.data, settings.state / "cache")
+    regions = Regions(args.regions or settings.state / "regions", rule_detour(catalogue, date.today()))
     jobs = Jobs(settings.state / "jobs", [sys.executable, "-m", "kiban"], regions.folder, plans, lambda name: regions.open(name).id)
     store = open_store(settings.db, settings.state / "kiban.db")
     signing = _signing(settings, store)
     hosts = {"127.0.0.1", "localhost", "::1", settings.host, *settings.names}
     if signing.accounts is not None:
         hosts |= {socket.gethostname(), socket.getfqdn()}
-    app = create_app(plans, load(settings.data, settings.state / "cache"), settings.lang, sorted(hosts), regions, jobs, store, signing)
+    app = create_app(plans, catalogue, settings.lang, sorted(hosts), regions, jobs, store, signing, settings.state)
     for name in settings.names or (settings.host,):
         print(f"kiban: http://{f'[{name}]' if ':' in name else name}:{settings.port}  ({plans})", flush=True)
     if signing.code:

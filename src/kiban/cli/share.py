@@ -29,8 +29,7 @@ def add(parsers: Any) -> None:
 def run(args: argparse.Namespace, settings: Settings) -> int:
     """Design every group of towns and split the joint cost."""
     began = time.monotonic()
-    from kiban.cli.region import rule_detour
-    from kiban.loop.given import Given
+    from kiban.loop.given import Given, rule_detour
     from kiban.loop.share import share_towns
     from kiban.region import read
 

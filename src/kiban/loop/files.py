@@ -188,6 +188,23 @@ def read_inputs(target: Path) -> Inputs:
     return replace(inputs, words=own, made=made)
 
 
+def settle(target: Path) -> None:
+    """Note that the passages which now stand in the papers were read, so that they are not read again over what people write elsewhere afterwards.
+
+    The papers still count as edited: they are set aside when they are made anew. The caller holds the folder and has kept what `read_inputs` said.
+    """
+    manifest = read_manifest(target)
+    printed = {name: dict(texts) for name, texts in manifest.printed.items()}
+    for name, texts in printed.items():
+        path = target / name
+        if path.is_file() and _sum(path.read_bytes()) != manifest.sums.get(name):
+            texts |= {key: text for key, text in read_words(path.read_bytes(), str(path)).items() if key in texts}
+    if printed != manifest.printed:
+        fresh = target / ".papers.new"
+        fresh.write_bytes(msgspec.json.format(msgspec.json.encode(replace(manifest, printed=printed)), indent=1))
+        fresh.replace(target / "papers.json")
+
+
 def inputs_of(target: Path, plan: str) -> Inputs:
     """What people have put in by hand, where the folder holds this plan; of another plan nothing: what was put into that one goes to `旧版`."""
     if not (target / "plan.json").is_file():

@@ -18,8 +18,10 @@ from kiban.records.funding import Inputs
 from kiban.records.plan import PlanStep
 from kiban.records.region import Region
 from kiban.records.terrain import Terrain
+from kiban.region import Detour
 
 ENGINE = f"kiban {__version__}"
+DETOUR_RULE = "detour-factor"
 TOKYO = timezone(timedelta(hours=9))
 
 
@@ -100,3 +102,13 @@ def text(ja: str, en: str) -> dict[str, str]:
 
 
 __all__ = ["ENGINE", "Given", "Ledger", "digest", "pins", "step", "text"]
+
+
+def rule_detour(catalogue: Catalogue, day: date) -> Detour | None:
+    """The detour factor that the rules know on a day, with its source; None when they know none."""
+    if DETOUR_RULE not in catalogue.rules:
+        return None
+    quantity = catalogue.rule_at(DETOUR_RULE, day).quantity
+    if quantity.value is None or quantity.source is None:
+        return None
+    return Detour(value=quantity.value, source=catalogue.rules[DETOUR_RULE].sources[quantity.source])

@@ -16,6 +16,7 @@ from typing import Any
 
 from kiban.base.errors import RegionError
 
+SAVE_AGAIN = "save it again as 「CSV UTF-8(コンマ区切り)」 / as CSV UTF-8"
 _JAPANESE = re.compile(r"[ぁ-んァ-ヶ一-龯]")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _HALF_KANA = re.compile(r"[｡-ﾟ]")
@@ -55,10 +56,23 @@ def decode(path: Path) -> str:
     if not path.is_file():
         raise RegionError(path.name, "no such file", "a file that exists", "check the path")
     raw = path.read_bytes()
-    step = "save it again as 「CSV UTF-8(コンマ区切り)」 / as CSV UTF-8"
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise RegionError(path.name, "UTF-16 text", "UTF-8 or CP932 (Shift_JIS)", step)
-    for encoding in ("utf-8-sig", "cp932"):
+        raise RegionError(path.name, "UTF-16 text", "UTF-8 or CP932 (Shift_JIS)", SAVE_AGAIN)
+    return text_of(raw, path.name)
+
+
+def text_of(raw: bytes, name: str) -> str:
+    """The text of some bytes in UTF-8 (BOM or not), CP932, or UTF-16 with its mark; `name` stands in messages.
+
+    Raises
+    ------
+    RegionError  another encoding, or broken characters
+
+    >>> text_of("名称,緯度".encode("cp932"), "list.csv"), text_of("名称".encode("utf-16"), "list.csv")
+    ('名称,緯度', '名称')
+    """
+    encodings = ("utf-16",) if raw.startswith((b"\xff\xfe", b"\xfe\xff")) else ("utf-8-sig", "cp932")
+    for encoding in encodings:
         try:
             text = raw.decode(encoding)
         except UnicodeDecodeError:
@@ -66,14 +80,14 @@ def decode(path: Path) -> str:
         for number, line in enumerate(text.splitlines(), 1):
             found = broken(line)
             if found:
-                raise RegionError(f"{path.name}:{number}", f"broken characters 文字化け {line[:30]!r}", "Japanese text", f"{found}; {step}")
+                raise RegionError(f"{name}:{number}", f"broken characters 文字化け {line[:30]!r}", "Japanese text", f"{found}; {SAVE_AGAIN}")
         return text
     try:
         raw.decode("euc_jp")
         found = "EUC-JP text"
     except UnicodeDecodeError:
         found = "bytes that are neither UTF-8 nor CP932"
-    raise RegionError(path.name, found, "UTF-8 or CP932 (Shift_JIS)", step)
+    raise RegionError(name, found, "UTF-8 or CP932 (Shift_JIS)", SAVE_AGAIN)
 
 
 def broken(line: str) -> str | None:

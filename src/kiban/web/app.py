@@ -25,14 +25,30 @@ from kiban.base.errors import KibanError
 from kiban.cases import Library
 from kiban.catalogue import Catalogue
 from kiban.jobs import Jobs
+from kiban.region.imports import Imports
+from kiban.region.towns import Towns
 from kiban.store import Store
 from kiban.web.accounts import AccountPages
+from kiban.web.building import BuildPages
+from kiban.web.catalogue_pages import CataloguePages
+from kiban.web.compare import ComparePages
 from kiban.web.design_page import DesignPage
+from kiban.web.fact_pages import FactPages
 from kiban.web.frame import HERE, Frame
+from kiban.web.handover_pages import HandoverPages
+from kiban.web.help import HelpPages
+from kiban.web.history_pages import HistoryPages
+from kiban.web.intake import IntakePages
+from kiban.web.keeping import Keeping
 from kiban.web.library import CasePages
 from kiban.web.making import Making, Regions
+from kiban.web.money import MoneyPages
+from kiban.web.paper_pages import PaperPages
 from kiban.web.plans import PlanPages, Plans
+from kiban.web.quote_pages import QuotePages
 from kiban.web.signing_in import Recording, Signing, SigningIn, too_many
+from kiban.web.supports import SupportPages
+from kiban.web.towns import TownPages
 
 # Nothing is loaded from elsewhere; the map draws through a worker of our own and through blobs, charts set style attributes.
 POLICY = (
@@ -73,10 +89,12 @@ def create_app(
     jobs: Jobs | None = None,
     store: Store | None = None,
     signing: Signing | None = None,
+    state: Path | None = None,
 ) -> Starlette:
     """The application over a folder of plan folders.
 
-    hosts: the names that it answers to. With regions and jobs, plans can be made in it; with a store, what people change in them is kept, every version of it.
+    hosts: the names that it answers to. With regions and jobs, plans can be made in it; with a store, what people change in them is kept, every version of it;
+    with a folder for the state, tables of towns can be brought in.
     signing: accounts and the audit log; without it, one person is alone on this computer and nothing is logged.
     """
     signing = signing or Signing()
@@ -88,8 +106,19 @@ def create_app(
     if regions is not None and jobs is not None:
         routes += Making(regions, catalogue, jobs, frame).routes()
         frame.menu.append(("menu.jobs", "/jobs"))
+    if regions is not None and state is not None:
+        towns = TownPages(regions, Imports(state / "imports"), Towns(state / "municipalities.json"), shown, frame)
+        routes += [*BuildPages(towns, frame, state / "building").routes(), *towns.routes(), *IntakePages(towns, frame).routes()]
+        frame.menu.insert(0, ("menu.towns", "/towns"))
+    if store is not None:
+        keeping = Keeping(shown, frame)
+        for pages in (PaperPages, HistoryPages, FactPages, QuotePages, HandoverPages):
+            routes += pages(keeping).routes()
     routes += CasePages(Library(catalogue.cases, {id: usecase.words for id, usecase in catalogue.usecases.items()}), frame).routes()
     frame.menu.append(("menu.cases", "/cases"))
+    routes += [*MoneyPages(shown, frame).routes(), *SupportPages(shown, frame).routes(), *ComparePages(shown, frame).routes()]
+    routes += [*CataloguePages(catalogue, shown, frame).routes(), *HelpPages(shown, frame).routes()]
+    frame.menu += [("menu.catalogue", "/catalogue"), ("menu.help", "/help")]
 
     async def health(_: Request) -> Response:
         return JSONResponse({"ok": True, "plans": len(shown.names())})

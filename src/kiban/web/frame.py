@@ -26,6 +26,7 @@ from kiban.loop.given import TOKYO
 from kiban.records.account import ROLES, Role
 from kiban.store import Store
 from kiban.web.tables import labelled
+from kiban.web.terms import Terms
 
 HERE = Path(__file__).parent
 MOST_BODY = 256 * 1024  # bytes of a form; the longest passage of a paper, escaped, has less than half
@@ -105,6 +106,7 @@ class Frame:
             "url": lambda path, **query: self.url(request, path, **query),
             "label": view.plan.label if view else None,
             "gloss": view.gloss() if view else "",
+            "term": Terms(words(self.catalogue, shown), lambda: self.url(request, "/help/words")),
             "who": self.who(request),
             "logged": self.logged,
             "alone": getattr(request.state, "who", None) is None,

@@ -30,7 +30,7 @@ from kiban.loop.plan import LONGEST, answers_known, issue_step
 from kiban.records.issue import Issue
 from kiban.records.job import Job
 from kiban.records.region import Region
-from kiban.region import read
+from kiban.region import Detour, read
 from kiban.web.frame import Frame
 
 MOST_OFFERS = 6  # named before any question; all stand in the plan
@@ -42,6 +42,7 @@ class Regions:
     """The region folders of the server; each is read once until its files change."""
 
     folder: Path
+    detour: Detour | None = None  # used where a folder has no streets and names no factor
 
     def __post_init__(self) -> None:
         self._read: dict[str, tuple[float, Region]] = {}
@@ -56,8 +57,15 @@ class Regions:
             raise KeyError(name)
         stamp = max(path.stat().st_mtime for path in (self.folder / name).iterdir())
         if self._read.get(name, (0.0,))[0] != stamp:
-            self._read[name] = (stamp, read(self.folder / name))
+            self._read[name] = (stamp, read(self.folder / name, detour=self.detour))
         return self._read[name][1]
+
+    def id_of(self, name: str) -> str | None:
+        """The id that a region's files give it; None when they cannot be used."""
+        try:
+            return self.open(name).id
+        except (KibanError, KeyError, OSError):
+            return None
 
 
 @dataclass(frozen=True)

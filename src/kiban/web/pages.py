@@ -11,6 +11,7 @@ from typing import Any
 
 from kiban.base.formula import formulas
 from kiban.base.jdate import era_year
+from kiban.catalogue import KINDS
 from kiban.documents.drills import drill_label
 from kiban.documents.evidence import facts, others
 from kiban.documents.map_svg import COLOURS, UNKNOWN
@@ -50,11 +51,6 @@ def plan_page(view: View, path: Path) -> dict[str, Any]:
     issue, design, word = view.step("issue"), view.step("design"), view.word
     names, technologies = row_names(view), [row["technology"] for row in design["technologies"]]
     matched = dict.fromkeys(text for match in (*issue["usecases"], *issue["models"]) for text in match["words"])
-    chart = {
-        "years": view.years(),
-        "unit": word("plan.thousand_yen"),
-        "series": [{"name": word("value.layer." + row["layer"]), "data": [_thousands(view, id) for id in row["years"]]} for row in design["layers"]],
-    }
     places = {f"page.place.{kind}": word(f"page.place.{kind}") for kind in ("exchange", "tower", "office")}
     texts = {
         key: word(key)
@@ -71,7 +67,6 @@ def plan_page(view: View, path: Path) -> dict[str, Any]:
         "cases_heading": cases_heading(view),
         "answers": answers(view),
         "to_confirm": to_confirm(view),
-        "chart_json": json.dumps(chart, ensure_ascii=False),
         "map_words": json.dumps({**texts, **places, "page.show_on_map": word("page.show_on_map", name="{name}")}, ensure_ascii=False),
         "warnings": list(dict.fromkeys(view.say(line) for line in design["warnings"])),
         "colour": lambda id: COLOURS[technologies.index(id) % len(COLOURS)] if id in technologies else UNKNOWN,
@@ -102,6 +97,13 @@ def plan_page(view: View, path: Path) -> dict[str, Any]:
             if (path / name).is_file() and name not in HIDDEN
         ],
     }
+
+
+def cost_chart(view: View) -> str:
+    """The chart of the yearly cost by layer, as JSON; its table stands beside it."""
+    rows = view.step("design")["layers"]
+    series = [{"name": view.word("value.layer." + row["layer"]), "data": [_thousands(view, id) for id in row["years"]]} for row in rows]
+    return json.dumps({"years": view.years(), "unit": view.word("plan.thousand_yen"), "series": series}, ensure_ascii=False)
 
 
 def _broken(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -151,12 +153,20 @@ def figure_page(view: View, key: str) -> dict[str, Any]:
         "unit": view.unit(figure.unit),
         "range": _ends(view, figure),
         "place": phrase(view, place),
+        "entry": entry_of(view, figure),
         "source": source,
         "formula_text": _formula(view, figure.formula),
         "inputs": inputs,
         "more": max(0, len(figure.inputs) - INPUTS_SHOWN),
         "count": len(figure.inputs),
     }
+
+
+def entry_of(view: View, figure: Figure) -> str:
+    """The entry of the catalogue that a leaf was read from, as "kind/id"; empty where it is none of its entries."""
+    kind, _, rest = (figure.ref or "").partition(" ")[0].partition("/")
+    id = rest.partition("#")[0].partition("@")[0]
+    return f"{kind}/{id}" if kind in KINDS and id in view.catalogue.of(kind) else ""
 
 
 def index_row(view: View, name: str) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from kiban.documents.view import View
 from kiban.loop.files import FILES, KINDS, Folder, paper_names, read_folder
 from kiban.loop.plan import LONGEST
 from kiban.web.frame import Frame
-from kiban.web.making import Regions
+from kiban.web.making import ANSWER, Regions
 from kiban.web.pages import figure_page, index_row, plan_page
 
 # The pages of a plan, in the order in which an officer needs them; a group of pages adds its own by `Plans.add`.
@@ -74,6 +74,10 @@ class Plans:
         assert tab in ORDER
         self._tabs.add(tab)
 
+    def tabs(self) -> set[str]:
+        """The pages that are offered."""
+        return set(self._tabs)
+
     def page(self, request: Request, tab: str, template: str, name: str, one: Folder, context: dict[str, Any], status: int = 200) -> HTMLResponse:
         """A page of a plan, with the way to the others. `context` may bring its own `view`."""
         view = context.get("view") or self.view(request, one)
@@ -101,13 +105,11 @@ class PlanPages:
 
     def routes(self) -> list[Route]:
         """All of them."""
-        for tab in ("options", "money"):
-            self.plans.add(tab)
+        self.plans.add("options")
         return [
             Route("/", self.index),
             Route("/plans/{plan}", self.summary),
             Route("/plans/{plan}/options", self.options),
-            Route("/plans/{plan}/money", self.money),
             Route("/plans/{plan}/figures", self.figure),
             Route("/plans/{plan}/map.svg", self.still),
             Route("/plans/{plan}/files/{file:path}", self.file),
@@ -142,8 +144,18 @@ class PlanPages:
         name, one = self.plans.open(request)
         context = plan_page(self.plans.view(request, one), self.plans.path(name))
         context["still_url"] = self.frame.url(request, f"/plans/{quote(name)}/map.svg")
+        context["again_url"] = self._again(request, one)
         self.frame.note(request, "view", f"plans/{name}", tab)
         return self.plans.page(request, tab, template, name, one, context)
+
+    def _again(self, request: Request, one: Folder) -> str:
+        """Where the questions of a plan are answered, with the answers that it has; empty where its town is not here."""
+        if self.regions is None:
+            return ""
+        town = next((folder for folder in self.regions.names() if self.regions.id_of(folder) == one.region.id), None)
+        answers = next(step.body.get("answers", {}) for step in one.plan.steps if step.id == "issue")
+        given = {ANSWER + id: choice for id, choice in answers.items()}
+        return "" if town is None else self.frame.url(request, "/issue", region=town, sentence=one.plan.sentence, **given)
 
     async def summary(self, request: Request) -> Response:
         """What came out: the verdict, the key figures, the map, what to do next."""
@@ -152,10 +164,6 @@ class PlanPages:
     async def options(self, request: Request) -> Response:
         """The options side by side, what would flip the verdict, whom to ask."""
         return self._shown(request, "options", "options.html")
-
-    async def money(self, request: Request) -> Response:
-        """What it costs and who pays."""
-        return self._shown(request, "money", "money.html")
 
     async def still(self, request: Request) -> Response:
         """The map as a picture that needs no script."""
@@ -172,6 +180,7 @@ class PlanPages:
             raise HTTPException(404, self.frame.words(request)("error.no_figure", name=key))
         context = figure_page(self.plans.view(request, one), key)
         context["plan_url"] = self.frame.url(request, f"/plans/{quote(name)}")
+        context["entry_url"] = self.frame.url(request, f"/catalogue/{context['entry']}") if context["entry"] else ""
         return self.plans.page(request, "figure", "figure.html", name, one, context)
 
     async def file(self, request: Request) -> Response:

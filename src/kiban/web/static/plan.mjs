@@ -1,9 +1,7 @@
-// The islands of the plan page: the map of design.geojson and the chart of the yearly cost. The tables say the same without them.
+// The island of the plan page: the map of design.geojson. The tables say the same without it.
 import { Map as GLMap, NavigationControl, Popup, ScaleControl, setWorkerUrl, LngLatBounds } from "./vendor/maplibre-gl.mjs";
-import * as echarts from "./vendor/echarts.esm.min.mjs";
 
-// The legend brings the colour of each technology; the chart has the same colours for its layers.
-const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#6b4c9a", "#8c510a"];
+// The legend brings the colour of each technology.
 const UNKNOWN = "#4d4d4d", UNSERVED = "#a1000e";
 const legend = new Map([...document.querySelectorAll("#legend .swatch[data-technology]")].map((node) => [node.dataset.technology, node.style.backgroundColor]));
 const technologies = [...legend.keys()];
@@ -145,23 +143,6 @@ async function drawMap(box) {
   map.once("idle", () => (box.dataset.ready = "yes"));
 }
 
-function drawChart(box) {
-  const { years, unit, series } = JSON.parse(box.dataset.chart);
-  const chart = echarts.init(box, null, { renderer: "canvas" });
-  chart.setOption({
-    animation: false,
-    color: COLOURS,
-    textStyle: { fontFamily: getComputedStyle(document.body).fontFamily },
-    grid: { left: 8, right: 8, top: 56, bottom: 8, containLabel: true },
-    legend: { top: 0, left: 0, type: "scroll" },
-    tooltip: { trigger: "axis", valueFormatter: (value) => value.toLocaleString() },
-    xAxis: { type: "category", data: years },
-    yAxis: { type: "value", name: unit, nameTextStyle: { align: "left" } },
-    series: series.map((one) => ({ name: one.name, type: "bar", stack: "cost", data: one.data })),
-  });
-  addEventListener("resize", () => chart.resize());
-}
-
 document.documentElement.classList.add("js");
 const mapBox = document.getElementById("map");
 if (mapBox) {
@@ -170,5 +151,3 @@ if (mapBox) {
     console.warn(error);
   });
 }
-const chartBox = document.getElementById("chart");
-if (chartBox) drawChart(chartBox);
