@@ -210,6 +210,8 @@ def exit_code(design: Design, holds: bool, allow_unserved: bool) -> int:
 def run(args: argparse.Namespace, settings: Settings) -> int:
     """Make the plan, write it, say what came of it."""
     began = time.monotonic()
+    if args.attached:
+        threading.Thread(target=_end_with_input, daemon=True).start()
     from kiban.documents.fonts import need_fonts
     from kiban.loop.checkpoint import keeper_for
     from kiban.loop.files import inputs_of, warnings, write_folder
@@ -235,8 +237,6 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         terrain=heights_of(region, args.region),
         **wishes(args, region, catalogue),
     )
-    if args.attached:
-        threading.Thread(target=_end_with_input, daemon=True).start()
     keeper = None if args.checkpoint is None else keeper_for(args.checkpoint, given, lambda line: print(f"kiban: {line}", file=sys.stderr, flush=True))
     with interruptible(args.json, args.progress) as (progress, cancel):
         if keeper is not None and keeper.resumed:
