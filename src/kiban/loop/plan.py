@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from kiban.base.errors import Cancelled
 from kiban.base.progress import Cancel, Progress, never, silent
 from kiban.catalogue import Catalogue
+from kiban.design.resume import Memory
 from kiban.finance.ledger import Ledger
 from kiban.loop.design import Designed, assumed_rows, design_step
 from kiban.loop.diagnosis import town_rows
@@ -41,8 +42,8 @@ class Made:
     inputs: Inputs = field(default_factory=Inputs)
 
 
-def make_plan(given: Given, progress: Progress = silent, cancel: Cancel = never) -> Made:
-    """Carry one sentence through the story.
+def make_plan(given: Given, progress: Progress = silent, cancel: Cancel = never, memory: Memory | None = None) -> Made:
+    """Carry one sentence through the story; memory: of the designs that an earlier run of the same plan began and finished (loop.checkpoint).
 
     Raises
     ------
@@ -59,7 +60,7 @@ def make_plan(given: Given, progress: Progress = silent, cancel: Cancel = never)
     options = options_step(issue, needs.body["usecases"], given)
     if cancel():
         raise Cancelled("plan", "stopped before the design", "", "run it again")
-    designed = design_step(given, wanted, ledger, progress, cancel)
+    designed = design_step(given, wanted, ledger, progress, cancel, memory)
     said = designed.step.body["status"]
     status = "unserved" if said == "infeasible" else "incomplete" if said in ("incomplete", "rejected") else "plan"
     draft = Plan(
