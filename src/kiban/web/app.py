@@ -112,7 +112,7 @@ def create_app(
         routes += [*BuildPages(towns, frame, state / "building").routes(), *towns.routes(), *IntakePages(towns, frame).routes()]
         frame.menu.insert(0, ("menu.towns", "/towns"))
     if store is not None:
-        keeping = Keeping(shown, frame)
+        keeping = Keeping(shown, frame, jobs)
         for pages in (PaperPages, HistoryPages, FactPages, QuotePages, HandoverPages):
             routes += pages(keeping).routes()
     routes += CasePages(Library(catalogue.cases, {id: usecase.words for id, usecase in catalogue.usecases.items()}), frame).routes()

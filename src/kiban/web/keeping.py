@@ -25,6 +25,7 @@ from kiban.catalogue import words
 from kiban.documents.dossier import Dossier
 from kiban.documents.papers import generated, office_papers, public
 from kiban.documents.view import View
+from kiban.jobs import Jobs
 from kiban.loop.folder import Folder
 from kiban.loop.given import TOKYO
 from kiban.loop.kept import OUTSIDE, Change, Draft, Kept, Outcome, remake, stale
@@ -81,6 +82,27 @@ class Remaking:
 
 
 @dataclass(frozen=True)
+class Queued:
+    """The same through the queue: in a process of its own, so that pages stay quick, and begun again when the server ends meanwhile."""
+
+    jobs: Jobs
+    lang: str
+
+    def ask(self, name: str) -> None:
+        """Have the papers of a plan made again."""
+        self.jobs.submit_papers(name, self.lang)
+
+    def busy(self, name: str) -> bool:
+        """Whether they are being made, or wait to be."""
+        return any(job.of == name and not job.over for job in self.jobs.all())
+
+    def trouble(self, name: str) -> str:
+        """Why they could not be made the last time; empty where they could."""
+        last = next((job for job in self.jobs.all() if job.of == name and job.over), None)
+        return last.error or "" if last is not None else ""
+
+
+@dataclass(frozen=True)
 class Known:
     """A plan as a page needs it: its name, its records, its newest version, and why that cannot be read, if it cannot."""
 
@@ -98,9 +120,13 @@ class Keeping:
 
     plans: Plans
     frame: Frame
-    remaking: Remaking = field(init=False)
+    jobs: Jobs | None = None
+    remaking: Remaking | Queued = field(init=False)
 
     def __post_init__(self) -> None:
+        if self.jobs is not None:
+            self.remaking = Queued(self.jobs, self.frame.lang)
+            return
         self.remaking = Remaking(lambda name: remake(self.plans.path(name), self.frame.catalogue, self.frame.lang, self.frame.now()))
 
     def today(self) -> date:
