@@ -76,7 +76,7 @@ def test_a_changed_fact_is_named_with_what_it_does(plans: Path, shipped_catalogu
     assert general.difference is not None
     assert general.difference < 0
     assert "「事実: 過疎地域に当たるか」（入力なし → はい）" in found.sentence
-    assert f"初年度の一般財源（採択された場合）が{-general.difference:,}千円減りました" in found.sentence
+    assert f"初年度の一般財源（採択された場合）が{-general.difference:,}千円の減" in found.sentence
     page = get("/plans/after/compare?a=before&b=after").text
     assert "「事実: 過疎地域に当たるか」（入力なし → はい）" in page
     assert f"{general.difference:,}" in page
