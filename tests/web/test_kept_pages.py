@@ -220,6 +220,17 @@ def test_where_the_generated_text_changed_since_the_page_shows_all_three(site: S
     assert "元の文が変わりました" in page
     assert "前のモデルの文" in page
     assert made in unescape(page)
+    site.write("", "2", seen="1")
+    assert "元の文が変わりました" not in site.get(PAPER)
+    assert read_inputs(site.plan).words == {KEY: "自分の文"}
+
+
+def test_a_text_whose_place_went_with_a_change_of_the_plan_is_still_shown(site: Site) -> None:
+    inputs = site.plan / "inputs.json"
+    inputs.write_text('{"words": {"out.inquiry.gone": "送った照会の文"}}')
+    page = site.get("papers")
+    assert "今の書類に場所のない文" in page
+    assert "送った照会の文" in page
 
 
 # Files
@@ -261,7 +272,7 @@ def test_an_upload_over_a_newer_text_shows_both(site: Site) -> None:
 
 def test_files_that_are_too_large_too_many_or_no_papers_are_refused(site: Site) -> None:
     site.send("papers/upload", ("x.docx", b"0" * (20 * 1024 * 1024 + 1)), status=413)
-    site.send("papers/upload", *[(f"{number}.docx", b"x") for number in range(21)], status=413)
+    assert "20件まで" in site.send("papers/upload", *[(f"{number}.docx", b"x") for number in range(21)], status=400)
     bomb = io.BytesIO()
     with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as packed:
         packed.writestr("word/document.xml", b"0" * 60_000_000)
@@ -286,6 +297,11 @@ def test_a_paper_edited_in_the_folder_comes_in_and_a_damaged_one_stops_nothing_b
     assert "書き換えを止めています" in page
     assert str(site.plan.parent) not in page
     assert '<form method="post"' not in page
+    where = site.write("読めない間に書いた文", "1")
+    assert "読めない間に書いた文" in site.get(where)
+    path.write_bytes(whole)
+    site.post(where.partition("?")[0], version="1", **{f"c.words.{KEY}": "mine"})
+    assert read_inputs(site.plan).words == {KEY: "読めない間に書いた文"}
 
 
 def test_folders_are_packed_with_names_that_open_everywhere(site: Site) -> None:

@@ -20,7 +20,8 @@ import msgspec
 
 from kiban.base.errors import ConflictError, KibanError
 from kiban.catalogue import Catalogue
-from kiban.loop.files import READY, editing, read_inputs, settle
+from kiban.loop.files import editing, read_inputs, settle
+from kiban.loop.folder import READY
 from kiban.loop.inputs import INPUTS, write_inputs
 from kiban.loop.inputs import read_inputs as inputs_alone
 from kiban.records.funding import Inputs
@@ -36,9 +37,10 @@ Change = Callable[[Inputs], Inputs]
 
 
 class Draft(Record, frozen=True, kw_only=True):
-    """What somebody wrote that is in no version yet: a text that met another one (conflict), or what an upload would change (upload)."""
+    """What somebody wrote that is in no version yet: a text that met another one (conflict), what an upload would change (upload), or what could not
+    be kept because the folder cannot be read (stopped)."""
 
-    kind: Literal["conflict", "upload"]
+    kind: Literal["conflict", "upload", "stopped"]
     base: int
     inputs: Inputs
     notes: tuple[str, ...] = ()
@@ -133,10 +135,10 @@ def merged(base: Inputs, theirs: Inputs, mine: Inputs) -> tuple[Inputs, tuple[Cl
     joined, clashes = dict(other), []
     for key in dict.fromkeys([*own, *start]):
         was, there, here = start.get(key), other.get(key), own.get(key)
-        if here == was or _text(here) == _text(there):
+        if here in (was, there):
             continue
         if there != was:
-            clashes.append(Clash(*key, was, there, here))
+            clashes += [] if _text(here) == _text(there) else [Clash(*key, was, there, here)]
         elif here is None:
             joined.pop(key, None)
         else:

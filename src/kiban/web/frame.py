@@ -34,11 +34,12 @@ MOST_BODY = 256 * 1024  # bytes of a form; the longest passage of a paper, escap
 
 @dataclass(frozen=True)
 class Who:
-    """Who is asking: the name that stands beside a change, and what they may do; `login` is empty where nobody signed in."""
+    """Who is asking: the name that stands beside a change, and what they may do; `login` is empty where nobody signed in; `ends`: their rights end soon."""
 
     name: str
     role: Role
     login: str = ""
+    ends: date | None = None
 
 
 def may(role: Role, wanted: Role) -> bool:
@@ -149,7 +150,10 @@ class Frame:
             body += part
             if len(body) > MOST_BODY:
                 raise HTTPException(413)
-        return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=500))
+        try:
+            return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=500))
+        except ValueError as error:  # more fields than any form of ours has
+            raise HTTPException(413) from error
 
     def own(self, request: Request) -> None:
         """Let only pages of this server send what changes something. Raises HTTPException 403 for all others."""

@@ -25,11 +25,12 @@ from kiban.catalogue import words
 from kiban.documents.dossier import Dossier
 from kiban.documents.papers import generated, office_papers, public
 from kiban.documents.view import View
-from kiban.loop.files import Folder
+from kiban.jobs import Jobs
+from kiban.loop.folder import Folder
 from kiban.loop.given import TOKYO
-from kiban.loop.kept import OUTSIDE, Change, Kept, remake, stale
+from kiban.loop.kept import OUTSIDE, Change, Draft, Kept, Outcome, remake, stale
 from kiban.records.fact import NamedFact
-from kiban.records.funding import Inputs, Quote
+from kiban.records.funding import COMPONENT, Funding, Inputs, Quote
 from kiban.store import Saved
 from kiban.web.frame import Frame
 from kiban.web.plans import Plans
@@ -81,6 +82,27 @@ class Remaking:
 
 
 @dataclass(frozen=True)
+class Queued:
+    """The same through the queue: in a process of its own, so that pages stay quick, and begun again when the server ends meanwhile."""
+
+    jobs: Jobs
+    lang: str
+
+    def ask(self, name: str) -> None:
+        """Have the papers of a plan made again."""
+        self.jobs.submit_papers(name, self.lang)
+
+    def busy(self, name: str) -> bool:
+        """Whether they are being made, or wait to be."""
+        return any(job.of == name and not job.over for job in self.jobs.all())
+
+    def trouble(self, name: str) -> str:
+        """Why they could not be made the last time; empty where they could."""
+        last = next((job for job in self.jobs.all() if job.of == name and job.over), None)
+        return last.error or "" if last is not None else ""
+
+
+@dataclass(frozen=True)
 class Known:
     """A plan as a page needs it: its name, its records, its newest version, and why that cannot be read, if it cannot."""
 
@@ -98,9 +120,13 @@ class Keeping:
 
     plans: Plans
     frame: Frame
-    remaking: Remaking = field(init=False)
+    jobs: Jobs | None = None
+    remaking: Remaking | Queued = field(init=False)
 
     def __post_init__(self) -> None:
+        if self.jobs is not None:
+            self.remaking = Queued(self.jobs, self.frame.lang)
+            return
         self.remaking = Remaking(lambda name: remake(self.plans.path(name), self.frame.catalogue, self.frame.lang, self.frame.now()))
 
     def today(self) -> date:
@@ -131,7 +157,16 @@ class Keeping:
         """Keep a change; then to the page, or to where two texts stand side by side. why: what is said when nobody says it."""
         who = self.frame.need(request, "editor")
         reason = reason_of(form.get("why", "")) or why
-        outcome = await run_in_threadpool(known.kept.save, change, who=who.name, why=reason, expected=number_of(form.get("version")))
+        expected = number_of(form.get("version"))
+        try:
+            outcome = await run_in_threadpool(known.kept.save, change, who=who.name, why=reason, expected=expected)
+        except KibanError:
+            known = await self.open(request)
+            if not known.trouble:
+                raise
+            base = known.kept.read(expected if expected <= known.version else 0)  # a paper of the folder is damaged: what was typed is kept until it is mended
+            draft = Draft(kind="stopped", base=expected, inputs=change(base))
+            outcome = Outcome(known.version, await run_in_threadpool(known.kept.put_aside, draft, who=who.name, why=reason))
         if outcome.draft is not None:
             self.frame.note(request, "conflict", f"plans/{known.name}", f"draft {outcome.draft}")
             return RedirectResponse(self.url(request, known, f"drafts/{outcome.draft}"), 303)
@@ -154,8 +189,7 @@ class Keeping:
 
     def page(self, request: Request, tab: str, template: str, known: Known, context: dict[str, Any], status: int = 200) -> Response:
         """A page of a plan with what all pages that change it need."""
-        lang = self.frame.language(request)
-        names = {line.id: getattr(line.name, lang) for line in known.one.funding.lines}
+        view = self.plans.view(request, known.one)
         given = {
             "version": known.version,
             "trouble": known.trouble,
@@ -165,7 +199,7 @@ class Keeping:
             "here": self.url(request, known, tab),
             "can": self.frame.who(request).role != "viewer" and not known.trouble,
             "post": lambda page: self.url(request, known, page),
-            "line_name": lambda id: names.get(id, id),
+            "line_name": lambda id: line_name(view, known.one.funding, id),
             "facts_open": len(self.asked(known)),
         }
         return self.plans.page(request, tab, template, known.name, known.one, {**given, **context}, status)
@@ -205,15 +239,13 @@ class Told:
     def name(self, part: str, key: str) -> str:
         """What it is about."""
         word = self.view.word
-        lines = {line.id: line for line in self.dossier.funding.lines}
         if part == "words":
             paper, label = self.labels.get(key, ("", key))
             return f"{paper}　{label}" if paper else label
         if part == "facts":
             return self.view.name(f"facts/{key}")
         if part in ("quantities", "prices"):
-            name = getattr(lines[key].name, self.view.lang) if key in lines else key
-            return word(f"kept.{part}", name=name)
+            return word(f"kept.{part}", name=line_name(self.view, self.dossier.funding, key))
         if part == "quotes":
             return word("kept.quotes", name=key)
         return word("kept.tax") if part == "tax" else word("kept.voice", name=self.view.name(key))
@@ -244,6 +276,15 @@ class Told:
     def own(self, part: str, value: Any) -> bool:
         """Whether a person put it in."""
         return part != "words" or value is not None
+
+
+def line_name(view: View, funding: Funding, id: str) -> str:
+    """A line of the estimate, with the technology that it is for; the id of one that is not there."""
+    line = next((one for one in funding.lines if one.id == id), None)
+    if line is None:
+        return id
+    name = str(getattr(line.name, view.lang))
+    return name if line.technology == COMPONENT else f"{view.name('technologies/' + line.technology)}: {name}"
 
 
 def spoken(view: View, fact: NamedFact | None, value: Any) -> str:

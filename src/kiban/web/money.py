@@ -23,7 +23,7 @@ from kiban.documents.money_words import by_source, firm, weak_lines, weak_share
 from kiban.documents.office.budget_request import MONTHS, after_years, by_month, debt_by_year
 from kiban.documents.office.desk import APRIL, SOURCES, thousand
 from kiban.documents.view import View
-from kiban.loop.files import Folder
+from kiban.loop.folder import Folder
 from kiban.records.funding import Budget, Contract, Funding, Line, Swing
 from kiban.web.frame import Frame
 from kiban.web.pages import cost_chart

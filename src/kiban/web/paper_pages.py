@@ -22,7 +22,8 @@ from starlette.routing import Route
 
 from kiban.base.errors import KibanError
 from kiban.documents.own_words import read_words
-from kiban.documents.papers import INSIDE, OUTSIDE, Printed, generated, office_papers, public
+from kiban.documents.paper import INSIDE, OUTSIDE
+from kiban.documents.papers import Printed, generated, office_papers, public
 from kiban.loop.files import OLD, paper_names, paper_state, read_manifest, warnings
 from kiban.loop.inputs import merge_estimate, read_estimate
 from kiban.loop.kept import Draft
@@ -99,7 +100,15 @@ class PaperPages:
             order = [path.partition("/")[2] for path in own]  # what is read first stands first, the workbooks behind
             listed = sorted(papers.values(), key=lambda row: (order.index(row["stem"]) if row["stem"] in order else len(order), row["stem"]))
             folders.append({"id": id, "name": folder, "papers": listed, "warnings": leaking if folder == OUTSIDE else []})
-        context = {"folders": folders, "wrong": wrong, "details": details, "zip_url": lambda folder: f"/plans/{quote(known.name)}/papers/{quote(folder)}.zip"}
+        keys = {key for paper in own.values() for key in paper.passages()}
+        lost = [(key, text) for key, text in known.inputs.words.items() if key not in keys]
+        context = {
+            "lost": lost,
+            "folders": folders,
+            "wrong": wrong,
+            "details": details,
+            "zip_url": lambda folder: f"/plans/{quote(known.name)}/papers/{quote(folder)}.zip",
+        }
         return self.keeping.page(request, "papers", "papers.html", known, context, status)
 
     def _about(self, request: Request, stem: str) -> str:
@@ -161,7 +170,8 @@ class PaperPages:
         passage = printed.paper.passages().get(key)
         if passage is None:
             raise HTTPException(404, self.frame.words(request)("papers.no_passage", name=key[:100]))
-        text = plain_text(form.get("text", ""))
+        seen = "seen" in form and key in known.inputs.words  # their text stays, and so does what is generated today
+        text = known.inputs.words[key] if seen else plain_text(form.get("text", ""))
         if len(text) > LONGEST:
             return self._one(request, known, form, self.frame.words(request)("papers.too_long", count=f"{len(text):,}", longest=f"{LONGEST:,}"), 422)
         made = generated(self.keeping.dossier(known)).get(key, "").strip()
@@ -173,7 +183,7 @@ class PaperPages:
             return replace(inputs, words=own, made=before)
 
         word = self.frame.words(request)
-        why = word("papers.why.back" if back else "papers.why.write", paper=printed.paper.title, label=passage.label)
+        why = word(f"papers.why.{'seen' if seen else 'back' if back else 'write'}", paper=printed.paper.title, label=passage.label)
         return await self.keeping.save(request, known, change, form, reason_of(why), f"papers/{printed.paper.id}", key)
 
     async def packed(self, request: Request) -> Response:

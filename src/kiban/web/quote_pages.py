@@ -17,12 +17,12 @@ from kiban.base.errors import KibanError
 from kiban.base.jdate import day_text
 from kiban.documents.office.desk import Counter
 from kiban.documents.office.outside import quote_request
-from kiban.documents.paper import Bullets, Heading, Paragraph, Passage
-from kiban.documents.papers import OUTSIDE, public
+from kiban.documents.paper import OUTSIDE, Bullets, Heading, Paragraph, Passage
+from kiban.documents.papers import public
 from kiban.loop.kept import Draft
 from kiban.loop.quoting import imported, summary
 from kiban.records.funding import Inputs
-from kiban.web.keeping import Keeping, Known, Told, reason_of
+from kiban.web.keeping import Keeping, Known, Told, line_name, reason_of
 from kiban.web.uploads import as_files, told, uploads
 
 SENT = ("参考見積依頼書.docx", "見積様式.xlsx", "要件一覧.xlsx")  # what a supplier is sent
@@ -50,12 +50,12 @@ class QuotePages:
         say = Told(self.keeping.plans.view(request, known.one), self.keeping.dossier(known))
         found = summary(known.one, known.inputs, self.keeping.frame.catalogue, self.keeping.today())
         quotes = {quote.supplier: quote for quote in known.inputs.quotes}
-        lines = {line.id: line for line in known.one.funding.lines}
+        funding = known.one.funding
         context = {
             "table": found,
             "suppliers": [{**row, "told": say.quote(quotes[row["supplier"]])} for row in found["suppliers"]],
-            "waiting": [getattr(lines[id].name, say.view.lang) for id in found["awaiting"]],
-            "short": [(getattr(lines[id].name, say.view.lang), count) for id, count in found["short"].items() if id in lines],
+            "waiting": [line_name(say.view, funding, id) for id in found["awaiting"]],
+            "short": [(line_name(say.view, funding, id), count) for id, count in found["short"].items()],
             "sent": [f"{OUTSIDE}/{name}" for name in SENT if (known.kept.path / OUTSIDE / name).is_file()],
             "mail": self._mail(known),
             "by_day": day_text(known.one.funding.quotes_by, say.view.lang) if known.one.funding.quotes_by else "",
