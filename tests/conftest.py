@@ -154,7 +154,7 @@ def serve(shipped_catalogue: Catalogue) -> Iterator[Callable[..., str]]:
         listener = socket.socket()
         listener.bind(("127.0.0.1", 0))
         listener.listen(64)  # connections wait from now on
-        app = create_app(plans, catalogue, "ja", ["127.0.0.1"], **making)
+        app = create_app(plans, catalogue, "ja", ["127.0.0.1", *making.pop("names", [])], **making)
         server = uvicorn.Server(uvicorn.Config(app, log_level="critical", ws="none", lifespan="on" if making else "off"))
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
         thread.start()

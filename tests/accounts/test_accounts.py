@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from argon2 import PasswordHasher
 
 from kiban.accounts import Accounts, Bucket, Sessions, Waits
+from kiban.accounts.passwords import HASHER
 from kiban.accounts.sessions import IDLE, LONGEST
 from kiban.base.errors import AccountError, RecordError
 from kiban.records.account import Account
@@ -112,6 +114,19 @@ def test_a_login_name_is_given_once_and_the_first_account_is_made_once(accounts:
     assert code(accounts.add, "SATO", "別の佐藤", "viewer", PASSWORD, by="sato") == "taken"
 
 
+def test_two_who_make_the_first_account_at_once_make_one(accounts: Accounts) -> None:
+    def make(number: int) -> None:
+        with suppress(AccountError):
+            accounts.first(f"sato{number}", "佐藤", PASSWORD)
+
+    threads = [threading.Thread(target=make, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(accounts.all()) == 1
+
+
 def test_rights_end_with_the_fiscal_year_of_japan_and_are_extended(accounts: Accounts, clock: Clock) -> None:
     account = accounts.add("tanaka", "田中", "editor", PASSWORD, by="sato")
     assert account.until == date(2027, 3, 31)
@@ -153,6 +168,10 @@ def test_the_last_approver_whose_rights_hold_stays(accounts: Accounts) -> None:
 
 def test_a_change_of_an_account_that_is_not_there_is_refused(accounts: Accounts) -> None:
     assert code(accounts.extend, "nobody", by="sato") == "unknown"
+
+
+def test_the_hash_of_the_package_is_as_strong_as_rfc_9106_recommends() -> None:
+    assert (HASHER.type.name, HASHER.time_cost, HASHER.memory_cost, HASHER.parallelism) == ("ID", 3, 64 * 1024, 4)
 
 
 # --- sessions

@@ -187,9 +187,16 @@ def test_any_text_is_kept_and_no_cell_of_the_export_begins_like_a_formula(kept: 
     assert not any(cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")) for cell in cells)
 
 
-def test_a_log_that_takes_no_rows_stops_what_it_should_tell_of(kept: Log) -> None:
+def test_a_log_that_takes_no_rows_says_so(kept: Log) -> None:
     with sqlite3.connect(kept.folder / "audit.db") as connection:
         connection.execute("DROP TABLE entry")
     connection.close()
-    with pytest.raises(StoreError, match="nothing is done that cannot be logged"):
+    with pytest.raises(StoreError, match="nothing is shown that cannot be logged"):
         kept.log.write("tanaka", "change", "/")
+
+
+def test_a_log_is_asked_before_something_is_changed(kept: Log) -> None:
+    kept.log.check()
+    kept.log.close()
+    with pytest.raises(StoreError):
+        kept.log.check()

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.browser.test_browser import OPTIONS, WAIT
-from tests.browser.walk import serving, walk
+from tests.browser.walk import bus, serving, walk
 from tests.browser.walker import Walker
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 ANSWERS = {"shelter-places": "all", "shelter-usual": "sometimes"}
+FACTS = {"depopulated": "yes", "peninsula": "yes"}
 CLICKS, FIELDS = 40, 10
 
 
@@ -64,7 +65,9 @@ def test_from_nothing_to_the_opened_papers(browser: Browser, tmp_path: Path, pic
         if target is not None:
             target.mkdir(parents=True, exist_ok=True)
         walker = Walker(page, hands, target)
-        walk(walker, ANSWERS if known else None)
+        walk(walker, ANSWERS if known else None, FACTS if known else None)
+        page.goto(f"{server.address}/?lang={lang}")
+        bus(walker)
         assert complaints == []
         assert walker.clicks <= CLICKS
         assert walker.fields <= FIELDS

@@ -81,6 +81,8 @@ class Walker:
         """Be on a page: wait for its address, look at it, take its picture."""
         self.page.wait_for_url(path, timeout=wait)
         self.page.wait_for_load_state("load")
+        if self.page.locator("#map").count():
+            self.page.wait_for_selector("#map[data-ready=yes]", timeout=wait)
         self.seen.append(name)
         self.looked(self.page, name)
         if self.pictures is not None:

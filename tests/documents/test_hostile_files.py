@@ -120,3 +120,17 @@ def test_a_paper_that_defines_entities_or_hides_them_in_another_encoding_is_refu
 
 def test_a_whole_paper_in_utf_8_is_read() -> None:
     assert read_words(document(b'<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n' + BODY.encode()), "paper.docx") == {}
+
+
+def test_a_paper_that_unpacks_to_more_than_any_paper_holds_is_not_unpacked() -> None:
+    bomb = document(b"<x>" + b" " * 60_000_000 + b"</x>")
+    assert len(bomb) < 100_000
+    with pytest.raises(KibanError, match=r"bomb\.docx: found a text of 60,000,007 bytes"):
+        read_words(bomb, "bomb.docx")
+
+
+def test_a_paper_that_lies_about_its_size_is_damaged_and_not_unpacked_further() -> None:
+    size = 60_000_000
+    content = document(b" " * size).replace(size.to_bytes(4, "little"), (1000).to_bytes(4, "little"))
+    with pytest.raises(KibanError, match=r"small\.docx: found a damaged \.docx file"):
+        read_words(content, "small.docx")

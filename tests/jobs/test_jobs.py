@@ -16,11 +16,19 @@ import pytest
 
 from kiban.base.errors import KibanError
 from kiban.jobs import Jobs, queue
+from kiban.jobs.left import Left
 from kiban.records.job import Job
 
 PROGRAM = """
 import json, pathlib, signal, sys, time
 words = sys.argv[1:]
+if words[0] == "papers":
+    if "--fact=slow=1" in words:
+        time.sleep(60)
+    if "--fact=wrong=1" in words:
+        print(json.dumps({"ok": False, "error": "no such fact", "status": 400})); sys.exit(2)
+    (pathlib.Path(words[1]) / "papers.json").write_text(json.dumps(words))
+    print(json.dumps({"ok": True})); sys.exit(0)
 sentence = next(word for word in words if word.startswith("--issue=")).removeprefix("--issue=")
 out = pathlib.Path(words[words.index("-o") + 1])
 stop = []
@@ -152,6 +160,88 @@ def test_a_job_that_takes_the_server_down_again_and_again_is_given_up(make, tmp_
     (folder / "torn.json").write_text("{")
     jobs = make()
     assert [(one.id, one.status) for one in jobs.all()] == [("bad", "failed")]
+
+
+def a_plan(tmp_path: Path, name: str = "p1") -> str:
+    (tmp_path / "plans" / name).mkdir(parents=True)
+    (tmp_path / "plans" / name / "plan.json").write_text('{"id": "x", "sentence": "避難所の通信", "region": "umiyama", "steps": []}', encoding="utf-8")
+    return name
+
+
+def test_papers_do_not_wait_for_a_long_design(make, tmp_path):
+    jobs, plan = make(), a_plan(tmp_path)
+    design = jobs.submit("town", "slow", {}, "ja")
+    wait(jobs, design.id, "running", share=0.25)
+    behind = jobs.submit("town", "b", {}, "ja")
+    papers = jobs.submit_papers(plan, "ja", ["--fact=population=8000", "--fact=island="])
+    assert (jobs.ahead(behind), jobs.ahead(papers)) == (1, 0)
+    done = wait(jobs, papers.id, "done")
+    assert (done.plan, done.sentence, done.region) == (plan, "避難所の通信", "umiyama")
+    words = msgspec.json.decode((tmp_path / "plans" / plan / "papers.json").read_bytes(), type=list[str])
+    assert words == ["papers", str(tmp_path / "plans" / plan), "--json", "--fact=population=8000", "--fact=island="]
+    assert jobs.get(design.id).status == "running"
+    jobs.cancel(design.id)
+
+
+def test_papers_asked_for_twice_before_they_begin_are_made_once_and_again_when_they_have_begun(make, tmp_path):
+    jobs, plan = make(), a_plan(tmp_path)
+    running = jobs.submit_papers(plan, "ja", ["--fact=slow=1"])
+    wait(jobs, running.id, "running")
+    first, second, other = (jobs.submit_papers(plan, "ja", words) for words in (["--fact=slow=1"], ["--fact=slow=1"], []))
+    assert first.id == second.id
+    assert len({running.id, first.id, other.id}) == 3
+    jobs.cancel(first.id)
+    jobs.cancel(running.id)
+    assert wait(jobs, running.id, "cancelled")
+    assert wait(jobs, other.id, "done")
+
+
+def test_papers_that_cannot_be_made_say_why(make, tmp_path):
+    jobs, plan = make(), a_plan(tmp_path)
+    assert wait(jobs, jobs.submit_papers(plan, "ja", ["--fact=wrong=1"]).id, "failed").error == "no such fact"
+    with pytest.raises(KibanError, match="no plan that can be read"):
+        jobs.submit_papers("nowhere", "ja")
+
+
+def test_a_job_of_a_plan_has_its_checkpoint_beside_it_and_leaves_none(make, tmp_path):
+    jobs = make()
+    job = jobs.submit("town", "slow", {}, "ja")
+    wait(jobs, job.id, "running", share=0.25)
+    kept = tmp_path / "jobs" / f"{job.id}.checkpoint"
+    kept.write_bytes(b"as far as it has come")
+    jobs.cancel(job.id)
+    words = msgspec.json.decode((tmp_path / "plans" / str(wait(jobs, job.id, "done").plan) / "plan.json").read_bytes(), type=list[str])
+    assert f"--checkpoint={kept}" in words
+    assert "--attached" in words
+    assert not kept.exists()
+
+
+def test_nobody_is_told_how_long_it_takes_before_it_can_be_known(make):
+    jobs = make()
+    job = jobs.submit("town", "slow", {}, "ja")
+    assert jobs.left(wait(jobs, job.id, "running", share=0.25)) is None
+    jobs.cancel(job.id)
+
+
+@pytest.mark.parametrize("minutes", [1, 10, 60])
+def test_the_time_left_of_a_steady_job_is_what_it_takes(minutes: int):
+    left, whole = Left(0.0), 60.0 * minutes
+    for second in range(60 * minutes):
+        left.tell(float(second), second / whole)
+        told = left.seconds(float(second))
+        assert second >= 5 or told is None
+        if second > whole / 2:
+            assert told == pytest.approx(whole - second, rel=0.05, abs=1)
+
+
+def test_what_a_checkpoint_gave_is_not_taken_for_speed():
+    left = Left(0.0)
+    for share in (0.1, 0.3, 0.6):  # in the first second, out of the checkpoint
+        left.tell(share, share)
+    for second in range(6, 46):
+        left.tell(float(second), 0.6 + (second - 6) / 200)
+    assert left.seconds(45.0) == pytest.approx(41, abs=2)
+    assert left.seconds(45.0 + 21) is None  # nothing has moved
 
 
 def test_a_queue_that_is_full_says_so(make, monkeypatch):

@@ -72,3 +72,10 @@ def test_a_column_twice_and_a_row_too_long_are_refused(tmp_path):
     path.write_text("名称,緯度\n役場,37.3,余り\n", encoding="utf-8")
     with pytest.raises(RegionError, match=r"施設.csv:2: found 3 cells; expected 2"):
         read_table(path)
+
+
+def test_a_cell_of_a_megabyte_is_named_with_its_line(tmp_path):
+    path = tmp_path / "sites.csv"
+    path.write_text("id,name\nhall,公民館\nschool," + "あ" * 1_000_000 + "\n", encoding="utf-8")
+    with pytest.raises(RegionError, match=r"sites\.csv:3: found field larger than field limit"):
+        read_table(path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from urllib.parse import urlencode, urlsplit
 
 from argon2 import PasswordHasher
 
-from kiban.accounts import Accounts, AuditLog, Entry, Sessions, Waits
+from kiban.accounts import Accounts, AuditLog, Bucket, Entry, Sessions, Waits
 from kiban.jobs import Jobs
 from kiban.store import Store, open_store
 from kiban.web.making import Regions
@@ -94,7 +94,6 @@ class Office:
     store: Store
     clock: Clock
     folder: Path
-    opened: list[Browser] = field(default_factory=list)
 
     def browser(self, login: str = "") -> Browser:
         """A new browser, signed in as somebody."""
@@ -125,19 +124,20 @@ class Office:
         self.clock.now += timedelta(**time)
 
 
-def open_office(folder: Path, serve: Callable[..., str], *, people: bool = True, alone: bool = False, code: str = "", plans: Path | None = None) -> Office:
-    """An office that is served: its people have accounts; `alone`: one person without."""
+def open_office(folder: Path, serve: Callable[..., str], *, people: bool = True, alone: bool = False, code: str = "", names: tuple[str, ...] = ()) -> Office:
+    """An office that is served: its people have accounts; `alone`: one person without; `names`: of the server, beside its address."""
     clock = Clock()
     store = open_store("", folder / "kiban.db")
     audit = AuditLog(folder / "audit.db", folder / "audit-digests.csv", now=clock)
-    signing = Signing(audit, names=Waits(clock=clock.seconds), addresses=Waits(free=20, clock=clock.seconds), code=code)
+    signing = Signing(audit, code=code, names=Waits(clock=clock.seconds), addresses=Waits(free=20, clock=clock.seconds))
+    signing.posts, signing.refusals = Bucket(120, 60, clock=clock.seconds), Bucket(60, 60, clock=clock.seconds)
     if not alone:
         signing.sessions = Sessions(folder / "sessions.db", now=clock)
         signing.accounts = Accounts(store, signing.sessions, hasher=QUICK, now=clock)
         for login, (name, role) in PEOPLE.items() if people else ():
             signing.accounts.add(login, name, role, PASSWORD, by="setup")
     regions = Regions(folder / "regions")
-    shown = plans or folder / "plans"
-    jobs = Jobs(folder / "jobs", [sys.executable, "-c", "raise SystemExit('no plan is made here')"], regions.folder, shown, lambda name: regions.open(name).id)
-    making: dict[str, Any] = {"regions": regions, "jobs": jobs, "store": store, "signing": signing}
-    return Office(serve(shown, **making), signing, store, clock, folder)
+    plans = folder / "plans"
+    jobs = Jobs(folder / "jobs", [sys.executable, "-c", "raise SystemExit('no plan is made here')"], regions.folder, plans, lambda name: regions.open(name).id)
+    making: dict[str, Any] = {"regions": regions, "jobs": jobs, "store": store, "signing": signing, "state": folder, "names": names}
+    return Office(serve(plans, **making), signing, store, clock, folder)

@@ -36,7 +36,7 @@ class Answer:
     status: int
     place: str
     text: str
-    refresh: str | None
+    leads: str | None = None
 
 
 Ask = Callable[..., Answer]
@@ -59,7 +59,7 @@ def ask(tmp_path_factory: pytest.TempPathFactory, serve: Callable[..., str]) -> 
         sent = {name: value for name, value in {**own, **headers}.items() if value}
         connection.request("GET" if form is None else "POST", path, body=None if form is None else urlencode(form), headers=sent)
         response = connection.getresponse()
-        answer = Answer(response.status, response.getheader("location") or "", response.read().decode(), response.getheader("refresh"))
+        answer = Answer(response.status, response.getheader("location") or "", response.read().decode(), response.getheader("hx-redirect"))
         connection.close()
         return answer
 
@@ -121,7 +121,7 @@ def test_a_plan_is_made_from_a_form_and_opens_when_it_is_ready(ask: Ask):
     assert sent.status == 303
     end = time.monotonic() + 120
     while (page := ask(sent.place)).status == 200:
-        assert page.refresh == "2"
+        assert '<noscript><meta http-equiv="refresh" content="2"></noscript>' in page.text
         assert "could not be made" not in page.text, unescape(page.text)
         assert time.monotonic() < end
         time.sleep(0.2)
@@ -169,3 +169,52 @@ def test_without_regions_there_are_only_plans(nothing: str):
     connection.request("GET", "/new")
     assert connection.getresponse().status == 404
     connection.close()
+
+
+def begun(ask: Ask, sentence: str) -> str:
+    """The path of a job that has just been asked for."""
+    return urlsplit(ask("/jobs?lang=ja", {"region": "umiyama", "sentence": sentence}).place).path
+
+
+def test_while_one_looks_on_a_stage_is_told_once_and_the_numbers_every_time(ask: Ask):
+    path = begun(ask, SHELTER + "！")
+    told = ask(f"{path}/state?lang=ja")
+    assert told.status == 200
+    assert '<div id="stage" hx-swap-oob="innerHTML">' in told.text
+    assert "<html" not in told.text
+    for _ in range(50):  # until two looks fall into one stage
+        seen = unescape(re.search(r'name="seen" value="(.*?)"', told.text).group(1))
+        told = ask(f"{path}/state?" + urlencode({"lang": "ja", "seen": seen}))
+        if not told.text or f'value="{seen}"' in told.text:
+            break
+    assert "hx-swap-oob" not in told.text
+    page = ask(f"{path}?lang=ja")
+    assert page.status == 303 or page.text.count('role="status"') == 1
+    ask(f"{path}/cancel?lang=ja", {})
+
+
+def test_a_job_that_is_over_leads_away_from_its_page_while_it_is_looked_at(ask: Ask):
+    path = begun(ask, SHELTER + "？")
+    ask(f"{path}/cancel?lang=ja", {})
+    end = time.monotonic() + 60
+    while not (place := ask(f"{path}/state?lang=en").leads):
+        assert time.monotonic() < end
+        time.sleep(0.2)
+    assert place == f"{path}?lang=en" or place.startswith("/plans/")
+    assert ask(place).status in (200, 303)
+
+
+def test_a_job_is_stopped_from_the_list_with_words_at_once(ask: Ask):
+    path = begun(ask, SHELTER + "。。")
+    listed = ask("/jobs?lang=en").text
+    assert f'id="stop-{path.rpartition("/")[2]}"' in listed
+    began = time.monotonic()
+    sent = ask(f"{path}/cancel?lang=en", {"back": "jobs"})
+    assert (sent.status, sent.place) == (303, "/jobs?lang=en")
+    page = ask(sent.place).text
+    assert time.monotonic() - began < 2
+    assert "Stopped" in page or "stopping" in page
+
+
+def test_a_job_that_nobody_asked_for_has_no_page(ask: Ask):
+    assert [ask(f"/jobs/nothing{more}").status for more in ("", "/state")] == [404, 404]

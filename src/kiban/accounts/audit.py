@@ -39,7 +39,11 @@ _KEPT = [
 # REPLACE would delete without asking the trigger above.
 _NEXT = """CREATE TRIGGER IF NOT EXISTS keep_order BEFORE INSERT ON entry WHEN NEW.n <> (SELECT ifnull(max(n), 0) + 1 FROM entry)
     BEGIN SELECT RAISE(ABORT, 'the audit log keeps every row'); END"""
-_INDEX = "CREATE INDEX IF NOT EXISTS entry_at ON entry (at)"
+_INDEXES = [f"CREATE INDEX IF NOT EXISTS entry_{name} ON entry ({name})" for name in ("at", "who", "action")]
+# The next name each time: all of them without reading every row.
+_PEOPLE = """WITH RECURSIVE people(who) AS (SELECT min(who) FROM entry
+    UNION ALL SELECT (SELECT min(who) FROM entry WHERE who > people.who) FROM people WHERE people.who IS NOT NULL)
+    SELECT who FROM people WHERE who IS NOT NULL"""
 
 
 @dataclass(frozen=True)
@@ -71,16 +75,22 @@ class AuditLog:
     def __init__(self, path: Path, digests: Path, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         """digests: the CSV file that gets a line for each day that is over."""
         self.path, self.digests, self._now = path, digests, now
-        self._connection = open_file(path, _TABLE, *_KEPT, _NEXT, _INDEX)
+        self._connection = open_file(path, _TABLE, *_KEPT, _NEXT, *_INDEXES)
         self._connection.isolation_level = None  # transactions are begun below, at once for writing
         self._lock = threading.Lock()
+
+    def check(self) -> None:
+        """See that a row could be added: asked before something is changed. Raises StoreError as `write` does."""
+        with self._lock, self._explained():
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.execute("ROLLBACK")
 
     def write(self, who: str, action: str, target: str, detail: str = "") -> None:
         """Add a row; the first one of a day writes the digest of the day before.
 
         Raises
         ------
-        StoreError  the row could not be kept: what it would have told of must not happen
+        StoreError  the row could not be kept: what it would have told of must not be shown
         """
         if action not in ACTIONS:
             raise ValueError(action)
@@ -119,7 +129,7 @@ class AuditLog:
     def people(self) -> list[str]:
         """Who stands in the log, by name."""
         with self._lock, self._explained():
-            return [row[0] for row in self._connection.execute("SELECT DISTINCT who FROM entry ORDER BY who")]
+            return [row[0] for row in self._connection.execute(_PEOPLE)]
 
     def digest(self, day: str = "") -> Digest | None:
         """The digest of a day (empty: of the day of the last row), also of one that is not over; None when it has no row."""
@@ -211,7 +221,7 @@ class _Explained:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, sqlite3.Error):
-            step = "check the free space and the rights of the folder; nothing is done that cannot be logged"
+            step = "check the free space and the rights of the folder; nothing is shown that cannot be logged"
             raise StoreError(str(self.path), f"an audit log that cannot be used ({error})", "a log that takes rows", step) from error
 
 

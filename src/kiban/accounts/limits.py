@@ -72,7 +72,7 @@ class Bucket:
         now = self._clock()
         with self._lock:
             left, last = self._left.pop(key, (float(self._burst), now))
-            left = min(float(self._burst), left + (now - last) * self._rate)
+            left = min(float(self._burst), left + max(0.0, now - last) * self._rate)
             self._left[key] = (left - 1 if left >= 1 else left, now)
             if len(self._left) > MOST_KEYS:
                 self._left.popitem(last=False)

@@ -55,6 +55,7 @@ class Accounts:
     ) -> None:
         """hasher: tests give a quick one."""
         self._store, self._sessions, self._hasher, self._now = store, sessions, hasher, now
+        self._first = threading.Lock()  # two who have the code at once make one account
         self._busy = threading.BoundedSemaphore(AT_ONCE)
         self._nobody = hasher.hash("nobody has this password")  # what an unknown name is compared with, so that it takes as long as a known one
 
@@ -88,7 +89,7 @@ class Accounts:
         ------
         AccountError  the login name is taken or does not fit, or the password, name or role does not fit
         """
-        login, name = login_of(login), unicodedata.normalize("NFKC", name).strip()
+        login, name = login_of(login), name.strip()  # the name as it is written: normalising would change the letters of some names
         if not ID.match(login) or len(login) > LONGEST_LOGIN:
             fits = f"1 to {LONGEST_LOGIN} lower-case letters and digits, joined by '-', '_' or '.'"
             raise AccountError("login name", repr(login[:60]), fits, "choose another one", "login_form")
@@ -103,9 +104,10 @@ class Accounts:
 
     def first(self, login: str, name: str, password: str) -> Account:
         """The first account, an approver who made himself. Raises AccountError (code `not_first`) when there is an account already, and as `add` does."""
-        if self.any():
-            raise AccountError("setup", "an account already", "no account yet", "ask an approver for an account", "not_first")
-        return self.add(login, name, "approver", password, by=login_of(login))
+        with self._first:
+            if self.any():
+                raise AccountError("setup", "an account already", "no account yet", "ask an approver for an account", "not_first")
+            return self.add(login, name, "approver", password, by=login_of(login) or "setup")
 
     def set_role(self, login: str, role: str, *, by: str) -> Account:
         """Give another role; the account's sessions end. Raises AccountError when it is the last approver (code `last`)."""

@@ -27,14 +27,14 @@ def command_names() -> list[str]:
     return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The parser of all commands; also what the reference page of the commands is made from."""
+def build_parser(only: str = "") -> argparse.ArgumentParser:
+    """The parser of all commands; also what the reference page of the commands is made from. only: the one that was named; others then cost nothing."""
     parser = argparse.ArgumentParser(
         prog="kiban", description="kiban 基盤: 地域課題の一文から、設計・費用・証明つきの計画へ / from one sentence to a designed and costed plan"
     )
     parser.add_argument("--version", action="version", version=f"kiban {__version__}")
     parsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name in command_names():
+    for name in [only] if only in command_names() else command_names():
         importlib.import_module(f"kiban.cli.{name}").add(parsers)
     return parser
 
@@ -44,7 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = argparse.Namespace(json=False)
     gc.set_threshold(YOUNG)
     try:
-        args = build_parser().parse_args(argv)
+        words = list(sys.argv[1:] if argv is None else argv)
+        args = build_parser(words[0] if words else "").parse_args(words)
         settings = read_settings(os.environ, Path.home())
         code: int = importlib.import_module(f"kiban.cli.{args.command}").run(args, settings)
     except KibanError as error:

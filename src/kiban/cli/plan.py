@@ -64,6 +64,10 @@ def add(parsers: Any) -> None:
     )
     parser.add_argument("--save", action="store_true", help="計画を新しい版として保存 / also store the plan as a new version")
     parser.add_argument("--progress", action="store_true", help="途中経過を一行ずつ JSON で / progress as lines of JSON on the error stream")
+    parser.add_argument("--attached", action="store_true", help="標準入力が閉じたら終わる / end when standard input ends: whoever asked for the plan is gone")
+    parser.add_argument(
+        "--checkpoint", type=Path, metavar="FILE", help="途中をこのファイルに保存し、あれば続きから作る / keep the work on its way here, and go on from it"
+    )
     parser.add_argument("--author", default="kiban", help="保存する人（--save のとき） / who saves it (with --save)")
     parser.add_argument("--reason", default="kiban plan", help="保存する理由（--save のとき） / why it is saved (with --save)")
 
@@ -206,11 +210,15 @@ def exit_code(design: Design, holds: bool, allow_unserved: bool) -> int:
 def run(args: argparse.Namespace, settings: Settings) -> int:
     """Make the plan, write it, say what came of it."""
     began = time.monotonic()
+    if args.attached:
+        threading.Thread(target=_end_with_input, daemon=True).start()
     from kiban.documents.fonts import need_fonts
+    from kiban.loop.checkpoint import keeper_for
     from kiban.loop.files import inputs_of, warnings, write_folder
     from kiban.loop.given import Given
     from kiban.loop.inputs import with_facts
-    from kiban.loop.plan import make_plan, plan_id
+    from kiban.loop.issue import plan_id
+    from kiban.loop.plan import make_plan
 
     need_fonts()  # what is missing for the papers is told before the work
     if args.output.exists() and not args.output.is_dir():
@@ -230,13 +238,20 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         terrain=heights_of(region, args.region),
         **wishes(args, region, catalogue),
     )
+    keeper = None if args.checkpoint is None else keeper_for(args.checkpoint, given, lambda line: print(f"kiban: {line}", file=sys.stderr, flush=True))
     with interruptible(args.json, args.progress) as (progress, cancel):
-        made = make_plan(given, progress, cancel)
+        if keeper is not None and keeper.resumed:
+            progress(0.0, "途中保存から続ける / going on from the checkpoint")
+        made = make_plan(given, progress if keeper is None else keeper.telling(progress), cancel, keeper)
         progress(1.0, "書類を作成 / writing the papers")
     if made.plan is None:
+        if keeper is not None:
+            keeper.remove()
         _print_questions(made, catalogue, args.json, time.monotonic() - began)
         return 4
     files = write_folder(made, region, catalogue, settings.lang, args.output)
+    if keeper is not None:
+        keeper.remove()
     if args.save:
         _save(args, settings, made, now)
     told = warnings(args.output)
@@ -251,9 +266,16 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     return exit_code(made.designed.design, made.designed.report.holds, args.allow_unserved)
 
 
+def _end_with_input() -> None:
+    """End this process when nobody holds its standard input any more; what it has found stands in its checkpoint."""
+    while os.read(0, 4096):
+        pass
+    os._exit(1)
+
+
 def _answer(text: str, catalogue: Catalogue) -> tuple[str, str]:
     """QUESTION=CHOICE of the form of questions. Raises KibanError when there is no such question or choice."""
-    from kiban.loop.plan import answers_known
+    from kiban.loop.issue import answers_known
 
     known = answers_known(catalogue)
     question, sign, choice = text.partition("=")

@@ -7,6 +7,7 @@ import ipaddress
 import secrets
 import socket
 import sys
+import threading
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,8 @@ from kiban.base.settings import Settings
 if TYPE_CHECKING:
     from kiban.store import Store
     from kiban.web.signing_in import Signing
+
+WARM_AFTER = 1.0  # seconds after the start
 
 
 def add(parsers: Any) -> None:
@@ -63,15 +66,25 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     store = open_store(settings.db, settings.state / "kiban.db")
     signing = _signing(settings, store)
     hosts = {"127.0.0.1", "localhost", "::1", settings.host, *settings.names}
+    machine = socket.gethostname()  # never the full name: looking it up waits for a network that may not be there
     if signing.accounts is not None:
-        hosts |= {socket.gethostname(), socket.getfqdn()}
+        hosts.add(machine)
     app = create_app(plans, catalogue, settings.lang, sorted(hosts), regions, jobs, store, signing, settings.state)
-    for name in settings.names or (settings.host,):
+    for name in settings.names or (machine if settings.host in ("0.0.0.0", "::") else settings.host,):  # noqa: S104  compared, not bound
         print(f"kiban: http://{f'[{name}]' if ':' in name else name}:{settings.port}  ({plans})", flush=True)
     if signing.code:
         print(f"kiban: 設定コード / setup code: {signing.code}  → /setup", flush=True)
+    later = threading.Timer(WARM_AFTER, _load_engines)
+    later.daemon = True
+    later.start()
     uvicorn.run(app, host=settings.host, port=settings.port, log_level="warning", server_header=False)
     return 0
+
+
+def _load_engines() -> None:
+    """What the first look at a design needs, loaded while nobody waits for it."""
+    import kiban.design.drill_figures
+    import kiban.loop.files  # noqa: F401
 
 
 def _signing(settings: Settings, store: Store) -> Signing:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from kiban.design.graph import Flags, Floats, Graph, Ints, graph_of
 from kiban.design.mix.graph import needless
 from kiban.design.pairs import Pairs, pairs_of
 from kiban.design.steiner.ascent import Cuts, charged, lift, no_cuts, renew
+from kiban.records.checkpoint import Snapshot
 from kiban.records.design import Certificate, Cut, Problem
 
 LARGEST_PROGRAMME = 15_000  # arcs; beyond it the ascent alone gives the bound
@@ -79,8 +81,29 @@ def relaxed_names(problem: Problem) -> tuple[str, ...]:
     return tuple(name for name, there in present.items() if there)
 
 
-def bound_of(problem: Problem, work: int, seed: int, stop: Callable[[], bool] = never, served: Sequence[int] | None = None) -> Bounded:
-    """As `certified_bound`, with reduced costs and cuts; `stop` ends it early with a bound that still holds; `served`: count these demands only."""
+@dataclass
+class BoundState:
+    """How far a search for the bound has come, for whoever wants to know while it runs; `now` makes the bound that is proved so far."""
+
+    now: Callable[[], Bounded] | None = None
+    renewals: int = 0
+    rounds: int = 0
+
+
+def bound_of(
+    problem: Problem,
+    work: int,
+    seed: int,
+    stop: Callable[[], bool] = never,
+    served: Sequence[int] | None = None,
+    resume: Snapshot | None = None,
+    state: BoundState | None = None,
+) -> Bounded:
+    """As `certified_bound`, with reduced costs and cuts; `stop` ends it early with a bound that still holds; `served`: count these demands only.
+
+    resume: what an earlier run had proved of all demands; its certificate is added up anew. state: told how far the search has come.
+    """
+    state = BoundState() if state is None else state
     graph = graph_of(problem)
     if served is not None:
         graph = replace(graph, demands=np.array(sorted(set(served)), np.int64))
@@ -91,28 +114,95 @@ def bound_of(problem: Problem, work: int, seed: int, stop: Callable[[], bool] = 
     terminal = np.zeros(graph.count, np.bool_)
     terminal[graph.demands] = True
     dual = _Dual(graph, pairs, terminal, seed)
+    small = graph.size <= LARGEST_PROGRAMME
+    known = None if resume is None or not resume.certificate.cuts else _known(dual, names, resume)
+    if known is not None and resume is not None and resume.bounded:
+        return known
+    if resume is not None:
+        state.renewals, state.rounds = resume.renewals, resume.rounds
     best = dual.ascent(graph.cost, 0)
-    for turn in range(1, 2 + work // 100):
+
+    def ascended() -> Bounded:
+        mine = _finish(dual, names, [], best, None, [])
+        return mine if known is None else known if known.total > mine.total else replace(mine, value=known.value, tight=known.tight)
+
+    state.now = ascended
+    if not state.renewals:  # else these orders are tried already
+        for turn in range(1, 2 + work // 100):
+            if stop():
+                break
+            found = dual.ascent(graph.cost, turn)
+            best = found if found.bound > best.bound else best
+    if known is not None and known.total > best.bound:
+        best = _Ascent(known.total, known.reduced, _read(known.certificate.cuts))
+    for turn in range(state.renewals, 1 + work * RENEWALS[not small] // 100):
         if stop():
             break
-        found = dual.ascent(graph.cost, turn)
-        best = found if found.bound > best.bound else best
-    small = graph.size <= LARGEST_PROGRAMME
-    best = dual.renewed(best, 1 + work * RENEWALS[not small] // 100, stop)
+        best = dual.renewed(best, turn)
+        state.renewals = turn + 1
     if not small or stop():
         return _finish(dual, names, [], best, None, [])
     cuts = first_cuts(graph, best.cuts)
+    for demand, nodes in () if known is None else known.tight:
+        cuts.add(demand, _flags(graph, nodes))
     columns = np.flatnonzero(best.reduced <= max(1, int(np.median(graph.cost)))) if graph.size > 3000 else np.arange(graph.size)
-    relaxed = relax(graph, cuts, columns, 20 + work // 2, stop)
-    whole = _whole(graph, cuts, relaxed.dual)
-    rest = graph.cost - cuts.load(whole)
-    tail = dual.ascent(rest, 0)
-    strong = int(whole.sum()) + tail.bound
-    tight = [(cuts.terminals[i], cuts.nodes[i]) for i in np.flatnonzero(relaxed.dual > 0).tolist()]
-    if strong < best.bound:
-        return _finish(dual, names, [], best, relaxed.value, tight)
-    rows = [(cuts.terminals[i], cuts.nodes[i], int(whole[i])) for i in range(len(whole)) if whole[i]]
-    return _finish(dual, names, rows, tail, relaxed.value, tight)
+
+    def raised(value: Floats, priced: Floats) -> Bounded:
+        """The bound of the duals of the programme, rounded to whole numbers and followed by one more ascent; the ascent's own where that is better."""
+        whole = _whole(graph, cuts, np.concatenate([priced, np.zeros(len(cuts.arcs) - len(priced))]))
+        tail = dual.ascent(graph.cost - cuts.load(whole), 0)
+        tight = [(cuts.terminals[i], cuts.nodes[i]) for i in np.flatnonzero(priced > 0).tolist()]
+        if int(whole.sum()) + tail.bound < best.bound:
+            return _finish(dual, names, [], best, value, tight)
+        rows = [(cuts.terminals[i], cuts.nodes[i], int(whole[i])) for i in range(len(whole)) if whole[i]]
+        return _finish(dual, names, rows, tail, value, tight)
+
+    def tell(value: Floats, priced: Floats) -> None:
+        state.now, state.rounds = lambda: raised(value, priced), state.rounds + 1
+
+    relaxed = relax(graph, cuts, columns, max(1, 20 + work // 2 - state.rounds), stop, tell)
+    return raised(relaxed.value, relaxed.dual)
+
+
+def packed(bounded: Bounded) -> dict[str, Any]:
+    """What a Snapshot holds of a bound."""
+    value = None if bounded.value is None else tuple((arc, float(bounded.value[arc])) for arc in np.flatnonzero(bounded.value).tolist())
+    tight = tuple((int(terminal), np.packbits(_flags(bounded.graph, nodes)).tobytes()) for terminal, nodes in bounded.tight)
+    return {"bound": bounded.bound, "certificate": bounded.certificate, "value": value, "tight": tight}
+
+
+def _flags(graph: Graph, nodes: Ints) -> Flags:
+    inside = np.zeros(graph.count, np.bool_)
+    inside[nodes] = True
+    return inside
+
+
+def _known(dual: _Dual, names: tuple[str, ...], resume: Snapshot) -> Bounded | None:
+    """The bound of an earlier run, its certificate added up anew; None where that is none of this graph."""
+    graph, pairs, cuts = dual.graph, dual.pairs, resume.certificate.cuts
+    held = _read(cuts)
+    fits = (
+        resume.certificate.scale == graph.scale
+        and all(0 < cut.terminal < graph.count and dual.terminal[cut.terminal] for cut in cuts)
+        and bool(((held.base >= -1) & (held.base < np.arange(len(cuts))) & (held.dual >= 0)).all())
+        and bool(((held.nodes > 0) & (held.nodes < graph.count)).all())
+    )
+    if not fits:
+        return None
+    reduced = pairs.spread(graph.cost)
+    total = int(charged(pairs.start, pairs.arcs, pairs.head, reduced, held))
+    reduced = reduced[pairs.place]
+    if (reduced < 0).any():
+        return None
+    value = None
+    if resume.value is not None and all(0 <= arc < graph.size for arc, _ in resume.value):
+        value = np.zeros(graph.size)
+        for arc, much in resume.value:
+            value[arc] = much
+    inside = [(terminal, np.unpackbits(np.frombuffer(bits, np.uint8))[: graph.count]) for terminal, bits in resume.tight]
+    tight = [(terminal, np.flatnonzero(flags)) for terminal, flags in inside if flags[:1].sum() == 0 and flags[terminal : terminal + 1].sum() == 1]
+    certificate = Certificate(scale=graph.scale, cuts=cuts, relaxed=names)
+    return Bounded(total // graph.scale, total, certificate, graph, pairs, reduced, value, tight)
 
 
 @dataclass(frozen=True)
@@ -141,19 +231,14 @@ class _Dual:
         gain, cuts = lift(pairs.start, pairs.arcs, pairs.head, reduced, self.terminal, 0, jitter, NO_GUIDE, True, no_cuts(), sinks, np.zeros(1, np.uint8))
         return _Ascent(int(gain), reduced[pairs.place], cuts)
 
-    def renewed(self, found: _Ascent, calls: int, stop: Callable[[], bool]) -> _Ascent:
-        """Cuts of neighbouring demands taken back and raised anew, again and again; the bound never falls."""
-        pairs, reduced = self.pairs, self.pairs.spread(found.reduced)
-        bound, cuts, steps = found.bound, found.cuts, min(STEPS, EACH * self.graph.size)
-        for turn in range(calls):
-            if stop():
-                break
-            gain, cuts = renew(
-                pairs.start, pairs.arcs, pairs.head, reduced, self.terminal, 0, NO_GUIDE, cuts, steps, TOGETHER, self.seed * 1_000_003 + turn,
-                np.zeros(1, np.uint8),
-            )  # fmt: skip
-            bound += int(gain)
-        return _Ascent(bound, reduced[pairs.place], cuts)
+    def renewed(self, found: _Ascent, turn: int) -> _Ascent:
+        """Cuts of neighbouring demands taken back and raised anew; the bound never falls."""
+        pairs, reduced, steps = self.pairs, self.pairs.spread(found.reduced), min(STEPS, EACH * self.graph.size)
+        gain, cuts = renew(
+            pairs.start, pairs.arcs, pairs.head, reduced, self.terminal, 0, NO_GUIDE, found.cuts, steps, TOGETHER, self.seed * 1_000_003 + turn,
+            np.zeros(1, np.uint8),
+        )  # fmt: skip
+        return _Ascent(found.bound + int(gain), reduced[pairs.place], cuts)
 
 
 def first_cuts(graph: Graph, found: Cuts) -> CutSet:

@@ -18,7 +18,6 @@ from kiban.base.errors import DesignError
 from kiban.base.progress import Progress, silent
 from kiban.design.judge import Judge, Judged
 from kiban.design.limits import CeilingId, Effort, amount, given_up_ceiling, initial_ceiling, least, solve_within, trial, with_giving_up
-from kiban.design.solve import solve
 from kiban.records.design import Ceiling, Design, Problem, problem_hash
 from kiban.records.horizon import Frontier, Multiplied, Stage, Waiting, Weight
 from kiban.records.region import Site
@@ -145,12 +144,11 @@ class _Money:
             steps=tuple(replace(step, cost=0, growth=(), later=()) for step in problem.steps),
             ceilings=(*problem.ceilings, limit),
         )
-        kwargs = {"seed": effort.seed, "work": effort.work, "time_limit": effort.time_limit, "cancel": effort.cancel}
-        served = solve(first, starts=starts, **kwargs)  # type: ignore[arg-type]
+        served = effort.solve(first, starts=starts)
         lost = round(amount(self.lost, served.arcs, ()))
         second = replace(problem, ceilings=(*problem.ceilings, limit, replace(self.lost, most=float(lost))))
         again, money = self._same(served.arcs, limit)
-        cheapest = solve(second, starts=[served.arcs, again], **kwargs)  # type: ignore[arg-type]
+        cheapest = effort.solve(second, starts=[served.arcs, again])
         judged = self.kept(cheapest.arcs)
         unserved = self.unserved(judged)
         lost = self.weight_of(unserved)
@@ -222,7 +220,7 @@ class _Money:
         )
         effort = self.effort
         starts = [arcs for _, _, arcs in sorted(self.known, key=lambda one: one[1])]
-        found = solve(problem, starts=starts, seed=effort.seed, work=effort.work, time_limit=effort.time_limit, cancel=effort.cancel)
+        found = effort.solve(problem, starts=starts)
         if amount(lost, found.arcs, ()) > lost.most:
             return None
         judged = self.kept(found.arcs)

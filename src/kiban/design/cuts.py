@@ -196,8 +196,13 @@ def separate(graph: Graph, value: Floats, cuts: CutSet) -> int:
     return many
 
 
-def relax(graph: Graph, cuts: CutSet, columns: Ints, rounds: int, stop: Callable[[], bool]) -> Relaxed:
-    """Solve the directed cut relaxation from given cuts and columns, at most `rounds` times; costs are in yen inside."""
+def relax(
+    graph: Graph, cuts: CutSet, columns: Ints, rounds: int, stop: Callable[[], bool], tell: Callable[[Floats, Floats], None] = lambda *_: None
+) -> Relaxed:
+    """Solve the directed cut relaxation from given cuts and columns, at most `rounds` times; costs are in yen inside.
+
+    tell  called after each round with the values of the arcs and the duals of the cuts so far
+    """
     cost = graph.cost / graph.scale
     unit = max(1.0, float(cost.mean()))
     solver = quiet(stop)
@@ -231,6 +236,7 @@ def relax(graph: Graph, cuts: CutSet, columns: Ints, rounds: int, stop: Callable
         value = np.zeros(graph.size)
         value[held] = np.array(solution.col_value)[place[held]]
         dual = np.maximum(np.array(solution.row_dual), 0.0) * unit
+        tell(value, dual)
         over = cuts.load(dual) - cost
         fresh_columns = np.flatnonzero((over > 1e-6 * unit) & (place < 0))
         if stop():

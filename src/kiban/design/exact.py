@@ -236,6 +236,7 @@ def improve(
     rounds: int,
     stop: Callable[[], bool],
     seconds: float,
+    tell: Callable[[Judged], None] = lambda _: None,
 ) -> tuple[Judged, bool]:
     """The best design over the given arcs, or the incumbent when none is better; and whether the limits allowed to solve to the end.
 
@@ -246,6 +247,7 @@ def improve(
     nodes    limit on branch-and-bound nodes of each solve
     rounds   limit on solves
     seconds  limit on time, inf for none (a deterministic run)
+    tell     called with each better design
     """
     programme = Programme(problem, arcs, graph.demands)
     unit = max(1.0, float(np.mean(programme.cost)))
@@ -293,6 +295,7 @@ def improve(
         found = judge.judge(np.flatnonzero(chosen > 0.5).tolist())
         if found.rank < best.rank:
             best = found
+            tell(best)
         if stop() or not separate(graph, chosen, cuts):
             optimal = solver.getModelStatus() == highspy.HighsModelStatus.kOptimal and not found.broken
             break

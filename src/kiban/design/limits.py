@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from kiban.base.money import to_yen
 from kiban.base.progress import Cancel, Progress, never, silent
 from kiban.design.judge import Judge
-from kiban.design.solve import solve
+from kiban.design.resume import Memory, remembered
 from kiban.records.design import Arc, Ceiling, Design, Node, Problem
 from kiban.records.horizon import Multiplied, Weight
 
@@ -97,20 +97,26 @@ def priced(problem: Problem, share: int, multipliers: Mapping[CeilingId, float],
 
 @dataclass(frozen=True)
 class Effort:
-    """What a search may spend: seed and work as of `solve`; when to stop; trials of a multiplier."""
+    """What a search may spend: seed and work as of `solve`; when to stop; trials of a multiplier; memory: of searches that an earlier run began."""
 
     seed: int
     work: int
     time_limit: float | None = None
     cancel: Cancel = never
     rounds: int = ROUNDS
+    memory: Memory | None = None
+
+    def solve(self, problem: Problem, *, work: int | None = None, starts: Sequence[Sequence[int]] = (), progress: Progress = silent) -> Design:
+        """A design of a problem with this effort, or with other work."""
+        return remembered(
+            self.memory, problem, seed=self.seed, work=self.work if work is None else work, time_limit=self.time_limit, progress=progress,
+            cancel=self.cancel, starts=starts,
+        )  # fmt: skip
 
 
 def trial(problem: Problem, share: int, multipliers: Mapping[CeilingId, float], ceilings: Sequence[Ceiling], effort: Effort) -> tuple[Design, Multiplied]:
     """The priced problem solved: a design (of the priced problem), and the bound by these multipliers."""
-    design = solve(
-        priced(problem, share, multipliers, ceilings), seed=effort.seed, work=max(1, effort.work // 5), time_limit=effort.time_limit, cancel=effort.cancel
-    )
+    design = effort.solve(priced(problem, share, multipliers, ceilings), work=max(1, effort.work // 5))
     held = tuple((ceiling.id, float(multipliers[ceiling.id])) for ceiling in ceilings if multipliers.get(ceiling.id))
     return design, Multiplied(share=share, multipliers=held, total=design.bound, certificate=design.certificate)
 
@@ -126,7 +132,7 @@ def least_amount(problem: Problem, ceiling: Ceiling, effort: Effort) -> tuple[De
     """A design that uses up little of a ceiling, whatever it costs, and what none that serves as much can undercut."""
     multiplier = min(float(FINE_AMOUNT), greatest(problem, ceiling))
     if multiplier <= 0:
-        return solve(replace(problem, ceilings=()), seed=effort.seed, work=effort.work, time_limit=effort.time_limit, cancel=effort.cancel), 0.0
+        return effort.solve(replace(problem, ceilings=())), 0.0
     design, bound = trial(problem, 0, {ceiling.id: multiplier}, (ceiling,), effort)
     return design, bound.total / multiplier
 
@@ -142,12 +148,12 @@ def solve_within(problem: Problem, effort: Effort, progress: Progress = silent, 
     The design's own bound leaves the ceilings out and names them. Where no design keeps them, the design serves as much as they allow.
     """
     free = replace(problem, ceilings=())
-    first = solve(free, seed=effort.seed, work=effort.work, time_limit=effort.time_limit, progress=progress, cancel=effort.cancel)
+    first = effort.solve(free, progress=progress)
     if not problem.ceilings:
         return first, None
     starts, best = [*starts, first.arcs], None
     if not Judge(problem).judge(first.arcs).broken:
-        return solve(problem, seed=effort.seed, work=effort.work, time_limit=effort.time_limit, cancel=effort.cancel, starts=starts), None
+        return effort.solve(problem, starts=starts), None
     broken = [ceiling for ceiling in problem.ceilings if amount(ceiling, first.arcs, first.steps) > ceiling.most]
     multipliers: dict[CeilingId, float] = {}
     for ceiling in broken:
@@ -169,5 +175,5 @@ def solve_within(problem: Problem, effort: Effort, progress: Progress = silent, 
                 high, held = multipliers[ceiling.id], True
         if not held and not effort.cancel():  # cheap and small enough was not found: small enough at any cost
             starts.append(least_amount(problem, ceiling, effort)[0].arcs)
-    final = solve(problem, seed=effort.seed, work=effort.work, time_limit=effort.time_limit, cancel=effort.cancel, starts=starts)
+    final = effort.solve(problem, starts=starts)
     return final, best

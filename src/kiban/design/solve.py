@@ -12,15 +12,17 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
+from msgspec.structs import replace
 
 from kiban.base.progress import Cancel, Progress, never, silent
 from kiban.design.blend import Blend
-from kiban.design.bound import Bounded, bound_of
+from kiban.design.bound import Bounded, BoundState, bound_of, packed
 from kiban.design.exact import improve
 from kiban.design.graph import Floats, Ints
 from kiban.design.judge import Judge, Judged
 from kiban.design.trees import Ground, grow, make_ground
 from kiban.design.undirected import Undirected
+from kiban.records.checkpoint import Snapshot
 from kiban.records.design import Design, Problem, problem_hash
 
 LARGE = 20_000  # arcs from which a unit of work does less: as much less as there are more arcs
@@ -30,6 +32,7 @@ RESTRICTED = 2_500  # arcs of a restricted integer programme
 IDLE = 8  # neighbourhoods in a row without gain that end the search
 TREES, ROUNDS = 40, 2  # trees per unit of work that look at the whole path, and how often what lines can save is counted anew
 WALKS, STRIDE = 10, 2  # walks with shaken costs, and their length, each so much longer than the one before
+STAGES = ("guides", "small", "exchanges", "blends", "exact", "local", "neighbourhoods", "end")  # of the search, in this order
 AROUND, BACKBONE = 80, 800  # sites and backbone arcs that one neighbourhood frees
 
 
@@ -48,6 +51,10 @@ class _Search:
     blend: Blend
     seen: list[Judged] = field(default_factory=list)
     finished: bool = False  # the integer programme has seen every arc that could still matter, and solved it
+    within: Judged | None = None  # the best design of an integer programme that is still running
+    stage: int = 0  # place in STAGES
+    turn: int = 0  # of the stage; begins at 0, or where an earlier run was
+    told: Snapshot | None = None
 
     def offer(self, chosen: Judged) -> bool:
         """Keep a design when it is the best so far; one that breaks a limit is mended first."""
@@ -82,6 +89,29 @@ class _Search:
         """Every demand that can be reached is served, and nothing is broken."""
         return self.best.unserved == len(self.problem.demands) - len(self.bounded.graph.demands) and not self.best.broken
 
+    def enter(self, stage: str) -> bool:
+        """Whether a stage is still to be gone through: not when nothing is left to gain, somebody stopped, or an earlier run was beyond it."""
+        number = STAGES.index(stage)
+        if number < self.stage or self.proved or self.stop():
+            return False
+        if number > self.stage:
+            self.stage, self.turn = number, 0
+        return True
+
+    def look(self, judged: Judged) -> None:
+        """A design that an integer programme came across."""
+        self.within = judged
+
+    def snapshot(self, seconds: float) -> Snapshot:
+        """Where the search stands."""
+        best = min(self.best, self.within or self.best, key=lambda judged: judged.rank)
+        if self.told is None:
+            self.told = Snapshot(**packed(self.bounded), bounded=True)
+        return replace(
+            self.told, arcs=best.arcs, cost=best.cost, unserved=best.unserved, broken=len(best.broken),
+            stage=len(STAGES) - 1 if self.proved else self.stage, turn=self.turn, seconds=seconds,
+        )  # fmt: skip
+
     @property
     def proved(self) -> bool:
         """Nothing is left to gain."""
@@ -97,6 +127,8 @@ def solve(
     progress: Progress = silent,
     cancel: Cancel = never,
     starts: Sequence[Sequence[int]] = (),
+    resume: Snapshot | None = None,
+    note: Callable[[Callable[[], Snapshot]], None] = lambda _: None,
 ) -> Design:
     """Solve a design problem.
 
@@ -109,52 +141,77 @@ def solve(
     progress    told of the share done and what is being done
     cancel      asked between steps; the best design so far is returned
     starts      arcs of designs that are known already
+    resume      where an earlier run of the same search stood: its design and its bound are where this one begins, so that neither gets worse
+    note        told between steps how to find out where the search stands
 
     Returns
     -------
     Design; sites, break-even prices and sharing are empty until design.explain fills them
     """
-    begin = time.monotonic()
+    before = 0.0 if resume is None else resume.seconds
+    begin = time.monotonic() - before
     stopped = False
+    on_way = BoundState()
+    search: _Search | None = None
+
+    def state() -> Snapshot:
+        seconds = time.monotonic() - begin
+        if search is not None:
+            return search.snapshot(seconds)
+        bounded = None if on_way.now is None else on_way.now()
+        first = Snapshot() if resume is None else resume
+        if bounded is None:
+            return replace(first, seconds=seconds)
+        return replace(first, **packed(bounded), renewals=on_way.renewals, rounds=on_way.rounds, seconds=seconds)
 
     def stop() -> bool:
         nonlocal stopped
+        note(state)
         stopped = stopped or cancel() or (time_limit is not None and time.monotonic() - begin > time_limit)
         return stopped
 
     work = max(1, work)
     progress(0.05, "下界を計算 / proving a bound")
-    bounded = bound_of(problem, work, seed, stop)
+    bounded = bound_of(problem, work, seed, stop, resume=resume, state=on_way)
     judge, ground = Judge(problem), make_ground(problem, bounded.graph)
     search = _Search(problem, bounded, ground, judge, seed, work, stop, judge.judge([]), Blend(problem, ground, _spread(problem)))
     progress(0.3, "初期案を作成 / first designs")
     for known in starts:
         search.offer(judge.judge(known))
-    for turn, cost in enumerate(_guides(search)):
-        search.offer(search.try_tree(cost))
-        if turn == 0 and not search.whole:
-            _repair(search)
-        if search.proved or (stop() and search.whole):
-            break
-    if len(problem.arcs) <= SMALL and not search.proved and not stop():
-        _exact(search, begin, time_limit)  # mostly the end of it
-    if not search.proved and not stop():
-        _exchanges(search, progress)
-    if not search.proved and not stop():
-        progress(0.45, "線路を選ぶ / choosing lines")
-        _blends(search)
-    if not search.proved and not stop():
-        progress(0.5, "厳密に探索 / exact search")
-        _exact(search, begin, time_limit)
-    if not search.proved and not stop():
-        progress(0.6, "局所探索 / local search")
-        _local(search, progress)
-    if not search.proved and not stop():
-        _neighbourhoods(search, progress, begin, time_limit)
+    if resume is not None and resume.arcs is not None:
+        search.offer(judge.judge(arc for arc in resume.arcs if 0 <= arc < len(problem.arcs)))
+        search.stage, search.turn = min(resume.stage, len(STAGES) - 1), resume.turn
+    _stages(search, progress, begin, time_limit)
     if not search.whole:
         _repair(search)
     progress(1.0, "設計完了 / designed")
     return _design(search)
+
+
+def _stages(search: _Search, progress: Progress, begin: float, time_limit: float | None) -> None:
+    """One way of looking for a better design after the other; those that an earlier run went through are left out."""
+    if search.stage == 0:
+        for turn, cost in enumerate(_guides(search)):
+            search.offer(search.try_tree(cost))
+            if turn == 0 and not search.whole:
+                _repair(search)
+            if search.proved or (search.stop() and search.whole):
+                break
+    if len(search.problem.arcs) <= SMALL and search.enter("small"):
+        _exact(search, begin, time_limit)  # mostly the end of it
+    if search.enter("exchanges"):
+        _exchanges(search, progress)
+    if search.enter("blends"):
+        progress(0.45, "線路を選ぶ / choosing lines")
+        _blends(search)
+    if search.enter("exact"):
+        progress(0.5, "厳密に探索 / exact search")
+        _exact(search, begin, time_limit)
+    if search.enter("local"):
+        progress(0.6, "局所探索 / local search")
+        _local(search, progress)
+    if search.enter("neighbourhoods"):
+        _neighbourhoods(search, progress, begin, time_limit)
 
 
 def _guides(search: _Search) -> Iterator[Floats]:
@@ -275,7 +332,7 @@ def _exact(search: _Search, begin: float, time_limit: float | None) -> None:
         found, optimal = improve(
             search.problem, search.bounded.graph, search.judge, arcs, search.bounded.tight, search.best,
             looks=100 + 10 * search.units,
-            nodes=(500 if most == WHOLE else 50) + 5 * search.units, rounds=20, stop=search.stop, seconds=seconds,
+            nodes=(500 if most == WHOLE else 50) + 5 * search.units, rounds=20, stop=search.stop, seconds=seconds, tell=search.look,
         )  # fmt: skip
         search.offer(found)
         search.finished = optimal and len(arcs) < most
@@ -286,10 +343,11 @@ def _exact(search: _Search, begin: float, time_limit: float | None) -> None:
 def _local(search: _Search, progress: Progress) -> None:
     """Take out a part of the best design, bar one of its arcs, and grow it again; keep what is not worse."""
     problem, ground = search.problem, search.ground
-    random = np.random.default_rng(search.seed + 1)
+    random = _random(search, 1)
     spread = search.blend.cost
     turns = 50 + (5 if len(problem.arcs) > 5_000 else 2) * search.units
-    for turn in range(turns):
+    for turn in range(search.turn, turns):
+        search.turn = turn
         if search.stop() or search.proved or not search.best.arcs:
             return
         arcs = np.array(search.best.arcs, np.int64)
@@ -313,7 +371,7 @@ def _local(search: _Search, progress: Progress) -> None:
 def _neighbourhoods(search: _Search, progress: Progress, begin: float, time_limit: float | None) -> None:
     """Free everything around one facility or demand after another, keep the rest of the best design, and solve that exactly."""
     problem, graph, reduced = search.problem, search.bounded.graph, search.bounded.reduced
-    random = np.random.default_rng(search.seed + 2)
+    random = _random(search, 2)
     kind = np.array([arc.kind for arc in problem.arcs])
     backbone = np.flatnonzero(np.isin(kind, ("exchange", "line", "plant", "feed", "hop")))
     backbone = backbone[np.argsort(reduced[backbone], kind="stable")[:BACKBONE]]
@@ -321,7 +379,8 @@ def _neighbourhoods(search: _Search, progress: Progress, begin: float, time_limi
     sites = {ref: index for index, ref in enumerate(sorted({node.ref for node in problem.nodes}), start=1)}
     site_of = np.array([sites[node.ref] if node.kind in ("terminal", "demand") else 0 for node in problem.nodes], np.int64)
     turns, idle = max(2, search.units // 5), 0
-    for turn in range(turns):
+    for turn in range(search.turn, turns):
+        search.turn = turn
         if search.stop() or idle > IDLE:
             return
         progress(0.7 + 0.3 * turn / turns, "近傍を厳密に探索 / exact search around one place after another")
@@ -341,9 +400,14 @@ def _neighbourhoods(search: _Search, progress: Progress, begin: float, time_limi
         seconds = float("inf") if time_limit is None else max(0.1, time_limit - (time.monotonic() - begin))
         found, _ = improve(
             problem, graph, search.judge, np.flatnonzero(keep | free), search.bounded.tight, search.best,
-            looks=25, nodes=5, rounds=2, stop=search.stop, seconds=seconds,
+            looks=25, nodes=5, rounds=2, stop=search.stop, seconds=seconds, tell=search.look,
         )  # fmt: skip
         idle = 0 if search.offer(found) else idle + 1
+
+
+def _random(search: _Search, stage: int) -> np.random.Generator:
+    """The chance of a stage; where an earlier run was in it, another one, so that its trials are not repeated."""
+    return np.random.default_rng(search.seed + stage if search.turn == 0 else [search.seed, stage, search.turn])
 
 
 def _below(search: _Search, parent: Ints, node: int) -> Ints:

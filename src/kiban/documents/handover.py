@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from kiban.base.jdate import day_text, era_year
-from kiban.documents.paper import Block, Bullets, Heading, Note, Paper, Paragraph, Table, numbered
-from kiban.documents.papers import INSIDE, OUTSIDE
+from kiban.documents.paper import INSIDE, OUTSIDE, Block, Bullets, Heading, Note, Paper, Paragraph, Table, numbered
 from kiban.documents.reasons import point_text, row_names, whom
 from kiban.documents.view import View
 from kiban.records.funding import Funding, Inputs, Milestone

@@ -12,6 +12,7 @@ from typing import Literal
 
 from kiban.base.errors import KibanError
 
+INSIDE, OUTSIDE = "庁内限り", "公表・提供用"  # the two folders of the papers of a plan: what stays in the office, what may leave it
 MANY_COLUMNS = 12
 LETTERS = 54  # Japanese letters across a page in portrait, in the size of a cell
 LINES = 24  # lines of a table that is kept on one page

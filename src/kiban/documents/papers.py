@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from kiban.documents.budget_xlsx import budget_xlsx
-from kiban.documents.docx import docx
 from kiban.documents.dossier import Dossier, PublicDossier
 from kiban.documents.estimate_xlsx import estimate_xlsx
 from kiban.documents.office.budget_request import budget_request
@@ -20,7 +19,7 @@ from kiban.documents.office.drafting import assembly, drafting
 from kiban.documents.office.outside import inquiry, quote_request, rfi, specification
 from kiban.documents.office.project_plan import needs, project_plan
 from kiban.documents.office.questions import questions
-from kiban.documents.paper import Paper
+from kiban.documents.paper import INSIDE, OUTSIDE, Paper
 from kiban.documents.paper_pdf import paper_pdf
 from kiban.documents.public_geojson import LIVED_IN, public_geojson
 from kiban.documents.quote_form import asked_lines, quote_form
@@ -29,7 +28,6 @@ from kiban.documents.requirements_xlsx import requirements_xlsx
 from kiban.records.region import Place, Plant, Site
 from kiban.records.source import Text
 
-INSIDE, OUTSIDE = "庁内限り", "公表・提供用"
 OUT = "out."  # keys of passages that stand in papers which leave the office
 LIMIT = "publish_household_limit"
 SMALL_PLACE = "集落(名称は別途)"  # what stands outside for the names of small hamlets
@@ -170,6 +168,8 @@ def papers(dossier: Dossier) -> dict[str, bytes]:
     ------
     KibanError  a sentence or the font is missing
     """
+    from kiban.documents.docx import docx  # not before a paper is written: it takes a while to load
+
     outside = public(dossier)
     made: dict[str, bytes] = {}
     for printed in office_papers(dossier, outside):

@@ -9,9 +9,7 @@ import io
 import math
 import unicodedata
 from collections.abc import Callable, Sequence
-from typing import Any
-
-import xlsxwriter
+from typing import TYPE_CHECKING, Any
 
 from kiban.documents.amounts import Yen
 from kiban.documents.reasons import (
@@ -28,6 +26,9 @@ from kiban.documents.reasons import (
 )
 from kiban.documents.summary_sheet import WIDTHS, Cell, cell, summary
 from kiban.documents.view import View
+
+if TYPE_CHECKING:
+    import xlsxwriter
 
 
 def _lines(text: str, width: int) -> int:
@@ -52,6 +53,8 @@ def _diagnosis(view: View, sheet: Callable[..., None]) -> None:
 def sites_xlsx(view: View) -> bytes:
     """The workbook. Texts are written as texts: a name that begins with = is no formula."""
     buffer = io.BytesIO()
+    import xlsxwriter  # not before a paper is written: it takes a while to load
+
     book = xlsxwriter.Workbook(buffer, {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "default_date_format": "yyyy-mm-dd"})
     font = {"font_name": "Meiryo UI" if view.lang == "ja" else "Calibri", "font_size": 10, "valign": "top"}
     formats = {

@@ -14,8 +14,6 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from typing import Any, Literal
 
-import xlsxwriter
-
 from kiban.base.jdate import era_year
 
 Look = Literal["text", "number", "yen", "price", "share", "input_text", "input_number", "input_year", "input_yen", "input_price", "input_share",
@@ -93,6 +91,8 @@ class Book:
     _looks: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        import xlsxwriter  # not before a paper is written: it takes a while to load
+
         self.book = xlsxwriter.Workbook(
             self._buffer,
             {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False, "default_date_format": "yyyy-mm-dd"},

@@ -10,6 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 
+from kiban.base.kept import last_kept
 from kiban.issue.words import Lexicon, bigrams, common_runs
 from kiban.records.case import Case
 from kiban.records.issue import IssueForm, NearCase
@@ -32,6 +33,13 @@ def features(text: str, lexicon: Lexicon, setting: float) -> Counter[str]:
     for hit in lexicon.find(text):
         counts[f"#{hit.concept}"] += CONCEPT_PAIRS * (setting if lexicon.roles.get(hit.concept) == "setting" else 1.0)  # type: ignore[assignment]
     return counts
+
+
+@last_kept  # the catalogue is the same from sentence to sentence
+def _documents(cases: Mapping[str, Case], lexicon: Lexicon, form: IssueForm) -> tuple[dict[str, Counter[str]], dict[str, float]]:
+    """The features of each case, and how rare each is."""
+    documents = {id: features(text_of(case), lexicon, form.limits.setting) for id, case in cases.items() if case.kind != "pattern"}
+    return documents, rarity(documents)
 
 
 def rarity(documents: Mapping[str, Counter[str]]) -> dict[str, float]:
@@ -108,8 +116,7 @@ def near_cases(
     """
     facts, limits, lexicon = facts or {}, form.limits, lexicon or Lexicon(form)
     real = {id: case for id, case in sorted(cases.items()) if case.kind != "pattern"}
-    documents = {id: features(text_of(case), lexicon, limits.setting) for id, case in real.items()}
-    weight = rarity(documents)
+    documents, weight = _documents(cases, lexicon, form)
     wanted = features(sentence, lexicon, limits.setting)
     spoken = {hit.concept: hit.words for hit in reversed(lexicon.find(sentence))}
 

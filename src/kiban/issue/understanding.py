@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 
+from kiban.base.kept import last_kept
 from kiban.issue.likeness import near_cases, text_of
 from kiban.issue.words import Hit, Lexicon, normal
 from kiban.records.case import Case
@@ -53,8 +54,10 @@ def _version(key: str) -> tuple[int, str]:
     return (int(version) if version.isdigit() else 0, version)
 
 
+@last_kept  # the catalogue is the same from sentence to sentence
 def _table(form: IssueForm, usecases: Mapping[str, UseCase], models: Mapping[str, StandardModel], cases: Mapping[str, Case]) -> _Table:
     """Meanings of every use case and model, and their weights: rare meanings tell more (IDF over use cases, models and cases)."""
+    models = newest(models)
     of_usecase = {id: (usecase.name.ja, *usecase.words) for id, usecase in usecases.items()}
     of_model = {key: (model.name.ja, *model.words) for key, model in models.items()}
     lexicon = Lexicon(form)
@@ -246,8 +249,8 @@ def understand(
     'not_an_issue'
     """
     answers, facts, limits = answers or {}, facts or {}, form.limits
+    table = _table(form, usecases, models, cases)
     current = newest(models)
-    table = _table(form, usecases, current, cases)
     hits = table.lexicon.find(sentence)
 
     meant = _usecases(sentence, hits, table, form)

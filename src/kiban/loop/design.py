@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from kiban.base.errors import DataFileError, KibanError
 from kiban.base.progress import Cancel, Progress, part
 from kiban.check import ADMISSION, CONSTRAINTS, check_design, check_problem
-from kiban.design import figures, program, solve
+from kiban.design import figures, program
 from kiban.design.admit import untested
 from kiban.design.backup import asks_backup
 from kiban.design.drill_figures import drill_body
@@ -31,6 +31,7 @@ from kiban.design.gap import enter_gap, needs_met, split_urban
 from kiban.design.growth import Growth, grow
 from kiban.design.limits import Effort, solve_within
 from kiban.design.near import near
+from kiban.design.resume import Memory, remembered
 from kiban.design.split import Divided, divide, effort_for, enter_split
 from kiban.design.tornado import enter_swings, swings
 from kiban.design.tree import technologies_used
@@ -390,8 +391,8 @@ def _growth(given: Given) -> Growth | None:
     return growth
 
 
-def design_step(given: Given, wanted: Wanted, ledger: Ledger, progress: Progress, cancel: Cancel) -> Designed:
-    """Price, build, solve, check, and write down.
+def design_step(given: Given, wanted: Wanted, ledger: Ledger, progress: Progress, cancel: Cancel, memory: Memory | None = None) -> Designed:
+    """Price, build, solve, check, and write down; memory: of the designs that an earlier run of the same step began and finished.
 
     Raises
     ------
@@ -406,7 +407,7 @@ def design_step(given: Given, wanted: Wanted, ledger: Ledger, progress: Progress
     variants = _Variants(given, wanted, usecases, priced, int(rules["horizon"][1]), rules["discount-rate"][1], _growth(given))
     problem = variants.build()
     progress(0.3, "最適化 / solving")
-    effort = Effort(given.seed, given.work, given.time_limit, cancel)
+    effort = Effort(given.seed, given.work, given.time_limit, cancel, memory=memory)
     design, by_multiplier = solve_within(problem, effort, part(progress, 0.3, 0.5))
     progress(0.8, "地点ごとの理由 / reasons for each site")
     reasons = why_each_site(problem, design)
@@ -415,16 +416,14 @@ def design_step(given: Given, wanted: Wanted, ledger: Ledger, progress: Progress
     def again(variant: Problem, work: int = given.work) -> Design:
         if variant.ceilings:
             return solve_within(variant, _replace(effort, work=work))[0]
-        return solve(variant, seed=given.seed, work=work, time_limit=given.time_limit, cancel=cancel)
+        return effort.solve(variant, work=work)
 
     def hasty(variant: Problem) -> Design:
-        asked = count()
-        return solve(variant, seed=given.seed, work=1, time_limit=given.time_limit, cancel=lambda: cancel() or next(asked) >= ASKS)
+        return remembered(memory, variant, seed=given.seed, work=1, time_limit=given.time_limit, cancel=cancel, most=ASKS)
 
     def glance(variant: Problem) -> Design:
         """A design of a large region beside the plan's own: where nobody looked at the whole region, nothing is proved."""
-        asked = count()
-        found = solve(variant, seed=given.seed, work=1, time_limit=given.time_limit, cancel=lambda: cancel() or next(asked) >= GLANCES)
+        found = remembered(memory, variant, seed=given.seed, work=1, time_limit=given.time_limit, cancel=cancel, most=GLANCES)
         status = "bounded" if found.status == "proved" else found.status
         return replace(found, bound=0, gap=float(found.cost > 0), certificate=Certificate(), status=status)
 

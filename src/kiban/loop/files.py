@@ -21,7 +21,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec.structs import replace
@@ -31,68 +32,47 @@ from kiban.catalogue import Catalogue, words
 from kiban.documents.dossier import Dossier
 from kiban.documents.leaks import leaks
 from kiban.documents.own_words import read_words
-from kiban.documents.papers import INSIDE, OUTSIDE, papers
+from kiban.documents.paper import INSIDE, OUTSIDE
+from kiban.documents.papers import papers
 from kiban.documents.plan_pdf import plan_pdf
 from kiban.documents.sites_xlsx import sites_xlsx
 from kiban.documents.view import View
 from kiban.loop.exports import BOM, GEOJSON, GEOPACKAGE, OFDS, exports
+from kiban.loop.folder import FILES, KINDS, OLD, READY, Folder, Manifest, complete, decoded, paper_names, read_folder, read_manifest
 from kiban.loop.given import TOKYO
 from kiban.loop.inputs import read_inputs as inputs_alone
-from kiban.loop.plan import Made, fund_again
 from kiban.loop.sheets import open_workbook
-from kiban.records.design import Design, Problem
 from kiban.records.funding import Funding, Inputs
 from kiban.records.plan import Plan
 from kiban.records.region import Region
 
-# The records of a plan folder and their pictures, with their media types; plan.json last: it is written when all others are there.
-FILES = {
-    "plan.pdf": "application/pdf",
-    "sites.xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-    "design.geojson": "application/geo+json",
-    "problem.json": "application/json",
-    "design.json": "application/json",
-    "region.json": "application/json",
-    "funding.json": "application/json",
-    "inputs.json": "application/json",
-    "papers.json": "application/json",
-    "plan.json": "application/json",
-}
-KINDS = {
-    ".docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-    ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-    ".pdf": "application/pdf",
-    ".geojson": "application/geo+json",
-    ".gpkg": "application/geopackage+sqlite3",
-    ".json": "application/json",
-}
+if TYPE_CHECKING:
+    from kiban.loop.plan import Made
+
 # The files of the design for other programs, by their names among the papers that stay in the office.
 INSIDE_EXPORTS = {BOM: f"{INSIDE}/数量表.xlsx", GEOPACKAGE: f"{INSIDE}/設計図.gpkg", OFDS: f"{INSIDE}/設計図_OFDS.json"}
-DRAFT, READY, OLD = ".plan-", ".ready", "旧版"
+DRAFT = ".plan-"
+__all__ = [
+    "FILES",
+    "KINDS",
+    "OLD",
+    "Folder",
+    "Manifest",
+    "complete",
+    "copies",
+    "editing",
+    "inputs_of",
+    "paper_names",
+    "paper_state",
+    "put_folder",
+    "read_folder",
+    "read_inputs",
+    "read_manifest",
+    "refresh_folder",
+    "warnings",
+    "write_folder",
+]
 PATIENCE = 120  # seconds that a writer waits for others: each of them computes its papers while it holds the folder
-
-
-class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The file papers.json: what each paper was when it was written.
-
-    sums  relative path → sha256; printed: relative path → key of a passage → its text in that paper
-    """
-
-    made_on: date | None = None
-    sums: dict[str, str] = {}
-    printed: dict[str, dict[str, str]] = {}
-
-
-@dataclass(frozen=True)
-class Folder:
-    """A plan folder, read."""
-
-    plan: Plan
-    region: Region
-    problem: Problem
-    design: Design
-    funding: Funding
-    inputs: Inputs
 
 
 def write_folder(made: Made, region: Region, catalogue: Catalogue, lang: str, target: Path) -> list[Path]:
@@ -107,9 +87,19 @@ def write_folder(made: Made, region: Region, catalogue: Catalogue, lang: str, ta
     assert made.funding is not None
     day = made.plan.made_on.astimezone(TOKYO).date()
     folder = Folder(made.plan, region, made.designed.problem, made.designed.design, made.funding, made.inputs)
+    return put_folder(folder, catalogue, lang, target, day)
+
+
+def put_folder(folder: Folder, catalogue: Catalogue, lang: str, target: Path, day: date, exact: Mapping[str, bytes] | None = None) -> list[Path]:
+    """Write a plan folder out of its records, its papers as made on that day; exact: file name → the bytes of a record that is to stay as it was written.
+
+    Raises
+    ------
+    OSError  the disk is full or the folder cannot be written; what stood there before stays as it was
+    """
     target.mkdir(parents=True, exist_ok=True)
     with _alone(target):
-        return _write(folder, catalogue, lang, target, day)
+        return _write(folder, catalogue, lang, target, day, exact or {})
 
 
 def refresh_folder(path: Path, catalogue: Catalogue, lang: str, inputs: Inputs, now: datetime | None = None) -> list[Path]:
@@ -133,6 +123,8 @@ class Editing:
         """Like `refresh_folder`, in a folder that is held already."""
         folder = read_folder(self.path)
         day = (now or datetime.now(UTC)).astimezone(TOKYO).date()
+        from kiban.loop.plan import fund_again  # the engines come with it: whoever looks at papers needs none
+
         plan, funding = fund_again(folder.plan, folder.region, folder.problem, folder.design, catalogue, inputs, day)
         return _write(Folder(plan, folder.region, folder.problem, folder.design, funding, inputs), catalogue, lang, self.path, day)
 
@@ -154,7 +146,7 @@ def editing(path: Path) -> Iterator[Editing]:
 
 def warnings(target: Path) -> list[str]:
     """What must be taken out of the papers for outside before they are sent: amounts of the estimate, and prices that stay secret."""
-    funding = _decode(target, "funding.json", Funding)
+    funding = decoded(target, "funding.json", Funding)
     outside = [target / name for name in paper_names(target) if name.startswith(OUTSIDE)]
     return leaks(funding, {f"{OUTSIDE}/{path.name}": path.read_bytes() for path in outside})
 
@@ -209,10 +201,10 @@ def inputs_of(target: Path, plan: str) -> Inputs:
     """What people have put in by hand, where the folder holds this plan; of another plan nothing: what was put into that one goes to `旧版`."""
     if not (target / "plan.json").is_file():
         return Inputs()
-    return read_inputs(target) if _decode(target, "plan.json", Plan).id == plan else Inputs()
+    return read_inputs(target) if decoded(target, "plan.json", Plan).id == plan else Inputs()
 
 
-def _write(folder: Folder, catalogue: Catalogue, lang: str, target: Path, day: date) -> list[Path]:
+def _write(folder: Folder, catalogue: Catalogue, lang: str, target: Path, day: date, exact: Mapping[str, bytes] = MappingProxyType({})) -> list[Path]:
     """Write all files into a folder that exists and that the caller holds."""
     plan, region, problem, design = folder.plan, folder.region, folder.problem, folder.design
     view = View(plan, catalogue, words(catalogue, lang), lang, region.name, region.sources)
@@ -235,6 +227,7 @@ def _write(folder: Folder, catalogue: Catalogue, lang: str, target: Path, day: d
         "inputs.json": msgspec.json.format(msgspec.json.encode(folder.inputs), indent=1),
         "papers.json": msgspec.json.format(msgspec.json.encode(manifest), indent=1),
         "plan.json": msgspec.json.format(msgspec.json.encode(plan), indent=1),
+        **exact,
     }
     _sweep(target)
     draft = Path(tempfile.mkdtemp(prefix=DRAFT, dir=target))
@@ -277,11 +270,6 @@ def _alone(target: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def paper_names(target: Path) -> list[str]:
-    """The papers of a plan folder, as relative paths: those for the office first, then those for outside."""
-    return [f"{folder}/{path.name}" for folder in (INSIDE, OUTSIDE) for path in sorted((target / folder).glob("*.*")) if path.suffix in KINDS]
-
-
 def paper_state(target: Path, name: str, known: str) -> str:
     """What has become of a paper since it was written: "as written", "edited" (and still to be read), "missing" or "damaged"."""
     path = target / name
@@ -308,23 +296,13 @@ def _sum(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def read_manifest(target: Path) -> Manifest:
-    """What the papers of a plan folder were when they were written; empty where there is no papers.json.
-
-    Raises
-    ------
-    KibanError  the file is damaged
-    """
-    return _decode(target, "papers.json", Manifest) if (target / "papers.json").is_file() else Manifest()
-
-
 def _keep_edited(target: Path, plan: str) -> None:
     """Copy every paper that somebody has changed since it was written, so that what stands outside the passages is not lost either; and what was
     put by hand into another plan that stood here."""
     sums: Mapping[str, str] = read_manifest(target).sums
     stamp = datetime.now(TOKYO).strftime("%Y%m%d-%H%M%S")
     with suppress(FileNotFoundError, KibanError):
-        before = _decode(target, "plan.json", Plan)
+        before = decoded(target, "plan.json", Plan)
         if before.id != plan and inputs_alone(target) != Inputs():
             (target / OLD).mkdir(exist_ok=True)
             shutil.copy2(target / "inputs.json", target / OLD / f"inputs-{before.id}-{stamp}.json")
@@ -336,50 +314,9 @@ def _keep_edited(target: Path, plan: str) -> None:
                 shutil.copy2(path, path.parent / OLD / f"{path.stem}-{stamp}{path.suffix}")
 
 
-def complete(target: Path) -> None:
-    """Move the files of a finished plan to their places, the records last; another process may be doing the same."""
-    ready = target / READY
-    if not ready.is_dir():
-        return
-    with suppress(FileNotFoundError):  # another process moved them
-        for folder in sorted(path for path in ready.iterdir() if path.is_dir()):
-            (target / folder.name).mkdir(exist_ok=True)
-            for path in sorted(folder.iterdir()):
-                with suppress(FileNotFoundError):
-                    path.replace(target / folder.name / path.name)
-            with suppress(OSError):
-                folder.rmdir()
-    for name in FILES:
-        with suppress(FileNotFoundError):
-            (ready / name).replace(target / name)
-    with suppress(OSError):  # gone already, or filled again by another writer
-        ready.rmdir()
-
-
 def _sweep(target: Path) -> None:
     """Take away what writers left that were killed more than an hour ago."""
     for old in target.glob(f"{DRAFT}*"):
         with suppress(FileNotFoundError):
             if time.time() - old.stat().st_mtime > 3600:
                 shutil.rmtree(old, ignore_errors=True)
-
-
-def _decode(path: Path, name: str, kind: Any) -> Any:
-    try:
-        return msgspec.json.decode((path / name).read_bytes(), type=kind)
-    except FileNotFoundError as error:
-        raise KibanError(str(path / name), "no such file", "a folder written by kiban plan", f"run kiban plan … -o {path} again") from error
-    except (msgspec.ValidationError, msgspec.DecodeError) as error:
-        raise KibanError(str(path / name), str(error), "a file written by this version of kiban", f"run kiban plan … -o {path} again") from error
-
-
-def read_folder(path: Path) -> Folder:
-    """Read a plan folder again.
-
-    Raises
-    ------
-    KibanError  a file is missing or is not what this version writes; the message names it
-    """
-    complete(path)
-    kinds = {"plan": Plan, "region": Region, "problem": Problem, "design": Design, "funding": Funding, "inputs": Inputs}
-    return Folder(**{name: _decode(path, f"{name}.json", kind) for name, kind in kinds.items()})

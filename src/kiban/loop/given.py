@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
 from difflib import get_close_matches
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -17,8 +17,10 @@ from kiban.finance.ledger import Ledger
 from kiban.records.funding import Inputs
 from kiban.records.plan import PlanStep
 from kiban.records.region import Region
-from kiban.records.terrain import Terrain
 from kiban.region import Detour
+
+if TYPE_CHECKING:  # numpy comes with it, and whoever reads sentences needs none
+    from kiban.records.terrain import Terrain
 
 ENGINE = f"kiban {__version__}"
 DETOUR_RULE = "detour-factor"

@@ -20,7 +20,8 @@ import msgspec
 
 from kiban.base.errors import ConflictError, KibanError
 from kiban.catalogue import Catalogue
-from kiban.loop.files import READY, editing, read_inputs, settle
+from kiban.loop.files import editing, read_inputs, settle
+from kiban.loop.folder import READY
 from kiban.loop.inputs import INPUTS, write_inputs
 from kiban.loop.inputs import read_inputs as inputs_alone
 from kiban.records.funding import Inputs

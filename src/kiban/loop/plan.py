@@ -8,30 +8,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
 
 from msgspec.structs import replace
 
-from kiban.base.errors import Cancelled, IssueError
+from kiban.base.errors import Cancelled
 from kiban.base.progress import Cancel, Progress, never, silent
 from kiban.catalogue import Catalogue
+from kiban.design.resume import Memory
 from kiban.finance.ledger import Ledger
-from kiban.issue import understand
-from kiban.issue.understanding import NEITHER, WHICH
 from kiban.loop.design import Designed, assumed_rows, design_step
 from kiban.loop.diagnosis import town_rows
 from kiban.loop.funding import facts_of, fund, funding_step
-from kiban.loop.given import ENGINE, Given, digest, pins, step
+from kiban.loop.given import ENGINE, Given
+from kiban.loop.issue import issue_step, plan_id
 from kiban.loop.needs import needs_step
 from kiban.loop.options import options_step
 from kiban.loop.verdict import verdict_step
 from kiban.records.design import Design, Problem
 from kiban.records.funding import Funding, Inputs
 from kiban.records.issue import Issue
-from kiban.records.plan import Plan, PlanStep
+from kiban.records.plan import Plan
 from kiban.records.region import Region
-
-LONGEST = 2000  # characters of a sentence; records.issue refuses more
 
 
 @dataclass(frozen=True)
@@ -45,58 +42,8 @@ class Made:
     inputs: Inputs = field(default_factory=Inputs)
 
 
-def issue_step(given: Given) -> tuple[Issue, PlanStep]:
-    """Step 1, issue 課題: the sentence, the words that matched, the nearest cases, the questions."""
-    catalogue, region = given.catalogue, given.region
-    if not given.sentence.strip() or len(given.sentence) > LONGEST:
-        raise IssueError("--issue", f"a sentence of {len(given.sentence)} characters", f"1 to {LONGEST:,} characters", "write the issue in one sentence")
-    facts = {fact.id: fact.value for fact in region.facts if isinstance(fact.value, int | float)}
-    issue = understand(
-        given.sentence,
-        usecases=catalogue.usecases,
-        models=catalogue.models,
-        cases=catalogue.cases,
-        form=catalogue.forms["issue"],
-        answers=given.answers,
-        facts=facts,
-        offers=catalogue.offers,
-    )
-    body: dict[str, Any] = {
-        "sentence": issue.sentence,
-        "status": issue.status,
-        "usecases": [{"id": match.id, "words": list(match.words)} for match in issue.usecases],
-        "models": [{"id": match.id, "words": list(match.words)} for match in issue.models],
-        "cases": [{"id": case.id, "words": list(case.words), "stopped": case.stopped} for case in issue.cases],
-        "questions": [
-            {
-                "id": question.id,
-                "text": {"ja": question.text.ja, "en": question.text.en},
-                "changes": {"ja": question.changes.ja, "en": question.changes.en},
-                "choices": [{"id": key, "text": {"ja": words.ja, "en": words.en}} for key, words in question.choices],
-                "default": question.default,
-            }
-            for question in issue.questions
-        ],
-        "answers": dict(given.answers),
-        "ask": [{"ja": line.ja, "en": line.en} for line in issue.ask],
-    }
-    used = [f"cases/{case.id}" for case in issue.cases] + [f"models/{match.id}" for match in issue.models]
-    return issue, step("issue", [given.sentence, given.answers, region.id], body, pins(given, *used))
-
-
-def answers_known(catalogue: Catalogue) -> dict[str, list[str]]:
-    """The questions that a sentence may raise: id → ids of the choices."""
-    known = {question.id: [choice.id for choice in question.choices] for question in catalogue.forms["issue"].questions}
-    return known | {WHICH: [*catalogue.models, NEITHER]}
-
-
-def plan_id(sentence: str, region: str) -> str:
-    """The id of the plan of a sentence in a region: the same from run to run."""
-    return digest([sentence, region])[:12]
-
-
-def make_plan(given: Given, progress: Progress = silent, cancel: Cancel = never) -> Made:
-    """Carry one sentence through the story.
+def make_plan(given: Given, progress: Progress = silent, cancel: Cancel = never, memory: Memory | None = None) -> Made:
+    """Carry one sentence through the story; memory: of the designs that an earlier run of the same plan began and finished (loop.checkpoint).
 
     Raises
     ------
@@ -113,7 +60,7 @@ def make_plan(given: Given, progress: Progress = silent, cancel: Cancel = never)
     options = options_step(issue, needs.body["usecases"], given)
     if cancel():
         raise Cancelled("plan", "stopped before the design", "", "run it again")
-    designed = design_step(given, wanted, ledger, progress, cancel)
+    designed = design_step(given, wanted, ledger, progress, cancel, memory)
     said = designed.step.body["status"]
     status = "unserved" if said == "infeasible" else "incomplete" if said in ("incomplete", "rejected") else "plan"
     draft = Plan(

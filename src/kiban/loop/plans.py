@@ -20,7 +20,8 @@ from msgspec.structs import replace
 
 from kiban.base.cells import safe
 from kiban.base.errors import KibanError, RecordError
-from kiban.loop.files import READY, complete, editing
+from kiban.loop.files import editing
+from kiban.loop.folder import READY, complete
 from kiban.loop.inputs import read_inputs, write_inputs
 from kiban.records.funding import Funding, Inputs
 from kiban.records.plan import Plan

@@ -1,4 +1,4 @@
-"""A piece of work that runs beside the pages: a plan being made."""
+"""A piece of work that runs beside the pages: a plan being made, or the papers of one made again."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ from typing import Literal
 from kiban.base.errors import RecordError
 from kiban.records.rules import Record, check_id, check_range
 
+Kind = Literal["plan", "papers"]
 Status = Literal["waiting", "running", "done", "asking", "failed", "cancelled"]
 OVER = ("done", "asking", "failed", "cancelled")
 
 
 class Job(Record, frozen=True, kw_only=True):
-    """A plan that is made, or waits to be made.
+    """A plan, or the papers of one, that is made or waits to be made.
 
-    region    name of the region's folder
+    kind      plan: from the sentence on · papers: money, verdict and papers of a plan that is there
+    region    name of the region's folder; of papers: the id of the plan's region
     answers   question → choice of the form of questions
+    of        name of the plan's folder whose papers are made again; `words`: what `kiban papers` is told beside, such as --fact=ID=VALUE
     lang      language of the papers
     share     of the work that is done, 0 to 1; `said`: what is being done, as "Japanese / English"
     stopping  somebody asked to stop: the design found so far is checked and written
@@ -25,10 +28,13 @@ class Job(Record, frozen=True, kw_only=True):
     """
 
     id: str
+    kind: Kind = "plan"
     region: str
     sentence: str
     asked: datetime
     answers: dict[str, str] = {}
+    of: str | None = None
+    words: tuple[str, ...] = ()
     lang: str = "ja"
     status: Status = "waiting"
     begun: datetime | None = None
@@ -45,6 +51,8 @@ class Job(Record, frozen=True, kw_only=True):
         check_range("job share", self.share, 0.0, 1.0)
         if not self.sentence.strip():
             raise RecordError(f"job {self.id}", "no sentence", "the issue in one sentence", "write it")
+        if (self.kind == "papers") != (self.of is not None):
+            raise RecordError(f"job {self.id}", f"{self.kind} of {self.of!r}", "the name of a plan exactly for papers", "ask for it again")
         if (self.status == "done") != (self.plan is not None):
             raise RecordError(f"job {self.id}", f"status {self.status} and plan {self.plan!r}", "a plan exactly when it is done", "ask for the plan again")
 

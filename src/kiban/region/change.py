@@ -1,7 +1,7 @@
-"""What a table changes in a region folder 差分: previewed, then written all or nothing; the folder before it is kept, so that it can be taken back.
+"""What a table changes in a region folder 差分: previewed, then written all or nothing.
 
 In: the good rows of a table and a region folder. Out: a Change (new, changed field by field, same, not in the table), and on demand the folder with it.
-Beside the folders, `.kiban/<folder>/<number>` holds each earlier state and what replaced it.
+The folder before a change is kept (versions), so that it can be taken back.
 """
 
 from __future__ import annotations
@@ -9,20 +9,16 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import os
 import re
-import shutil
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from msgspec.structs import replace
 
-from kiban.base.errors import ConflictError, RegionError
+from kiban.base.errors import ConflictError
 from kiban.records.region import Region
 from kiban.records.rules import Record
 from kiban.records.source import Source
@@ -35,13 +31,12 @@ from kiban.region.head import read_head
 from kiban.region.match import Matching
 from kiban.region.sheet import Sheet
 from kiban.region.text import read_table
+from kiban.region.versions import Version, exchange
 from kiban.region.write import save, write_head
 
 FILES = {"sites": "sites.csv", "places": "places.csv", "plants": "plants.csv", "facts": "facts.csv", "town": "facts.csv"}
-KEPT = ".kiban"  # beside the region folders; no region has such a name
 SAME_NAME_M = 1000.0  # a place of the same kind and name within this distance is the same place, moved
 HELD = ("region.yaml", "sites.csv", "places.csv", "plants.csv", "facts.csv")
-HEAVY = (".tif", ".tiff", ".hgt", ".zip")  # heights, which nobody edits: kept as links
 NO_FAULT = frozenset({"elsewhere", "older", "sum", "remark", "twice", "twice_id", "flee"})  # rows that nobody misses
 LEFT = "取り込めなかった行 / rows left out of an import"
 UNSTATED = "出典の書かれていないファイル / files without a stated source"
@@ -54,7 +49,6 @@ ANSWERED: dict[str, Callable[[Region], bool]] = {
     "条件不利地域の指定 / flags of disadvantaged areas": lambda region: any(isinstance(fact.value, bool) for fact in region.facts),
     "収容局の位置 / the place of the exchange": lambda region: any(place.kind == "exchange" for place in region.places),
 }
-_LOCK = threading.Lock()
 _IMPORTED = re.compile(r"〔[^〕]*〕\Z")
 
 
@@ -82,21 +76,6 @@ class Change:
     touched: frozenset[str]  # ids whose source becomes the new file
 
 
-class Version(Record, frozen=True, kw_only=True):
-    """One change of a region folder, kept with the folder before it."""
-
-    number: int
-    at: str
-    who: str
-    reason: str
-    what: str
-    file: str = ""
-    new: int = 0
-    changed: int = 0
-    removed: int = 0
-    left: int = 0
-
-
 def state_of(folder: Path) -> str:
     """A word that changes when somebody changes the tables of a folder."""
     digest = hashlib.sha256()
@@ -106,7 +85,7 @@ def state_of(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def change_of(folder: Path, matching: Matching, checked: Checked) -> Change:
+def change_of(folder: Path, sheet: Sheet, matching: Matching, checked: Checked) -> Change:
     """Compare the good rows of a table with a region folder. Empty cells of the table change nothing."""
     name = FILES[matching.table]
     before = _rows(folder / name)
@@ -143,9 +122,23 @@ def change_of(folder: Path, matching: Matching, checked: Checked) -> Change:
         else:
             same += 1
     kinds = {one.values.get("kind") for one in checked.good}
-    gone = [Item(id=row["id"], name=row["name"]) for row in before if row["id"] not in met and (name == "plants.csv" or row.get("kind") in kinds)]
+    there = _mentioned(sheet, matching, checked)  # a row that is in the table with a mistake is not missing from it
+    gone = [
+        Item(id=row["id"], name=row["name"])
+        for row in before
+        if row["id"] not in met
+        and (name == "plants.csv" or row.get("kind") in kinds)
+        and plain(row["name"]) not in there
+        and (not row.get("original_id") or plain(row["original_id"]) not in there)
+    ]
     touched = frozenset(item.id for item in (*new, *changed))
     return Change(name, state_of(folder), tuple(new), tuple(changed), same, (), tuple(gone), tuple(rows.values()), touched)
+
+
+def _mentioned(sheet: Sheet, matching: Matching, checked: Checked) -> set[str]:
+    """Names and ids of the rows that were left out."""
+    columns = [column for field in ("name", "id") if (column := matching.column(field)) is not None]
+    return {plain(cell) for row in checked.left for column in columns if (cell := sheet.rows[row].cells[column])}
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
@@ -301,17 +294,21 @@ def apply(
         removed=len(out),
         left=len(checked.left),
     )
-    return _swap(regions, name, edit, done)
+    return exchange(regions, name, edit, done)
 
 
 def _mended(what: str, key: str) -> bool:
     """Whether an entry of `missing` is about an earlier import of this file, or of the file whose left rows this is."""
-    base = re.sub(rf"{LEFT_NAME}(-\d+)?\Z", "", key)
-    return what.startswith((LEFT, UNSTATED)) and re.search(rf"\[{re.escape(base)}(-\d+)?\]\Z", what) is not None
+    base = re.sub(r"-\d{1,2}\Z", "", key)
+    return what.startswith((LEFT, UNSTATED)) and re.search(rf"\[{re.escape(base)}(-\d{{1,2}})?\]\Z", what) is not None
 
 
 def _key(file: str, known: Mapping[str, Source], source: Source) -> str:
-    base = re.sub(r"[^a-z0-9]+", "-", file.rsplit(".", 1)[0].lower()).strip("-")[:40] or f"import-{source.seen_on}"
+    """The key of a source: from the file's name, where it has Latin letters; a table of left rows has that of its file."""
+    stem = re.sub(rf"{LEFT_NAME}\Z", "", file.rsplit(".", 1)[0])
+    base = re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-")[:40]
+    if not re.search(r"[a-z]", base):
+        base = f"file-{hashlib.sha256(stem.encode()).hexdigest()[:8]}"
     number, key = 1, base
     while key in known and known[key] != source:
         number += 1
@@ -336,81 +333,6 @@ def _save_rows(path: Path, rows: Sequence[Mapping[str, str]]) -> None:
     writer.writerow(COLUMNS[path.name])
     writer.writerows([row.get(column, "") for column in COLUMNS[path.name]] for row in rows)
     save(path, "\ufeff" + text.getvalue())
-
-
-def _copy(a: str, b: str) -> str:
-    if a.lower().endswith(HEAVY):
-        try:
-            os.link(a, b)
-            return b
-        except OSError:
-            pass  # another file system, or one without links
-    return shutil.copy2(a, b)
-
-
-def _swap(regions: Path, name: str, edit: Callable[[Path], None], done: Version) -> Version:
-    """Copy a folder, edit the copy, and exchange the two; the older one is kept with what replaced it."""
-    kept = regions / KEPT / name
-    with _LOCK:
-        mend(regions)
-        numbers = [int(path.name) for path in kept.iterdir() if path.name.isdigit()] if kept.is_dir() else []
-        done = replace(done, number=max(numbers, default=0) + 1)
-        fresh, place = kept / "fresh", kept / str(done.number)
-        try:
-            shutil.rmtree(fresh, ignore_errors=True)
-            kept.mkdir(parents=True, exist_ok=True)
-            shutil.copytree(regions / name, fresh, copy_function=_copy)
-            edit(fresh)
-            read(fresh)
-            place.mkdir()
-            save(place / "change.json", msgspec.json.encode(done).decode())
-            (regions / name).rename(place / "folder")
-            fresh.rename(regions / name)
-        except OSError as error:
-            mend(regions)
-            raise RegionError(name, f"{error.strerror}", "a folder with space that may be written", "free some space, then try again") from error
-        finally:
-            shutil.rmtree(fresh, ignore_errors=True)
-    return done
-
-
-def mend(regions: Path) -> None:
-    """Bring back a folder whose exchange was cut off between its two steps."""
-    for kept in (regions / KEPT).iterdir() if (regions / KEPT).is_dir() else ():
-        if (regions / kept.name).exists():
-            continue
-        numbers = sorted((int(path.name) for path in kept.iterdir() if path.name.isdigit() and (path / "folder").is_dir()), reverse=True)
-        if numbers:
-            (kept / str(numbers[0]) / "folder").rename(regions / kept.name)
-            shutil.rmtree(kept / str(numbers[0]))
-
-
-def versions(regions: Path, name: str) -> list[Version]:
-    """The changes of a region folder, newest first."""
-    kept = regions / KEPT / name
-    found = []
-    for path in kept.glob("*/change.json") if kept.is_dir() else ():
-        if path.parent.name.isdigit() and (path.parent / "folder").is_dir():
-            found.append(msgspec.json.decode(path.read_bytes(), type=Version))
-    return sorted(found, key=lambda one: -one.number)
-
-
-def undo(regions: Path, name: str, number: int, *, who: str, reason: str, now: datetime) -> Version:
-    """Bring back the folder as it was before a change; this is a change too, and can be taken back.
-
-    Raises
-    ------
-    KeyError  no change of this number
-    """
-    place = regions / KEPT / name / str(number) / "folder"
-    if not any(one.number == number for one in versions(regions, name)):
-        raise KeyError(number)
-
-    def edit(fresh: Path) -> None:
-        shutil.rmtree(fresh)
-        shutil.copytree(place, fresh, copy_function=_copy)
-
-    return _swap(regions, name, edit, Version(number=0, at=now.isoformat(timespec="seconds"), who=who, reason=reason, what="undo", file=str(number)))
 
 
 def left_csv(sheet: Sheet, checked: Checked, reasons: Callable[[int], str]) -> str:

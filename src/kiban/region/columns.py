@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from typing import Any
 
@@ -25,6 +25,7 @@ def table() -> dict[str, Any]:
     return content
 
 
+@lru_cache(maxsize=16_384)  # the same few headers and words, for each row
 def plain(text: str) -> str:
     """A header or name without width differences, spaces and letter case.
 

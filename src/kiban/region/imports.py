@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import secrets
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -50,6 +50,7 @@ class Imports:
     """The drafts in a folder of the state."""
 
     folder: Path
+    _sheets: dict[str, tuple[Sheet, ...]] = field(default_factory=dict, repr=False)  # of the drafts opened last; sheets never change
 
     def start(self, region: str, raw: bytes, name: str, who: str, now: datetime) -> Draft:
         """Read a file and keep what is in it.
@@ -67,7 +68,8 @@ class Imports:
             raise TableError("too_many", name, f"{MOST_DRAFTS} imports that wait", "fewer", "confirm or give up those of the town page")
         token = secrets.token_urlsafe(16)
         sheets = tuple(sheet for sheet, _ in read)
-        best = max(range(len(sheets)), key=lambda index: (not sheets[index].hidden, len(self.matching(sheets[index]).lacking()) == 0, -index))
+        found = [self.matching(sheet) for sheet in sheets]
+        best = max(range(len(sheets)), key=lambda index: (not sheets[index].hidden, not found[index].lacking(), -index))
         draft = Draft(
             token=token,
             region=region,
@@ -77,7 +79,7 @@ class Imports:
             titles=tuple(sheet.title for sheet in sheets),
             dropped=tuple(gone for _, gone in read),
             sheet=best,
-            matching=self.matching(sheets[best]),
+            matching=found[best],
         )
         place = self.folder / token
         place.mkdir(parents=True)
@@ -97,7 +99,13 @@ class Imports:
         if not TOKEN.match(token) or not (place / "draft.json").is_file():
             raise KeyError(token)
         draft = msgspec.json.decode((place / "draft.json").read_bytes(), type=Draft)
-        return draft, msgspec.msgpack.decode((place / "sheets.msgpack").read_bytes(), type=tuple[Sheet, ...])
+        sheets = self._sheets.get(token)
+        if sheets is None:
+            sheets = msgspec.msgpack.decode((place / "sheets.msgpack").read_bytes(), type=tuple[Sheet, ...])
+            for old in list(self._sheets)[:-2]:
+                self._sheets.pop(old, None)
+            self._sheets[token] = sheets
+        return draft, sheets
 
     def all(self, region: str | None = None) -> list[Draft]:
         """The drafts of a region, or all, oldest first."""
@@ -106,6 +114,7 @@ class Imports:
 
     def drop(self, token: str) -> None:
         """Give up a draft."""
+        self._sheets.pop(token, None)
         if TOKEN.match(token):
             shutil.rmtree(self.folder / token, ignore_errors=True)
 

@@ -16,7 +16,7 @@ from kiban.region.cells import EMPTY
 TROUBLE = ("number", "negative", "whole", "two_numbers", "day", "year", "degrees", "mark")
 _ERAS = {"明治": 1867, "m": 1867, "大正": 1911, "t": 1911, "昭和": 1925, "s": 1925, "平成": 1988, "h": 1988, "令和": 2018, "r": 2018}
 _ERA = "|".join(sorted(_ERAS, key=len, reverse=True))
-_ABOUT = re.compile(r"^(?:約|およそ|およそ|ほぼ|概ね|おおむね|計)|(?:程度|ほど|前後|余り|余|弱|強|位|くらい|以上|見込|\(概数\)|概数)$")
+_ABOUT = re.compile(r"^(?:約|およそ|ほぼ|概ね|おおむね|計)|(?:程度|ほど|前後|余り|余|弱|強|位|くらい|以上|見込|\(概数\)|概数)$")
 _UNIT = re.compile(r"(?:人|名|世帯|戸|台|棟|か所|箇所|m|メートル|時間|h|円|%|ha|km2?|㎡|歳|件|床|基|局)$")
 _YES = frozenset(
     {"○", "〇", "◯", "◎", "●", "1", "1.0", "✓", "✔", "☑", "レ", "有", "有り", "あり", "yes", "true", "はい", "対応", "該当", "可", "指定", "済", "v"}
@@ -132,7 +132,7 @@ def degrees(text: str) -> tuple[float | None, str]:
         return None, ""
     plain = re.sub(r"\s", "", flat(text))
     plain = re.sub(r"^(?:北緯|東経|[NE])|[NE]$", "", plain, flags=re.IGNORECASE)
-    found = re.fullmatch(r"(\d{1,3})[度°](\d{1,2})[分'′’](?:(\d{1,2}(?:\.\d+)?)(?:秒|\"|″|”|''))?", plain, re.ASCII)
+    found = re.fullmatch(r"(\d{1,3})[度°](\d{1,2})[分'′’](?:(\d{1,2}(?:\.\d+)?)(?:秒|[\"″”]|''|′′|’’)?)?", plain, re.ASCII)
     if found:
         minutes, seconds = int(found[2]), float(found[3] or 0)
         if minutes > 59 or seconds >= 60:

@@ -20,6 +20,7 @@ from kiban.base.errors import RegionError
 
 MOST_UNPACKED = 120_000_000  # bytes of the parts that are read
 MOST_PARTS = 2_000
+LONGEST_TAG = 2_000_000  # bytes
 MOST_SHEETS = 60
 MOST_MERGED = 20_000
 MOST_TEXT = 32_767  # characters of a cell: Excel's own limit
@@ -117,12 +118,16 @@ class _Reader:
         parser.StartElementHandler = lambda tag, attributes: start(tag.rpartition(" ")[2], {key.rpartition(" ")[2]: value for key, value in attributes.items()})
         parser.EndElementHandler = lambda tag: end(tag.rpartition(" ")[2])
         parser.CharacterDataHandler = text
+        fed = 0
         with self.archive.open(part) as stream:
             while chunk := stream.read(CHUNK):
                 self.bytes_left -= len(chunk)
                 if self.bytes_left < 0:
                     raise TableError("unpacked", self.name, f"more than {MOST_UNPACKED:,} bytes unpacked", "a table", "take pictures and other sheets out")
                 parser.Parse(chunk, False)
+                fed += len(chunk)
+                if fed - parser.CurrentByteIndex > LONGEST_TAG:  # the parser begins it anew with each chunk: half a minute for 60 MB without an end
+                    raise TableError("damaged", self.name, f"a tag of more than {LONGEST_TAG:,} bytes", "an .xlsx workbook", "save it again as .xlsx")
         parser.Parse(b"", True)
 
     def tags(self, part: str) -> list[tuple[str, dict[str, str]]]:

@@ -24,13 +24,15 @@ from kiban.accounts import ACTIONS, Accounts, Sessions
 from kiban.accounts.audit import as_csv, as_digests
 from kiban.accounts.passwords import SHORTEST
 from kiban.accounts.people import login_of, next_end
-from kiban.base.errors import AccountError
+from kiban.base.errors import AccountError, KibanError
 from kiban.base.settings import LANGUAGES
 from kiban.records.account import ROLES, Account
 from kiban.web.frame import Frame
 from kiban.web.signing_in import COOKIE, Signing, address_of, local
 
 ROWS = 100  # of the audit log on one page
+MOST_ROWS = 100_000  # in one file: what a spreadsheet opens without complaint
+SOON = 92  # days before their end in which rights are extended: from the new year on
 YEAR = 366 * 24 * 3600
 SIZES = {"login": 40, "name": 60, "password": 200}
 
@@ -79,11 +81,11 @@ class AccountPages:
         login, password, there = login_of(form.get("login", "")), form.get("password", ""), form.get("next", "")
         name, address = f"name {login[:40]}", f"address {address_of(request)}"
         if wait := self.signing.addresses.try_now(address) or self.signing.names.try_now(name):
-            self.frame.note(request, "refused", "/sign-in", login)
+            self.frame.note(request, "refused", "/sign-in", await self._named(login))
             return self.wait(request, wait)
-        account = await run_in_threadpool(accounts.check, login, password)
+        account = await self.signing.hashing(lambda: accounts.check(login, password))
         if account is None:
-            self.frame.note(request, "refused", "/sign-in", login)
+            self.frame.note(request, "refused", "/sign-in", await self._named(login))
             return self._sign_in(request, "wrong", there, form.get("login", ""), 401)
         self.signing.names.worked(name)
         self.signing.addresses.undo(address)
@@ -122,7 +124,7 @@ class AccountPages:
         self.signing.names.worked("setup")
         try:
             self._same(form)
-            account = await run_in_threadpool(accounts.first, form.get("login", ""), form.get("name", ""), form.get("password", ""))
+            account = await self.signing.hashing(lambda: accounts.first(form.get("login", ""), form.get("name", ""), form.get("password", "")))
         except AccountError as error:
             return self._setup(request, error.code, form)
         self.signing.code = ""
@@ -143,13 +145,13 @@ class AccountPages:
         account = await run_in_threadpool(accounts.get, request.state.login)
         if wait := self.signing.names.try_now(f"own {account.login}"):
             return self.wait(request, wait)
-        if await run_in_threadpool(accounts.check, account.login, form.get("old", "")) is None:
+        if await self.signing.hashing(lambda: accounts.check(account.login, form.get("old", ""))) is None:
             self.frame.note(request, "refused", "/account/password", "old password")
             return await self._own(request, "old")
         self.signing.names.worked(f"own {account.login}")
         try:
             self._same(form)
-            await run_in_threadpool(lambda: accounts.set_password(account.login, form.get("password", ""), by=account.login))
+            await self.signing.hashing(lambda: accounts.set_password(account.login, form.get("password", ""), by=account.login))
         except AccountError as error:
             return await self._own(request, error.code)
         self.frame.note(request, "change", f"account {account.login}", "password")
@@ -179,7 +181,7 @@ class AccountPages:
         try:
             self._same(form)
             given = [form.get(name, "") for name in ("login", "name", "role", "password")]
-            account = await run_in_threadpool(lambda: accounts.add(*given, by=by))
+            account = await self.signing.hashing(lambda: accounts.add(*given, by=by))
         except AccountError as error:
             return await self._people(request, error.code, form)
         self.frame.note(request, "change", f"account {account.login}", f"new: {account.role}, until {account.until}")
@@ -200,7 +202,7 @@ class AccountPages:
         if what not in changes:
             raise HTTPException(404)
         try:
-            account = await run_in_threadpool(changes[what])
+            account = await self.signing.hashing(changes[what])
         except AccountError as error:
             if error.code == "unknown":
                 raise HTTPException(404) from error
@@ -230,6 +232,7 @@ class AccountPages:
             "actions": ACTIONS,
             "checked": checked,
             "when": lambda at: f"{self.frame.day(request, date.fromisoformat(at[:10]), short=True)} {at[11:19]}",
+            "most": f"{MOST_ROWS:,}",
             "csv_url": self.frame.url(request, "/audit.csv", **asked),
         }
         return self.frame.page(request, "audit.html", context)
@@ -240,7 +243,7 @@ class AccountPages:
         if self.signing.audit is None:
             raise HTTPException(404)
         log, asked = self.signing.audit, self._asked(request)
-        rows = await run_in_threadpool(lambda: log.rows(day=asked["day"], who=asked["who"], action=asked["action"]))
+        rows = await run_in_threadpool(lambda: log.rows(day=asked["day"], who=asked["who"], action=asked["action"], most=MOST_ROWS))
         return _file(as_csv(rows), "audit.csv")
 
     async def digests(self, request: Request) -> Response:
@@ -257,6 +260,14 @@ class AccountPages:
         if self.signing.accounts is None or self.signing.sessions is None:
             raise HTTPException(404)
         return self.signing.accounts, self.signing.sessions
+
+    async def _named(self, login: str) -> str:
+        """A login name as the log may keep it: one of nobody may be a password in the wrong field."""
+        accounts, _ = self._needed()
+        try:
+            return (await run_in_threadpool(accounts.get, login)).login
+        except KibanError:
+            return "unknown name"
 
     def _approver(self, request: Request) -> str:
         self.frame.need(request, "approver")
@@ -293,7 +304,6 @@ class AccountPages:
             account = await run_in_threadpool(self.signing.accounts.get, request.state.login)
         context = {
             "account": account,
-            "until": self.frame.day(request, account.until) if account else "",
             "wrong": wrong,
             "done": request.query_params.get("done", ""),
             "sizes": SIZES,
@@ -308,9 +318,8 @@ class AccountPages:
         context = {
             "accounts": found,
             "holds": lambda one: today is not None and one.holds(today),
-            "until": lambda one: self.frame.day(request, one.until),
-            "later": lambda one: self.frame.day(request, next_end(one.until, today)) if today else "",
-            "extends": lambda one: today is not None and next_end(one.until, today) > one.until,
+            "later": lambda one: next_end(one.until, today) if today else one.until,
+            "extends": lambda one: today is not None and not one.disabled and (one.until - today).days < SOON,
             "roles": ROLES,
             "wrong": wrong,
             "about": about,

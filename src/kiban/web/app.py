@@ -55,6 +55,12 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self'; "
     "connect-src 'self'; worker-src 'self' blob:; child-src blob:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
+SAFE = {
+    "content-security-policy": POLICY,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",  # with no-referrer, browsers do not say where a form of ours comes from
+}
+APART = {"cross-origin-opener-policy": "same-origin"}  # over TLS only: on plain http browsers ignore it and complain
 
 
 class Headers:
@@ -68,13 +74,8 @@ class Headers:
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                extra = {
-                    "content-security-policy": POLICY,
-                    "x-content-type-options": "nosniff",
-                    "referrer-policy": "same-origin",  # with no-referrer, browsers do not say where a form of ours comes from
-                    "cross-origin-opener-policy": "same-origin",
-                }
-                message["headers"] = [*message["headers"], *((key.encode(), value.encode()) for key, value in extra.items())]
+                safe = {**SAFE, **(APART if scope.get("scheme") == "https" else {})}
+                message["headers"] = [*message["headers"], *((key.encode(), value.encode()) for key, value in safe.items())]
             await send(message)
 
         await self.app(scope, receive, with_headers)
@@ -137,7 +138,9 @@ def create_app(
         return answer(request, 500, str(error).replace(f"{plans}/", ""))  # a stored plan is broken: the server's matter, and its folders are nobody's
 
     async def broken(request: Request, _: Exception) -> Response:
-        return answer(request, 500, frame.words(request)("error.inside"))
+        response = answer(request, 500, frame.words(request)("error.inside"))
+        response.headers.update(SAFE)  # this answer does not pass through the middlewares
+        return response
 
     @asynccontextmanager
     async def life(_: Starlette) -> AsyncIterator[None]:

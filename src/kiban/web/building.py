@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 import secrets
 import shutil
 import threading
@@ -30,14 +29,14 @@ from kiban.loop.given import rule_detour
 from kiban.records.rules import ID
 from kiban.records.source import Source
 from kiban.region import Given, build, said
-from kiban.region.change import KEPT
 from kiban.region.detect import KINDS
 from kiban.region.imports import LASTS, TOKEN
 from kiban.region.match import without_persons
 from kiban.region.sheet import sheets_of
+from kiban.region.versions import KEPT
 from kiban.web.frame import Frame
 from kiban.web.towns import TownPages
-from kiban.web.uploads import Upload, uploaded
+from kiban.web.uploads import Upload, plain_name, uploaded
 
 MOST = 250_000_000  # bytes of all files of a new town: streets and heights are large
 ENDINGS = (".csv", ".tsv", ".txt", ".json", ".geojson", ".topojson", ".xlsx", ".osm.pbf", ".tif", ".tiff", ".hgt")
@@ -84,6 +83,7 @@ class BuildPages:
 
     async def new(self, request: Request) -> Response:
         """The form."""
+        self.frame.need(request, "editor")
         return self._form(request, dict(request.query_params), "")
 
     async def start(self, request: Request) -> Response:
@@ -113,11 +113,12 @@ class BuildPages:
         await run_in_threadpool(self._keep, one, files)
         self._builds[token] = one
         self._run(one)
-        self.frame.note(request, "town.new", one.id, ", ".join(one.names)[:300])
+        self.frame.note(request, "change", one.id, ", ".join(one.names)[:300])
         return RedirectResponse(self.frame.url(request, f"/towns/new/{token}"), 303)
 
     async def one(self, request: Request) -> Response:
         """How far it is; the problems, if there are any; the town, when it is there."""
+        self.frame.need(request, "editor")
         one = self._build(request)
         if one.state == "done":
             return RedirectResponse(self.frame.url(request, f"/towns/{quote(one.id)}"), 303)
@@ -187,7 +188,7 @@ class BuildPages:
     def _keep(self, one: _Build, files: list[Upload]) -> None:
         """Put the files where the build finds them, each in a folder of its own under a name that leads nowhere."""
         for number, file in enumerate(files):
-            name = re.sub(r"[\x00-\x1f\x7f<>:\"|?*]", "_", file.name.replace("\\", "/").rsplit("/", 1)[-1]).lstrip(".")[-100:]
+            name = plain_name(file.name)
             place = self.folder / one.token / str(number)
             place.mkdir(parents=True)
             (place / name).write_bytes(file.content)

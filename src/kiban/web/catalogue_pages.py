@@ -29,6 +29,7 @@ from kiban.catalogue.differences import Difference, differences
 from kiban.catalogue.links import used_by
 from kiban.catalogue.reader import PACKAGE_DATA, overridden
 from kiban.catalogue.view import Line, record_lines
+from kiban.documents.view import JAPANESE
 from kiban.loop.given import TOKYO
 from kiban.records.rules import Record
 from kiban.web.frame import Frame
@@ -40,18 +41,24 @@ SOON = timedelta(days=90)
 LINK = re.compile(r"\[([^\]]*)\]\((https?://.+?)\)(?= \(|$)|<?(https?://[^\s<>、。)]+)>?")
 
 
-def linked(text: str) -> Markup:
-    """A line of an entry as HTML: its addresses are links, all else is text.
+def linked(text: str, lang: str = "ja") -> Markup:
+    """A line of an entry as HTML: its addresses are links, all else is text; Japanese on a page in another language says so.
 
     >>> str(linked("[A <page>](https://a.jp/x_(1)) (seen)")), str(linked("see https://a.jp/x"))[:27]
     ('<a href="https://a.jp/x_(1)" rel="noreferrer">A &lt;page&gt;</a> (seen)', 'see <a href="https://a.jp/x')
+    >>> str(linked("わな", "en"))
+    '<span lang="ja">わな</span>'
     """
     made, at = Markup(""), 0
+
+    def told(part: str) -> Markup:
+        return Markup('<span lang="ja">{}</span>').format(part) if lang != "ja" and JAPANESE.search(part) else escape(part)
+
     for found in LINK.finditer(text):
         address = (found[2] or found[3]).split(" ")[0]
-        made += escape(text[at : found.start()]) + Markup('<a href="{}" rel="noreferrer">{}</a>').format(address, found[1] or address)
+        made += told(text[at : found.start()]) + Markup('<a href="{}" rel="noreferrer">{}</a>').format(address, told(found[1] or address))
         at = found.end()
-    return made + escape(text[at:])
+    return made + told(text[at:])
 
 
 def folded(text: str) -> str:
@@ -149,7 +156,7 @@ class CataloguePages:
             "level": self.catalogue.level(f"{kind}/{id}"),
             "why": self._why(request, kind, id),
             "stale": self._stale_text(request, kind, id),
-            "nested": nested(lines),
+            "nested": nested(lines, lang),
             "used": self._used(request, kind, id, lang),
             "plans": self._pinned(request, kind, id),
             "file": self.catalogue.file(kind, id),
@@ -248,7 +255,7 @@ class CataloguePages:
         return self._texts[entry]
 
 
-def nested(lines: Sequence[Line]) -> list[dict[str, Any]]:
+def nested(lines: Sequence[Line], lang: str = "ja") -> list[dict[str, Any]]:
     """Lines as a tree: label, text as HTML, what stands below it.
 
     >>> [row["label"] for row in nested([Line(0, "a", ""), Line(1, "b", "x"), Line(0, "c", "y")])]
@@ -257,7 +264,7 @@ def nested(lines: Sequence[Line]) -> list[dict[str, Any]]:
     top: list[dict[str, Any]] = []
     levels = [top]
     for line in lines:
-        row: dict[str, Any] = {"label": line.label, "text": linked(line.text), "below": []}
+        row: dict[str, Any] = {"label": line.label, "text": linked(line.text, lang), "below": []}
         levels = levels[: line.depth + 1]
         levels[-1].append(row)
         levels.append(row["below"])

@@ -20,7 +20,7 @@ from starlette.routing import Route
 
 from kiban.base.errors import KibanError
 from kiban.base.jdate import fiscal_year
-from kiban.loop.files import Folder
+from kiban.loop.folder import Folder
 from kiban.records.region import Region
 from kiban.web.frame import Frame
 from kiban.web.pages import plan_page

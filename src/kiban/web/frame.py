@@ -21,7 +21,7 @@ from kiban.base.jdate import era_day, era_year
 from kiban.base.settings import LANGUAGES
 from kiban.catalogue import Catalogue, words
 from kiban.catalogue.words import Words
-from kiban.documents.view import View
+from kiban.documents.view import JAPANESE, View
 from kiban.loop.given import TOKYO
 from kiban.records.account import ROLES, Role
 from kiban.store import Store
@@ -34,11 +34,12 @@ MOST_BODY = 256 * 1024  # bytes of a form; the longest passage of a paper, escap
 
 @dataclass(frozen=True)
 class Who:
-    """Who is asking: the name that stands beside a change, and what they may do; `login` is empty where nobody signed in."""
+    """Who is asking: the name that stands beside a change, and what they may do; `login` is empty where nobody signed in; `ends`: their rights end soon."""
 
     name: str
     role: Role
     login: str = ""
+    ends: date | None = None
 
 
 def may(role: Role, wanted: Role) -> bool:
@@ -70,6 +71,7 @@ class Frame:
             loader=FileSystemLoader(HERE / "templates"), autoescape=select_autoescape(["html"]), undefined=StrictUndefined, trim_blocks=True
         )
         self._jinja.filters["labelled"] = labelled
+        self._jinja.tests["japanese"] = lambda text: JAPANESE.search(str(text)) is not None
 
     def language(self, request: Request) -> str:
         """The language of `?lang=`, else the one that somebody chose for this browser, else that of the settings."""
@@ -148,7 +150,10 @@ class Frame:
             body += part
             if len(body) > MOST_BODY:
                 raise HTTPException(413)
-        return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=500))
+        try:
+            return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=500))
+        except ValueError as error:  # more fields than any form of ours has
+            raise HTTPException(413) from error
 
     def own(self, request: Request) -> None:
         """Let only pages of this server send what changes something. Raises HTTPException 403 for all others."""

@@ -15,12 +15,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from kiban.catalogue import words
-from kiban.documents.docx import docx
 from kiban.documents.handover import Own, Pack, Version, handover
 from kiban.documents.paper import Paper
 from kiban.documents.paper_pdf import paper_pdf
 from kiban.documents.view import View
-from kiban.loop.files import KINDS
+from kiban.loop.folder import KINDS
 from kiban.loop.kept import differences
 from kiban.records.funding import Inputs
 from kiban.web.keeping import Keeping, Known, Told, moment_text, who_text, why_text
@@ -56,6 +55,8 @@ class HandoverPages:
         """The same as .docx or .pdf, in Japanese as all papers are."""
         known = await self.keeping.open(request)
         ending, catalogue, one = request.path_params["ending"], self.keeping.frame.catalogue, known.one
+        from kiban.documents.docx import docx  # not before a paper is written: it takes a while to load
+
         makers = {"docx": docx, "pdf": paper_pdf}
         if ending not in makers:
             raise HTTPException(404)

@@ -88,7 +88,7 @@ class IntakePages:
                 begun.append(await run_in_threadpool(self.pages.imports.start, name, one.content, one.name, who.name, self.frame.now()))
             except KibanError as error:
                 wrong.append(refusal(word, error))
-                self.frame.note(request, "import.refused", name, str(error)[:300])
+                self.frame.note(request, "refused", name, str(error)[:300])
         if wrong:
             return await run_in_threadpool(self.pages.page, request, "\n".join(wrong), 422)
         to = f"/towns/{quote(name)}" + (f"/imports/{begun[0].token}" if len(begun) == 1 else "")
@@ -96,30 +96,14 @@ class IntakePages:
 
     async def one(self, request: Request) -> Response:
         """One import: columns, doubts, changes, the form that confirms."""
+        self.frame.need(request, "editor")
         return await run_in_threadpool(self._page, request, {}, "")
 
     async def rematch(self, request: Request) -> Response:
         """Take the officer's word for what the columns are."""
         self.frame.need(request, "editor")
         form = await self.frame.form(request)
-        name, draft, sheets = self._draft(request)
-        index = int(form["sheet"]) if form.get("sheet", "").isdigit() else draft.sheet
-        chosen = form.get("table", "")
-        if index != draft.sheet or (chosen in TABLES and chosen != draft.matching.table):
-            table = next((one for one in TABLES if one == chosen and index == draft.sheet), None)
-            draft = self.pages.imports.choose(draft, sheets, index, table)
-        else:
-            known = fields_of(draft.matching.table)
-            fields: list[str] = []
-            for column in range(len(sheets[draft.sheet].headers)):
-                wanted = form.get(f"column.{column}", "")
-                fields.append(wanted if wanted in known and (wanted in MANY or wanted not in fields) else "")
-            sure = tuple(one if same == now else 1.0 for one, same, now in zip(draft.matching.sure, draft.matching.fields, fields, strict=True))
-            kind = form.get("kind", "")
-            kinds = (*SITE_KINDS, "exchange", "tower", *set(self.technologies.values()))
-            draft = replace(draft, matching=replace(draft.matching, fields=tuple(fields), sure=sure, kind=kind if kind in kinds else ""))
-        await run_in_threadpool(self.pages.imports.keep, draft)
-        return RedirectResponse(self.frame.url(request, self._base(name, draft)) + "#columns", 303)
+        return await run_in_threadpool(self._rematch, request, form)
 
     async def confirm(self, request: Request) -> Response:
         """Write what was previewed."""
@@ -132,12 +116,13 @@ class IntakePages:
         """Give an import up."""
         self.frame.need(request, "editor")
         await self.frame.form(request)
-        name, draft, _ = self._draft(request)
+        name, draft, _ = await run_in_threadpool(self._draft, request)
         await run_in_threadpool(self.pages.imports.drop, draft.token)
         return RedirectResponse(self.frame.url(request, f"/towns/{quote(name)}"), 303)
 
     async def left(self, request: Request) -> Response:
         """The rows that were left out, as a table to correct."""
+        self.frame.need(request, "editor")
         return await run_in_threadpool(self._left, request)
 
     # --- parts
@@ -165,13 +150,35 @@ class IntakePages:
         """Judge and compare, once for each state of the draft and of the folder."""
         folder = self.pages.regions.folder / name
         key = (draft.token, draft.matching, draft.sheet, state_of(folder))
-        if key not in self._looks:
+        look = self._looks.get(key)
+        if look is None:
             checked = examine(sheet, draft.matching, place_of(folder, self.technologies))
-            change = change_of(folder, draft.matching, checked) if not draft.matching.lacking() else None
-            while len(self._looks) > 3:
-                self._looks.pop(next(iter(self._looks)), None)
-            self._looks[key] = _Look(checked, change)
-        return self._looks[key]
+            change = change_of(folder, sheet, draft.matching, checked) if not draft.matching.lacking() else None
+            look = _Look(checked, change)
+            for old in list(self._looks)[:-3]:
+                self._looks.pop(old, None)
+            self._looks[key] = look
+        return look
+
+    def _rematch(self, request: Request, form: Mapping[str, str]) -> Response:
+        name, draft, sheets = self._draft(request)
+        index = int(form["sheet"]) if form.get("sheet", "").isdigit() else draft.sheet
+        chosen = form.get("table", "")
+        if index != draft.sheet or (chosen in TABLES and chosen != draft.matching.table):
+            table = next((one for one in TABLES if one == chosen and index == draft.sheet), None)
+            draft = self.pages.imports.choose(draft, sheets, index, table)
+        else:
+            known = fields_of(draft.matching.table)
+            fields: list[str] = []
+            for column in range(len(sheets[draft.sheet].headers)):
+                wanted = form.get(f"column.{column}", "")
+                fields.append(wanted if wanted in known and (wanted in MANY or wanted not in fields) else "")
+            sure = tuple(one if same == now else 1.0 for one, same, now in zip(draft.matching.sure, draft.matching.fields, fields, strict=True))
+            kind = form.get("kind", "")
+            kinds = (*SITE_KINDS, "exchange", "tower", *set(self.technologies.values()))
+            draft = replace(draft, matching=replace(draft.matching, fields=tuple(fields), sure=sure, kind=kind if kind in kinds else ""))
+        self.pages.imports.keep(draft)
+        return RedirectResponse(self.frame.url(request, self._base(name, draft)) + "#columns", 303)
 
     def _page(self, request: Request, typed: Mapping[str, str], wrong: str, status: int = 200) -> Response:
         name, draft, sheets = self._draft(request)
@@ -301,7 +308,7 @@ class IntakePages:
         self.pages.imports.remember(sheet, draft.matching)
         if not look.checked.left:
             self.pages.imports.drop(draft.token)
-        self.frame.note(request, "import", name, f"{draft.file}: {done.new} new, {done.changed} changed, {done.removed} removed, {done.left} left out")
+        self.frame.note(request, "change", name, f"{draft.file}: {done.new} new, {done.changed} changed, {done.removed} removed, {done.left} left out")
         more = {"left": draft.token} if look.checked.left else {}
         return RedirectResponse(self.frame.url(request, f"/towns/{quote(name)}", done=str(done.number), **more), 303)
 

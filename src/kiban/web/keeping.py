@@ -26,7 +26,7 @@ from kiban.catalogue import words
 from kiban.documents.dossier import Dossier
 from kiban.documents.papers import Printed, generated, office_papers, public
 from kiban.documents.view import View
-from kiban.loop.files import Folder
+from kiban.loop.folder import Folder
 from kiban.loop.given import TOKYO
 from kiban.loop.kept import OUTSIDE, Change, Draft, Kept, Outcome, remake, stale
 from kiban.records.fact import NamedFact

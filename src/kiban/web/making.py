@@ -25,8 +25,8 @@ from kiban.base.errors import KibanError
 from kiban.catalogue import Catalogue
 from kiban.jobs import Jobs
 from kiban.loop.given import Given
+from kiban.loop.issue import LONGEST, answers_known, issue_step
 from kiban.loop.options import options_step
-from kiban.loop.plan import LONGEST, answers_known, issue_step
 from kiban.records.issue import Issue
 from kiban.records.job import Job
 from kiban.records.region import Region
@@ -85,6 +85,7 @@ class Making:
             Route("/jobs", self.all_jobs),
             Route("/jobs", self.submit, methods=["POST"]),
             Route("/jobs/{job}", self.job),
+            Route("/jobs/{job}/state", self.state),
             Route("/jobs/{job}/cancel", self.cancel, methods=["POST"]),
         ]
 
@@ -111,41 +112,34 @@ class Making:
 
     async def all_jobs(self, request: Request) -> Response:
         """The jobs, newest first."""
-        rows = [{"job": job, "url": f"/jobs/{job.id}?lang={self.frame.language(request)}", **self._told(job, request)} for job in self.jobs.all()]
-        return self.frame.page(request, "jobs.html", {"rows": rows})
+        return await run_in_threadpool(self._all_jobs, request)
 
     async def job(self, request: Request) -> Response:
         """One job; when its plan is there, the plan."""
         job = self._job(request)
         if job.plan is not None:
-            return RedirectResponse(f"/plans/{job.plan}?lang={self.frame.language(request)}", 303)
-        again = "/issue?" + urlencode(
-            {
-                "region": job.region,
-                "sentence": job.sentence,
-                **{ANSWER + id: choice for id, choice in job.answers.items()},
-                "lang": self.frame.language(request),
-            }
-        )
-        context = {
-            "job": job,
-            "again": again,
-            "ahead": self.jobs.ahead(job),
-            "cancel_url": f"/jobs/{job.id}/cancel?lang={self.frame.language(request)}",
-            **self._told(job, request),
-        }
-        response = self.frame.page(request, "job.html", context)
-        if not job.over:
-            response.headers["refresh"] = "2"
+            return RedirectResponse(self.frame.url(request, f"/plans/{job.plan}"), 303)
+        context = await run_in_threadpool(self._told, job, request)
+        return self.frame.page(request, "job.html", {**context, "spoken": False})
+
+    async def state(self, request: Request) -> Response:
+        """What of a job's page changes while one looks at it; what is spoken comes along only when it is other than `seen`."""
+        job = self._job(request)
+        if job.over:
+            there = f"/plans/{job.plan}" if job.plan is not None else f"/jobs/{job.id}"
+            return Response(headers={"hx-redirect": self.frame.url(request, there), "cache-control": "no-store"})
+        context = await run_in_threadpool(self._told, job, request)
+        response = self.frame.page(request, "job_state.html", {**context, "spoken": request.query_params.get("seen", "") != context["stage"]})
+        response.headers["cache-control"] = "no-store"
         return response
 
     async def cancel(self, request: Request) -> Response:
         """Ask a job to stop."""
         self.frame.need(request, "editor")
-        await self.frame.form(request)
+        form = await self.frame.form(request)
         job = self._job(request)
         await run_in_threadpool(self.jobs.cancel, job.id)
-        return RedirectResponse(f"/jobs/{job.id}?lang={self.frame.language(request)}", 303)
+        return RedirectResponse(self.frame.url(request, "/jobs" if form.get("back") == "jobs" else f"/jobs/{job.id}"), 303)
 
     # --- parts
 
@@ -155,19 +149,38 @@ class Making:
             raise HTTPException(404)
         return job
 
+    def _all_jobs(self, request: Request) -> Response:
+        rows = [self._told(job, request) for job in self.jobs.all()]
+        return self.frame.page(request, "jobs.html", {"rows": rows, "moving": any(not row["job"].over for row in rows)})
+
     def _told(self, job: Job, request: Request) -> dict[str, Any]:
-        """What is being done, in the language of the page, and for how long."""
+        """What a page says of a job, in the language of the page: what is being done, since when and for how long still, what can be done next."""
         japanese, _, english = job.said.partition(" / ")
-        seconds = int(((job.ended or datetime.now(UTC)) - (job.begun or job.asked)).total_seconds())
-        town = job.region
-        with suppress(KeyError, KibanError, OSError):  # the job was asked for when the region was still there
-            town = self.regions.open(job.region).name
+        said = english if self.frame.language(request) == "en" and english else japanese
+        answers = {ANSWER + id: choice for id, choice in job.answers.items()}
+        again = f"/plans/{job.of}" if job.of is not None else "/issue"
         return {
-            "said": english if self.frame.language(request) == "en" and english else japanese,
-            "seconds": max(0, seconds),
+            "job": job,
+            "said": said if job.status == "running" else "",
+            "stage": f"{job.status}{job.stopping:d}{said}",
+            "seconds": max(0, int(((job.ended or datetime.now(UTC)) - (job.begun or job.asked)).total_seconds())),
+            "left": self.jobs.left(job),
             "percent": int(100 * job.share),
-            "town": town,
+            "town": self._town(job),
+            "ahead": self.jobs.ahead(job) if job.status == "waiting" else 0,
+            "again": self.frame.url(request, again, **({} if job.of is not None else {"region": job.region, "sentence": job.sentence, **answers})),
+            "state_url": self.frame.url(request, f"/jobs/{job.id}/state"),
+            "cancel_url": self.frame.url(request, f"/jobs/{job.id}/cancel"),
         }
+
+    def _town(self, job: Job) -> str:
+        """The name of the town of a job, as far as its region can still be read."""
+        for name in [job.region] if job.of is None else self.regions.names():
+            with suppress(KeyError, KibanError, OSError):  # the job was asked for when the region was still there
+                region = self.regions.open(name)
+                if job.of is None or region.id == job.region:
+                    return region.name
+        return job.region
 
     def _form(self, request: Request, typed: Mapping[str, str], wrong: str) -> Response:
         rows = []

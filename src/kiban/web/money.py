@@ -23,7 +23,7 @@ from kiban.documents.money_words import by_source, firm, weak_lines, weak_share
 from kiban.documents.office.budget_request import MONTHS, after_years, by_month, debt_by_year
 from kiban.documents.office.desk import APRIL, SOURCES, thousand
 from kiban.documents.view import View
-from kiban.loop.files import Folder
+from kiban.loop.folder import Folder
 from kiban.records.funding import Budget, Contract, Funding, Line, Swing
 from kiban.web.frame import Frame
 from kiban.web.pages import cost_chart
@@ -183,16 +183,20 @@ def budget_rows(said: Said, budget: Budget, scale: Scale) -> list[Row]:
 
 
 def both_cases(said: Said, scale: Scale) -> list[Row]:
-    """One row a year: the cost, money from outside, the general fund with the supports and without them, and what refusal adds."""
-    adopted, refused = said.funding.adopted, said.funding.refused
+    """The cost, money from outside, the general fund with the supports and without them, and what refusal adds, by year."""
+    adopted, refused, word = said.funding.adopted, said.funding.refused, said.view.word
     _, total, sources = scale.budget(adopted)
-    general, without = by_source(sources, adopted)["general"], by_source(scale.budget(refused)[2], refused)["general"]
-
-    def cells(cost: int, own: int, alone: int) -> list[str]:
-        return [f"{amount:,}" for amount in (cost, cost - own, own, alone, alone - own)]
-
-    rows = [Row(said.year(year), cells(total[place], general[place], without[place]), "") for place, year in enumerate(adopted.years)]
-    return [*rows, Row(said.view.word("money.sum"), cells(sum(total), sum(general), sum(without)), "", "sum")]
+    own, alone = by_source(sources, adopted)["general"], by_source(scale.budget(refused)[2], refused)["general"]
+    outside = [cost - general for cost, general in zip(total, own, strict=True)]
+    more = [without - general for without, general in zip(alone, own, strict=True)]
+    rows: list[tuple[str, Sequence[int], str]] = [
+        ("cost", total, ""),
+        ("outside", outside, ""),
+        ("general_if", own, ""),
+        ("general_else", alone, ""),
+        ("refusal", more, "sum"),
+    ]
+    return [Row(word(f"money.{key}"), [f"{amount:,}" for amount in amounts], f"{sum(amounts):,}", look) for key, amounts, look in rows]
 
 
 def after(said: Said, scale: Scale) -> dict[str, Any]:
@@ -478,12 +482,14 @@ def money_context(view: View, one: Folder, scale: Scale) -> dict[str, Any]:
 
 
 def _assumed(view: View, row: Mapping[str, str]) -> dict[str, str]:
-    """A fact that was taken by default: its name, value and reason as the data file says them in this language."""
+    """A fact that was taken by default: its name, value and reason as the data file says them in this language, else as the plan does."""
     fact = view.catalogue.facts.get(row["id"])
-    if fact is None or fact.default is None or fact.default_why is None:
+    if fact is None:
         return dict(row)
-    return {"id": row["id"], "name": view.name(f"facts/{row['id']}"), "value": fact_value(view, row["id"], fact.default),
-            "reason": getattr(fact.default_why, view.lang), "confirm": getattr(fact.desk, view.lang)}  # fmt: skip
+    known = {"name": view.name(f"facts/{row['id']}"), "confirm": str(getattr(fact.desk, view.lang))}
+    if fact.default is not None and fact.default_why is not None:
+        known |= {"value": fact_value(view, row["id"], fact.default), "reason": str(getattr(fact.default_why, view.lang))}
+    return {**row, **known}
 
 
 def fact_value(view: View, id: str, value: float | bool | str) -> str:

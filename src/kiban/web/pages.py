@@ -36,7 +36,7 @@ from kiban.documents.reasons import (
 from kiban.documents.references import phrase
 from kiban.documents.view import View
 from kiban.documents.weak_points import bars, ends, objections
-from kiban.loop.files import FILES, paper_names
+from kiban.loop.folder import FILES, paper_names
 from kiban.records.case import Case
 from kiban.records.plan import Figure
 

@@ -22,7 +22,8 @@ from starlette.routing import Route
 
 from kiban.base.errors import KibanError
 from kiban.documents.own_words import read_words
-from kiban.documents.papers import INSIDE, OUTSIDE, Printed
+from kiban.documents.paper import INSIDE, OUTSIDE
+from kiban.documents.papers import Printed
 from kiban.loop.files import OLD, paper_names, paper_state, read_manifest, warnings
 from kiban.loop.inputs import merge_estimate, read_estimate
 from kiban.loop.kept import Draft

@@ -6,7 +6,7 @@ In: the folder of plan folders. Out: `Plans`, which opens them for every group o
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -21,8 +21,8 @@ from kiban.base.errors import KibanError
 from kiban.catalogue import words
 from kiban.documents.map_svg import design_svg
 from kiban.documents.view import View
-from kiban.loop.files import FILES, KINDS, Folder, paper_names, read_folder
-from kiban.loop.plan import LONGEST
+from kiban.loop.folder import FILES, KINDS, Folder, paper_names, read_folder
+from kiban.loop.issue import LONGEST
 from kiban.web.frame import Frame
 from kiban.web.making import ANSWER, Regions
 from kiban.web.pages import figure_page, index_row, plan_page
@@ -102,6 +102,7 @@ class PlanPages:
     plans: Plans
     frame: Frame
     regions: Regions | None  # where plans can be made
+    _stills: dict[tuple[str, str], tuple[Folder, str]] = field(default_factory=dict)  # plan and language → the picture of that plan
 
     def routes(self) -> list[Route]:
         """All of them."""
@@ -167,10 +168,14 @@ class PlanPages:
 
     async def still(self, request: Request) -> Response:
         """The map as a picture that needs no script."""
-        _, one = self.plans.open(request)
-        technologies = [row["technology"] for row in self.plans.view(request, one).step("design")["technologies"]]
-        north = self.frame.words(request)("page.north")
-        return Response(design_svg(one.region, one.problem, one.design, technologies, north), media_type="image/svg+xml")
+        name, one = self.plans.open(request)
+        lang = self.frame.language(request)
+        kept = self._stills.get((name, lang))
+        if kept is None or kept[0] is not one:
+            technologies = [row["technology"] for row in self.plans.view(request, one).step("design")["technologies"]]
+            kept = (one, await run_in_threadpool(design_svg, one.region, one.problem, one.design, technologies, self.frame.words(request)("page.north")))
+            self._stills[name, lang] = kept
+        return Response(kept[1], media_type="image/svg+xml")
 
     async def figure(self, request: Request) -> Response:
         """One figure with all that it is computed from."""

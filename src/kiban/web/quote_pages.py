@@ -15,8 +15,7 @@ from starlette.routing import Route
 
 from kiban.base.errors import KibanError
 from kiban.base.jdate import day_text
-from kiban.documents.paper import Bullets, Heading, Paragraph, Passage
-from kiban.documents.papers import OUTSIDE
+from kiban.documents.paper import OUTSIDE, Bullets, Heading, Paragraph, Passage
 from kiban.loop.kept import Draft
 from kiban.loop.quoting import imported, summary
 from kiban.records.funding import Inputs

@@ -15,8 +15,11 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from math import ceil
+from typing import TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
@@ -24,7 +27,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from kiban.accounts import Accounts, AuditLog, Bucket, Sessions, Waits
+from kiban.accounts import ACTIONS, Accounts, AuditLog, Bucket, Sessions, Waits
+from kiban.accounts.people import AT_ONCE
 from kiban.base.errors import AccountError
 from kiban.records.account import Account
 from kiban.web.frame import ALONE, Frame, Who, may
@@ -32,13 +36,17 @@ from kiban.web.frame import ALONE, Frame, Who, may
 COOKIE = "kiban_session"
 NOBODY = Who("", "viewer")
 READING = ("GET", "HEAD")
-OPEN = ("/static/", "/health")  # hold nothing of anybody
+ASSETS = "/static/"
+OPEN = (ASSETS, "/health")  # hold nothing of anybody
 ENTRANCE = ("/sign-in", "/setup")  # for those who are not signed in
 OWN = ("/account", "/account/password", "/account/language", "/sign-out")  # everybody's own matter, whatever the role and however long it holds
+SECRETS = ("password", "again", "old", "code")  # fields that no page repeats
 SEARCHES = ("q", "sentence")  # fields of an address that hold what somebody looks for
 FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
+WARNED = 31  # days before their end in which every page says that rights end
 AGAIN = 60.0  # seconds in which the same view by the same person is one row: a page that refreshes itself is read once
 MOST_SEEN = 5000
+T = TypeVar("T")
 Answer = Callable[[Request, int, str], Response]
 
 
@@ -55,8 +63,21 @@ class Signing:
     posts: Bucket = field(default_factory=lambda: Bucket(120, 60))  # changes of one session: more than two a second is no person
     refusals: Bucket = field(default_factory=lambda: Bucket(60, 60))  # rows of one address: nobody fills the disk with what he may not do
 
+    def __post_init__(self) -> None:
+        self._hashing: CapacityLimiter | None = None
+
+    async def hashing(self, work: Callable[[], T]) -> T:
+        """Run what hashes a password, two at a time: the others wait here and keep no thread from the pages."""
+        self._hashing = self._hashing or CapacityLimiter(AT_ONCE)
+        return await run_sync(work, limiter=self._hashing)
+
     def note(self, request: Request, action: str, target: str, detail: str) -> None:
-        """Say what a request was, instead of what `Recording` would take it for."""
+        """Say what a request was, instead of what `Recording` would take it for.
+
+        action: one of ACTIONS, or a name that a page gives to a change ("town.new") or to something refused ("import.refused"); it then begins the detail.
+        """
+        if action not in ACTIONS:
+            action, detail = "refused" if action.endswith("refused") else "change", f"{action} {detail}".strip()
         request.state.noted = (action, target, detail)
 
 
@@ -74,6 +95,9 @@ class Recording:
         if scope["type"] != "http" or audit is None or scope["path"].startswith(OPEN):
             await self.app(scope, receive, send)
             return
+
+        if scope["method"] not in READING:
+            audit.check()  # before something is changed
 
         async def recorded(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -97,6 +121,8 @@ class Recording:
             if self.signing.refusals.take(who or address) > 0:
                 return None
             detail = f"{status} {detail} {address}".replace("  ", " ")
+        if action == "view" and not who:
+            return None  # the form of the entrance
         if action in ("view", "search") and self._again((who, action, target, detail)):
             return None
         return who, action, target, detail
@@ -142,12 +168,16 @@ class SigningIn:
             return
         request = Request(scope, receive)
         refused = await self._refusal(request)
-        await (refused or self.app)(scope, receive, self._private(send) if self.signing.accounts is not None else send)
+        await (refused or self.app)(
+            scope, receive, self._private(send) if self.signing.accounts is not None and not request.url.path.startswith(OPEN) else send
+        )
 
     async def _refusal(self, request: Request) -> Response | None:
         """The answer to a request that goes no further; None when it may."""
         say, path = self.frame.words(request), request.url.path
         request.state.who = NOBODY
+        if path.startswith(ASSETS):
+            return None  # the same for everybody under any name, or the pages below would come without their style
         if host_of(request) not in self.hosts:
             return self.answer(request, 400, say("sign.host", host=host_of(request)[:100]))
         if self.signing.accounts is None:
@@ -172,17 +202,24 @@ class SigningIn:
             return too_many(self.answer, self.frame, request, wait)
         if account is None:
             return None if path in (*ENTRANCE, "/sign-out") else await self._entrance(request, accounts)
-        request.state.who, request.state.login = Who(account.name, account.role, account.login), account.login
+        ends = account.until if 0 <= (account.until - accounts.today()).days < WARNED else None
+        request.state.who, request.state.login = Who(account.name, account.role, account.login, ends), account.login
         if path in OWN or path in ENTRANCE:
             return None
         if not account.holds(accounts.today()):
-            asked = await run_in_threadpool(accounts.approvers)
-            text = say("sign.expired", day=self.frame.day(request, account.until))
-            whom = say("sign.ask", names="、".join(one.name for one in asked)) if asked else say("sign.ask_nobody", login=account.login)
-            return self.answer(request, 403, f"{text} {whom}")
+            return self.answer(request, 403, await run_in_threadpool(self._ended, request, accounts, account))
         if not reading and not may(account.role, "editor"):
             return self.answer(request, 403, say("error.role", role=say("role.editor")))
         return None
+
+    def _ended(self, request: Request, accounts: Accounts, account: Account) -> str:
+        """That rights ended, and who can extend them."""
+        say, asked = self.frame.words(request), accounts.approvers()
+        text = say("sign.expired", day=self.frame.day(request, account.until))
+        if asked:
+            return f"{text} {say('sign.ask', names='、'.join(one.name for one in asked))}"
+        first = next((one.login for one in accounts.all() if one.role == "approver" and not one.disabled), account.login)
+        return f"{text} {say('sign.ask_nobody', login=first)}"
 
     def _account(self, request: Request, accounts: Accounts) -> Account | None:
         token = request.cookies.get(COOKIE, "")
@@ -196,7 +233,7 @@ class SigningIn:
         return None if account.disabled else account
 
     async def _entrance(self, request: Request, accounts: Accounts) -> Response:
-        """Where somebody is sent who is not signed in. What was typed is not lost: the page of the answer leaves the form behind it alone."""
+        """Where somebody is sent who is not signed in. What was typed is not lost: the answer holds it, ready to be sent again."""
         say = self.frame.words(request)
         if self.signing.code and not await run_in_threadpool(accounts.any):
             if request.method in READING and _wants_page(request):
@@ -210,7 +247,15 @@ class SigningIn:
             return self.answer(request, 401, say("sign.needed"))
         if request.method in READING:
             return RedirectResponse(there, 303)
-        return self.frame.page(request, "sign_again.html", {}, status=401)
+        return self.frame.page(request, "sign_again.html", {"typed": await self._typed(request), "action": request.url.path + query}, status=401)
+
+    async def _typed(self, request: Request) -> dict[str, str]:
+        """The fields of a form, to be sent again after signing in; none where one of them is a password, or what came is no such form."""
+        try:
+            form = await self.frame.form(request)
+        except HTTPException:
+            return {}
+        return {} if any(name in form for name in SECRETS) else form
 
     @staticmethod
     def _private(send: Send) -> Send:

@@ -19,7 +19,7 @@ from kiban.base.jdate import era_year
 from kiban.catalogue.links import conditions
 from kiban.documents.office.budget_request import out_of_scope, rate_text
 from kiban.documents.view import View
-from kiban.loop.files import Folder
+from kiban.loop.folder import Folder
 from kiban.records.funding import Funding
 from kiban.records.source import Source
 from kiban.records.support import Edition, Finding, Rate, Support, SupportAnswer

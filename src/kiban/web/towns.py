@@ -21,19 +21,20 @@ from kiban.base.errors import KibanError
 from kiban.base.jdate import era_year
 from kiban.catalogue import words
 from kiban.catalogue.words import Words
+from kiban.documents.view import EXAMPLE
 from kiban.records.region import Evidence, Fact, Missing, Place, Plant, Region, Site
 from kiban.region import said
-from kiban.region.change import undo, versions
 from kiban.region.columns import table
 from kiban.region.imports import TOKEN, Imports
 from kiban.region.towns import Towns, reading
+from kiban.region.versions import undo, versions
 from kiban.region.xlsx import TableError
 from kiban.web.frame import Frame
 from kiban.web.making import Regions
 from kiban.web.plans import Plans
 from kiban.web.uploads import uploaded
 
-NOBODY = ("不要", "なし")  # whom a missing thing asks when nobody needs to be asked
+NOBODY = ("不要", "なし", "rule ", "kiban ")  # beginnings of whom a missing thing asks when nobody needs to be asked
 
 
 def refusal(word: Words, error: KibanError) -> str:
@@ -79,12 +80,12 @@ class TownPages:
         _, files = await uploaded(self.frame, request)
         word = self.frame.words(request)
         if not files:
-            return self._index(request, word("town.no_file"))
+            return await run_in_threadpool(self._index, request, word("town.no_file"))
         try:
             count = await run_in_threadpool(self.towns.take, files[0].content, files[0].name)
         except KibanError as error:
             return await run_in_threadpool(self._index, request, refusal(word, error))
-        self.frame.note(request, "towns.table", files[0].name[:120], str(count))
+        self.frame.note(request, "change", "towns", f"{files[0].name[:120]}: {count}")
         return RedirectResponse(self.frame.url(request, "/towns", taken=str(count)), 303)
 
     async def town(self, request: Request) -> Response:
@@ -105,7 +106,7 @@ class TownPages:
             )
         except KeyError as error:
             raise HTTPException(404) from error
-        self.frame.note(request, "towns.undo", name, number)
+        self.frame.note(request, "change", name, f"undo {number}")
         return RedirectResponse(self.frame.url(request, f"/towns/{quote(name)}", done=str(done.number)) + "#history", 303)
 
     # --- parts
@@ -125,7 +126,8 @@ class TownPages:
             here.add(region.lg_code)
             if not asked or self._meets(asked, name, region, kana):
                 prefecture = known.prefecture if known else ""
-                rows.append({"name": name, "title": region.name, "trouble": "", "region": region, "kana": kana, "prefecture": prefecture})
+                missing = sum(not one.ask.startswith(NOBODY) for one in region.missing)
+                rows.append({"name": name, "title": region.name, "trouble": "", "region": region, "missing": missing, "kana": kana, "prefecture": prefecture})
         found = [town for town in self.towns.find(asked) if town.code not in here] if asked else []
         context = {
             "rows": rows,
@@ -158,9 +160,11 @@ class TownPages:
         year = self.frame.now().year
         done = request.query_params.get("done", "")
         history = self._history(name)
+        said_missing = [self._asked(one, region.name, words(self.frame.catalogue, "ja"), lang) for one in region.missing]
         context = {
             "name": name,
             "region": region,
+            "label_gloss": word(EXAMPLE) if lang != "ja" and region.label == words(self.frame.catalogue, "ja")(EXAMPLE) else "",
             "kana": known.kana if known else "",
             "prefecture": known.prefecture if known else "",
             "counts": sorted(Counter(site.kind for site in region.sites).items(), key=lambda one: -one[1]),
@@ -191,7 +195,8 @@ class TownPages:
                 for fact in region.facts
             ],
             "assumed": sum(row.assumed for row in _evidence(region)),
-            "missing": [self._asked(one, region.name, words(self.frame.catalogue, "ja"), lang) for one in region.missing],
+            "missing": [one for one in said_missing if one["letter"]],
+            "settled": [one for one in said_missing if not one["letter"]],
             "plans": self._plans(request, region.id),
             "waiting": self.imports.all(name),
             "history": history,
@@ -222,7 +227,7 @@ class TownPages:
         whom = one.ask.partition(" / ")[0]
         listed = "".join(f"\n・{example}" for example in one.examples)
         what, why = one.what.partition(" / ")[0], one.why.partition(" / ")[0]
-        letter = "" if whom in NOBODY else word("town.letter", whom=whom, town=town, what=what, why=why) + (listed and word("town.letter.of") + listed)
+        letter = "" if whom.startswith(NOBODY) else word("town.letter", whom=whom, town=town, what=what, why=why) + (listed and word("town.letter.of") + listed)
         return {"what": side(one.what), "why": side(one.why), "ask": side(one.ask), "count": one.count, "examples": one.examples, "letter": letter}
 
     def _plans(self, request: Request, region: str) -> list[Mapping[str, Any]]:

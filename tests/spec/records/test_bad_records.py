@@ -17,6 +17,7 @@ import pytest
 import kiban.records
 from kiban.base.errors import RecordError
 from kiban.records.case import Case, CaseCost
+from kiban.records.checkpoint import Snapshot
 from kiban.records.design import Arc, Ceiling, Certificate, Demand, Design, EnergyUse, Node, Obstructed, Price, Problem, Step
 from kiban.records.fact import NamedFact
 from kiban.records.funding import Answered, Budget, Funding, Inputs, Line, Quote, Row, Viability
@@ -122,6 +123,7 @@ GOOD: dict[type[Record], dict[str, Any]] = {
     Source: {"title": "a page", "seen_on": DAY},
     Quantity: {"unit": "Mbps", "value": 5.0, "source": "page", "confidence": "A"},
     CaseCost: {},
+    Snapshot: {"arcs": (0, 3), "cost": 7, "bound": 5},
     Job: {"id": "a1", "region": "umiyama", "sentence": "橋の水位を知りたい", "asked": datetime(2026, 11, 27, tzinfo=UTC)},
     Case: {"kind": "project", "title": "a case", "confidence": "A", "seen_on": DAY},
     Price: {
@@ -370,6 +372,10 @@ GOOD: dict[type[Record], dict[str, Any]] = {
 BAD: list[tuple[type[Record], dict[str, Any], str]] = [
     (Text, {"ja": " "}, "both languages filled"),
     (Text, {"en": ""}, "both languages filled"),
+    (Snapshot, {"cost": None}, "cost None"),
+    (Snapshot, {"bound": -1}, "snapshot, bound: found -1"),
+    (Job, {"kind": "papers"}, "papers of None"),
+    (Job, {"of": "p"}, "plan of 'p'"),
     (Job, {"id": "../a1"}, "id '../a1'"),
     (Job, {"sentence": " "}, "no sentence"),
     (Job, {"share": 1.1}, "job share: found 1.1"),
