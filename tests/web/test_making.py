@@ -235,7 +235,9 @@ def test_a_plan_is_designed_again_beside_the_one_that_stands(ask: Ask):
     assert urlsplit(second).path == "/compare"
     other = dict(parse_qsl(urlsplit(second).query))["b"]
     assert other != name
-    assert ask(second).status == 200
+    page = ask(second)
+    assert page.status == 200
+    assert "設計の条件" in page.text
     assert "設計の条件" in ask(f"/plans/{other}").text
     assert "設計の条件" not in ask(f"/plans/{name}").text
 
