@@ -95,6 +95,8 @@ def test_a_sentence_without_a_model_ends_with_cases_stopped_first_and_whom_to_as
     assert page.status == 200
     assert 'action="/jobs' not in page.text
     assert "標準モデルはまだありません" in page.text
+    assert page.text.count(" 御中") >= 2  # the letter to each of those who may know more
+    assert BUS in page.text.partition(" 御中")[2]
     stopped = [found == "stopped" for found in re.findall(r'<li class="(stopped)?">', page.text)]
     assert stopped
     assert stopped == sorted(stopped, reverse=True)

@@ -29,6 +29,7 @@ sources:
   survey: {title: 海山町の調べ, seen_on: 2026-11-23}
 missing:
   - {what: 標高 / elevation, why: 見通しを判定できない / no line of sight, ask: 国土地理院 / GSI}
+  - {what: 湾をまたぐ道 / roads across a bay, why: 無い / there is none, ask: 道路課 / road section, count: 1, examples: [hall-east – hall-away]}
   - {what: 他の市区町村の行 / rows of other municipalities, why: この地域のものではない / not of this region, ask: 不要 / nobody}
 """
 SITES = "id,kind,name,lat,lon,population,source\nhall-east,shelter,東公民館,37.300,137.120,300,survey\n"
@@ -123,6 +124,7 @@ def test_the_page_of_a_town_shows_what_is_known_what_is_missing_and_a_letter(off
     page = office.ask(f"/towns/umiyama?lang={lang}").text
     assert "海山町&lt;b&gt;" in page
     assert "<b>御中" not in page
+    assert "・東公民館 – hall-away" in page  # a place by its name, one that is not there by what stands there
     assert "国土地理院 御中" in page  # letters are Japanese in both languages
     assert page.count('class="inquiry"') == page.count(" 御中")
     assert "不要 御中" not in page
@@ -361,7 +363,7 @@ def test_a_viewer_sees_towns_and_changes_nothing(office, monkeypatch):
     place = office.bring("r8.csv", NEW.encode())
     monkeypatch.setattr(Frame, "who", lambda *_: Who("閲覧する人", "viewer"))
     shown = office.ask("/towns/umiyama").text
-    assert "東公民館" not in shown
+    assert "南公民館" not in shown
     assert "わかっていること" in shown
     assert 'type="file"' not in shown
     assert [office.ask(path).status for path in (place, place.replace("?", "/left.csv?"), "/towns/new")] == [403, 403, 403]

@@ -5,10 +5,16 @@ In: a view and a figure's id. Out: a name; the id itself where it says enough.
 
 from __future__ import annotations
 
+import re
+from datetime import date
+
+from kiban.base.jdate import day_text
 from kiban.documents.names_beside import beside_name, item_name
 from kiban.documents.reasons import row_names
 from kiban.documents.references import phrase
 from kiban.documents.view import View
+
+DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 def figure_name(view: View, key: str) -> str:
@@ -71,7 +77,10 @@ def _by_rule(view: View, key: str) -> str | None:
     """Dated values."""
     head, _, rest = key.partition("/")
     id, mark, since = rest.partition("@")
-    return f"{view.name('rules/' + id)} ({since})" if head == "rules" and mark and id in view.catalogue.rules else None
+    if head != "rules" or not mark or id not in view.catalogue.rules:
+        return None
+    day = day_text(date.fromisoformat(since), view.lang) if DAY.fullmatch(since) else since
+    return f"{view.name('rules/' + id)} ({day})"
 
 
 def _drill(view: View, parts: list[str]) -> str:

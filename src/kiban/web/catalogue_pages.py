@@ -240,12 +240,12 @@ class CataloguePages:
         word, record, today = self.frame.words(request), self.catalogue.of(kind)[id], self._today()
         review, checked = getattr(record, "review_by", None), getattr(record, "checked_on", None)
         if review is not None and review < today:
-            return word("catalogue.stale.review", day=review)
+            return word("catalogue.stale.review", day=self.frame.day(request, review))
         if review is not None and review < today + SOON:
-            return word("catalogue.stale.soon", day=review)
+            return word("catalogue.stale.soon", day=self.frame.day(request, review))
         if checked is not None and checked + CHECK_AGAIN < today:
-            return word("catalogue.stale.checked", day=checked, days=CHECK_AGAIN.days)
-        return word("catalogue.stale.future", day=checked) if checked is not None and checked > today else ""
+            return word("catalogue.stale.checked", day=self.frame.day(request, checked), days=CHECK_AGAIN.days)
+        return word("catalogue.stale.future", day=self.frame.day(request, checked)) if checked is not None and checked > today else ""
 
     def _today(self) -> date:
         return self.frame.now().astimezone(TOKYO).date()

@@ -364,10 +364,12 @@ def _sentence(view: View, made: Comparison, scale: Scale) -> str:
         for row in made.topics.get(key, ())
     ]
     counted = [word(f"compare.cause.{key}", count=len(made.topics[key])) for key in ("answers", "files", "assumed") if key in made.topics]
-    effects = []
-    for row in made.amounts:
-        if row.difference and row.id in ("general", "cost_5y"):
-            effects.append(word(f"compare.effect.{'more' if row.difference > 0 else 'less'}", name=row.name, amount=f"{abs(row.difference):,}", unit=unit))
+    differing = [row for row in made.amounts if row.difference]
+    named = [row for row in differing if row.id in ("general", "cost_5y")] or differing[:2]  # "nothing changes" only where no amount does
+    effects = [
+        word(f"compare.effect.{'more' if (row.difference or 0) > 0 else 'less'}", name=row.name, amount=f"{abs(row.difference or 0):,}", unit=unit)
+        for row in named
+    ]
     effects += [word(f"compare.effect.{key}", count=len(made.topics[key])) for key in EFFECTS if key in made.topics]
     more = len(causes) - SAID
     told = causes[:SAID] + ([word("compare.more", count=more)] if more > 0 else []) + counted

@@ -109,6 +109,7 @@ class Frame:
             "other_url": f"{request.url.path}?{urlencode([*known, ('lang', other)])}",
             "w": words(self.catalogue, shown),
             "day": lambda moment, short=False: self.day(request, moment, short=short),
+            "ending": lambda ending: words(self.catalogue, shown)(f"ending.{ending}") if ending in ("docx", "pdf", "xlsx") else ending,
             "moment": lambda moment: self.moment(request, moment),
             "year": lambda year: era_year(year) if shown == "ja" else str(year),
             "span": lambda period: era_span(period) if shown == "ja" else period,

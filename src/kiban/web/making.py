@@ -6,6 +6,7 @@ gone back to, kept and sent to a colleague; only the two requests that change so
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
@@ -22,7 +23,8 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from kiban.base.errors import KibanError
-from kiban.catalogue import Catalogue
+from kiban.catalogue import Catalogue, words
+from kiban.catalogue.words import Words
 from kiban.jobs import Jobs
 from kiban.loop.given import Given
 from kiban.loop.issue import LONGEST, answers_known, issue_step
@@ -34,6 +36,8 @@ from kiban.region import Detour, read
 from kiban.web.frame import Frame
 
 MOST_OFFERS = 6  # named before any question; all stand in the plan
+ASKED = re.compile(r"(.+?)\(([^()]+)\)")  # whom(what)
+LIKE = re.compile(r"^似た事例の団体「(.+?)」")  # how the form names a town with a like case
 ANSWER = "q."  # what the name of a question begins with in a form
 
 
@@ -220,6 +224,7 @@ class Making:
         cases = [(row["id"], self.catalogue.cases[row["id"]]) for row in step.body["cases"] if row["id"] in self.catalogue.cases]
         context = {
             "body": step.body,
+            "asks": [(line[lang], _letter(words(self.catalogue, "ja"), line["ja"], region.name, sentence)) for line in step.body.get("ask") or ()],
             "region": region,
             "name": name,
             "sentence": sentence,
@@ -252,3 +257,11 @@ class Making:
         known = answers_known(self.catalogue)
         given = {key.removeprefix(ANSWER): value for key, value in form.items() if key.startswith(ANSWER)}
         return {id: choice for id, choice in given.items() if choice in known.get(id, ())}
+
+
+def _letter(word: Words, ask: str, town: str, sentence: str) -> str:
+    """The letter to somebody who may know more, in Japanese: "whom(what)" of the form of the issue, or whom alone."""
+    found = ASKED.fullmatch(ask)
+    whom, what = (found[1], found[2]) if found else (ask, "")
+    about = word("make.letter.about", what=what) if what else ""
+    return word("make.letter", whom=LIKE.sub(r"\1", whom), town=town, sentence=sentence, about=about)

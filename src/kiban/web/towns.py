@@ -33,6 +33,7 @@ from kiban.web.making import Regions
 from kiban.web.plans import Plans
 from kiban.web.uploads import uploaded
 
+PAIR = " – "  # between the ids of the two places of a link
 NOBODY = ("不要", "なし", "rule ", "kiban ")  # beginnings of whom a missing thing asks when nobody needs to be asked
 
 
@@ -160,7 +161,8 @@ class TownPages:
         year = self.frame.now().year
         done = request.query_params.get("done", "")
         history = self._history(name)
-        said_missing = [self._asked(one, region.name, words(self.frame.catalogue, "ja"), lang) for one in region.missing]
+        names = {site.id: site.name for site in region.sites} | {place.id: place.name for place in region.places}
+        said_missing = [self._asked(one, region.name, words(self.frame.catalogue, "ja"), lang, names) for one in region.missing]
         context = {
             "name": name,
             "region": region,
@@ -216,7 +218,7 @@ class TownPages:
         return region.sources[evidence.source].title if evidence.source else ""
 
     @staticmethod
-    def _asked(one: Missing, town: str, word: Words, lang: str) -> Mapping[str, Any]:
+    def _asked(one: Missing, town: str, word: Words, lang: str, names: Mapping[str, str]) -> Mapping[str, Any]:
         """A missing thing in the language of the page, and the letter to whom knows it, in Japanese."""
 
         def side(text: str) -> str:
@@ -225,10 +227,11 @@ class TownPages:
             return (english if lang == "en" and english else japanese + (f" {mark}" if mark and mark not in japanese else "")).strip()
 
         whom = one.ask.partition(" / ")[0]
-        listed = "".join(f"\n・{example}" for example in one.examples)
+        examples = [PAIR.join(names.get(id, id) for id in example.split(PAIR)) for example in one.examples]
+        listed = "".join(f"\n・{example}" for example in examples)
         what, why = one.what.partition(" / ")[0], one.why.partition(" / ")[0]
         letter = "" if whom.startswith(NOBODY) else word("town.letter", whom=whom, town=town, what=what, why=why) + (listed and word("town.letter.of") + listed)
-        return {"what": side(one.what), "why": side(one.why), "ask": side(one.ask), "count": one.count, "examples": one.examples, "letter": letter}
+        return {"what": side(one.what), "why": side(one.why), "ask": side(one.ask), "count": one.count, "examples": examples, "letter": letter}
 
     def _plans(self, request: Request, region: str) -> list[Mapping[str, Any]]:
         rows: list[Mapping[str, Any]] = []
