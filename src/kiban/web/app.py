@@ -30,6 +30,7 @@ from kiban.region.towns import Towns
 from kiban.store import Store
 from kiban.web.accounts import AccountPages
 from kiban.web.building import BuildPages
+from kiban.web.carrying import Carrying
 from kiban.web.catalogue_pages import CataloguePages
 from kiban.web.compare import ComparePages
 from kiban.web.design_page import DesignPage
@@ -115,6 +116,8 @@ def create_app(
         keeping = Keeping(shown, frame, jobs)
         for pages in (PaperPages, HistoryPages, FactPages, QuotePages, HandoverPages):
             routes += pages(keeping).routes()
+        if regions is not None and state is not None:
+            routes += Carrying(keeping, regions, state / "carried").routes()
     routes += CasePages(Library(catalogue.cases, {id: usecase.words for id, usecase in catalogue.usecases.items()}), frame).routes()
     frame.menu.append(("menu.cases", "/cases"))
     routes += [*MoneyPages(shown, frame).routes(), *SupportPages(shown, frame).routes(), *ComparePages(shown, frame).routes()]

@@ -64,6 +64,7 @@ class Frame:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     note: Callable[[Request, str, str, str], None] = lambda *_: None  # action, target, detail: into the audit log, where there is one
     logged: bool = False  # there is an audit log
+    carries: bool = False  # plans and regions can be carried to other networks
     menu: list[tuple[str, str]] = field(default_factory=list)  # key of the word, path: what the head of each page offers
 
     def __post_init__(self) -> None:
@@ -111,6 +112,7 @@ class Frame:
             "term": Terms(words(self.catalogue, shown), lambda: self.url(request, "/help/words")),
             "who": self.who(request),
             "logged": self.logged,
+            "carries": self.carries,
             "alone": getattr(request.state, "who", None) is None,
             "may": lambda role: may(self.who(request).role, role),
             "menu": [(key, path, request.url.path == path or (path != "/" and request.url.path.startswith(path + "/"))) for key, path in self.menu],
