@@ -179,7 +179,7 @@ def test_a_changed_cell_a_missing_and_an_extra_file_are_named(here: Site, town: 
     del files["places.csv"]
     page = here.bring(("town.zip", zipped(files)), status=422)
     assert "受け入れられません。何も書いていません。" in page
-    assert "sites.csv 変わった 2行目「lat」（shelter-kodomo-mirai）が「37.308763」になっています。" in page
+    assert "sites.csv 変わった 2行目「緯度」（shelter-kodomo-mirai）が「37.308763」になっています。" in page
     assert "places.csv ない" in page
     assert "more.csv 余分" in page
     assert not list(here.towns.iterdir())

@@ -6,6 +6,7 @@ In: what was carried, the plans and regions of the server. Out: a look at it, fo
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from kiban.loop.given import TOKYO
 from kiban.loop.kept import Kept, Key, entries, meet
 from kiban.records.funding import Inputs
 from kiban.records.region import Region
+from kiban.region.head import Head, read_head
 from kiban.web.comparing import Change, Side, compare, signed
 from kiban.web.frame import Frame
 from kiban.web.keeping import Keeping, Told
@@ -78,13 +80,13 @@ class PlanLook:
 def region_look(carried: Carried, regions: Regions, frame: Frame, request: Request) -> RegionLook:
     """A carried region beside the one that is here. Raises KibanError."""
     region = region_of(carried, regions.detour)
-    known = {name: regions.id_of(name) for name in regions.names()}
-    name = next((one for one, id in known.items() if id == region.id), "")
+    heads = _heads(regions)
+    name = next((one for one, head in heads.items() if head.id == region.id), "")
     new = not name
     name = name or _free(regions.folder, region.id)
     folder = regions.folder / name
     changes = file_changes(carried, folder)
-    twin = next((one for one, id in known.items() if id and id != region.id and region.lg_code and regions.open(one).lg_code == region.lg_code), "")
+    twin = next((head.name for head in heads.values() if head.id != region.id and region.lg_code and head.lg_code == region.lg_code), "")
     says = _Says(frame, frame.language(request))
     shown = tuple(says.file(one) for one in changes)
     return RegionLook(
@@ -97,7 +99,7 @@ def region_look(carried: Carried, regions: Regions, frame: Frame, request: Reque
         same=not changes,
         files=shown,
         staying=() if new else staying(folder),
-        twin=regions.open(twin).name if twin else "",
+        twin=twin,
     )
 
 
@@ -133,7 +135,7 @@ def plan_look(carried: Carried, keeping: Keeping, regions: Regions, request: Req
     other = side if here is None else Side("", plans.view(request, here), here.funding)
     made = compare(other, side, scale)
     told = _Told(keeping, view, folder) if entries(folder.inputs) or entries(own) else None
-    town = next((one for one in regions.names() if regions.id_of(one) == folder.region.id), "")
+    town = next((one for one, head in _heads(regions).items() if head.id == folder.region.id), "")
     state = "" if new else f"{state_of(plans.path(name))}.{version}"
     records = here is not None and all((plans.path(name) / file).read_bytes() == carried.originals[file] for file in RECORDS)
     return PlanLook(
@@ -177,6 +179,15 @@ class _Told:
         return {"name": told.name(*key), "here": told.value(*key, before), "came": told.value(*key, after)}
 
 
+def _heads(regions: Regions) -> dict[str, Head]:
+    """The heads of the towns that are here, also of those whose other files cannot be read: what was carried may mend them."""
+    found = {}
+    for name in regions.names():
+        with suppress(KibanError, OSError):
+            found[name] = read_head(regions.folder / name / "region.yaml")
+    return found
+
+
 def _free(folder: Path, id: str, marked: str = "") -> str:
     """The name of a folder that is not there yet, or holds nothing that is marked."""
     name, number = id, 1
@@ -214,6 +225,15 @@ def _facts(word: Any, here: Side, came: Side) -> list[Mapping[str, Any]]:
     return [both(word("compare.verdict"), (verdicts[0], verdicts[1])), both(word("page.served"), (served(here), served(came)))]
 
 
+def column_word(texts: Mapping[str, str], column: str) -> str:
+    """The name of a column of a region in words; itself where it has none.
+
+    >>> column_word({"town.field.lat": "緯度", "town.field.id": "元のID", "carry.column.id": "ID"}, "id")
+    'ID'
+    """
+    return texts.get(f"carry.column.{column}") or texts.get(f"town.field.{column}", column) if column else ""
+
+
 class _Says:
     """Rows of a region in the words of a page."""
 
@@ -237,7 +257,7 @@ class _Says:
     def row(self, file: str, row: RowChange) -> Mapping[str, Any]:
         """A row."""
         known = self.texts.get(f"town.fact.{row.id}", "") if file == "facts.csv" else self._entry(row) if file.endswith(".yaml") else ""
-        cells = [(self.column(column), self.value(column, before), self.value(column, after)) for column, before, after in row.cells]
+        cells = [(column_word(self.texts, column), self.value(column, before), self.value(column, after)) for column, before, after in row.cells]
         return {"kind": row.kind, "name": known or row.name or row.id, "cells": cells if row.kind == "changed" else []}
 
     def _entry(self, row: RowChange) -> str:
@@ -245,10 +265,6 @@ class _Says:
         key, _, which = row.id.partition("/")
         head = self.texts.get(f"carry.head.{key}", key)
         return f"{head}: {(row.name or which).partition(' / ')[0]}" if which else head
-
-    def column(self, column: str) -> str:
-        """The name of a column; of a value alone, none."""
-        return self.texts.get(f"carry.column.{column}") or self.texts.get(f"town.field.{column}", column) if column else ""
 
     def value(self, column: str, text: str) -> str:
         """What a cell says."""

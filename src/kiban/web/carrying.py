@@ -40,7 +40,7 @@ from kiban.records.funding import Inputs
 from kiban.records.rules import Record
 from kiban.region.imports import LASTS, TOKEN
 from kiban.region.versions import Version
-from kiban.web.carry_preview import PlanLook, RegionLook, plan_look, region_look
+from kiban.web.carry_preview import PlanLook, RegionLook, column_word, plan_look, region_look
 from kiban.web.frame import Frame
 from kiban.web.keeping import Keeping, moment_text, reason_of
 from kiban.web.making import Regions
@@ -247,7 +247,7 @@ class Carrying:
         except KibanError as error:
             self.frame.note(request, "refused", "carry", f"{label}: {error}"[:300])
             known = error.problems if isinstance(error, ManyErrors) else [error]
-            return self._start(request, word("carry.refused"), grouped(word, known))
+            return self._start(request, word("carry.refused"), self._grouped(request, known))
         token = secrets.token_urlsafe(16)
         notes = tuple(Note(code=one.code, more=one.more) for one in carried.notes if isinstance(one, CarryError))
         waiting = Waiting(
@@ -297,15 +297,18 @@ class Carrying:
         try:
             look = self._look(request, carried)
         except KibanError as error:  # what is here cannot be read any more, or what came is no plan for this version
-            return self._start(request, word("carry.refused"), grouped(word, [error]))
+            return self._start(request, word("carry.refused"), self._grouped(request, [error]))
         context = {
             "waiting": waiting,
             "when": moment_text(waiting.at, self.frame.language(request)),
             "look": look,
-            "notes": grouped(word, [CarryError(one.code, one.more["file"], "", **_but(one.more, "file")) for one in waiting.notes]),
+            "notes": self._grouped(request, [CarryError(one.code, one.more["file"], "", **_but(one.more, "file")) for one in waiting.notes]),
             "wrong": wrong,
         }
         return self.frame.page(request, "carried.html", context, status=status)
+
+    def _grouped(self, request: Request, problems: Sequence[KibanError]) -> list[dict[str, Any]]:
+        return grouped(self.frame.words(request), self.frame.catalogue.words[self.frame.language(request)], problems)
 
     # --- what is written
 
@@ -361,7 +364,7 @@ class Carrying:
         return {"plan": look.name} | ({"draft": str(outcome.draft)} if outcome.draft is not None else {})
 
 
-def grouped(word: Words, problems: Sequence[KibanError]) -> list[dict[str, Any]]:
+def grouped(word: Words, texts: Mapping[str, str], problems: Sequence[KibanError]) -> list[dict[str, Any]]:
     """Problems by the file that they are about, in words: its name, what is wrong with it, the first of its cells, how many there are."""
     found: dict[str, list[KibanError]] = {}
     for one in problems:
@@ -370,7 +373,7 @@ def grouped(word: Words, problems: Sequence[KibanError]) -> list[dict[str, Any]]
     for name, list_of in found.items():
         first = list_of[0]
         state = STATES.get(first.code, "changed") if isinstance(first, CarryError) else "unreadable"
-        rows.append({"file": name, "state": state, "lines": [said(word, one) for one in list_of[:SHOWN]], "more": max(0, len(list_of) - SHOWN)})
+        rows.append({"file": name, "state": state, "lines": [said(word, texts, one) for one in list_of[:SHOWN]], "more": max(0, len(list_of) - SHOWN)})
     return rows
 
 
@@ -378,14 +381,16 @@ STATES = {"missing": "missing", "no_manifest": "missing", "extra": "extra", "typ
 STATES |= {"no_zip": "unreadable", "one_zip": "refused", "version": "refused", "path": "refused", "record": "unreadable", "pdf": "rebuilt"}
 
 
-def said(word: Words, error: KibanError) -> str:
+def said(word: Words, texts: Mapping[str, str], error: KibanError) -> str:
     """One problem in the words of the page."""
     if not isinstance(error, CarryError):
         return word("carry.wrong.unreadable", error=str(error)[:300])
     if error.code == "cell":
         place = partial(word, "carry.wrong.cell_of" if error.more["name"] else "carry.wrong.cell")
         shown = error.more["now"] or word("carry.empty")
-        return (f"{error.more['sheet']} " if error.more["sheet"] else "") + place(**{**error.more, "now": shown})
+        return (f"{error.more['sheet']} " if error.more["sheet"] else "") + place(
+            **{**error.more, "now": shown, "column": column_word(texts, error.more["column"])}
+        )
     return word(f"carry.wrong.{error.code}", **error.more)
 
 
