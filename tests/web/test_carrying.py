@@ -10,6 +10,7 @@ import re
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from html import unescape
 from pathlib import Path
@@ -17,8 +18,9 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 from msgspec.structs import replace
+from tests.web.people import open_office
 
-from kiban.loop.carried import digest, from_csv, to_csv, trimmed
+from kiban.loop.carried import digest, from_csv, text_rows, to_csv, trimmed
 from kiban.loop.carry import carry_out, zipped
 from kiban.loop.files import read_inputs
 from kiban.loop.folder import FILES
@@ -271,6 +273,17 @@ def test_an_older_text_of_here_does_not_come_back_over_the_newer_one(here: Site,
     assert read_inputs(folder).words == {KEY: "直した文"}
 
 
+def test_a_plan_whose_folder_was_deleted_here_comes_back_with_what_was_written(here: Site, example_folder: Path, tmp_path: Path) -> None:
+    files = with_words(example_folder, tmp_path / "there", **{KEY: "運ばれた文"})
+    where = here.writes(here.bring(("plan.zip", zipped(files))), why="県から")
+    name = re.findall(r"plan=([^&]*)", where)[0]
+    assert "県から" in here.get(f"/plans/{name}/history")
+    shutil.rmtree(here.plans / name)
+    here.writes(here.bring(("plan.zip", zipped(files))))
+    assert read_inputs(here.plans / name).words == {KEY: "運ばれた文"}
+    assert "県から" in here.get(f"/plans/{name}/history")
+
+
 def test_another_computation_of_a_plan_is_compared_and_the_older_records_are_kept(here: Site, plan: dict[str, bytes], example_folder: Path) -> None:
     folder = Path(shutil.copytree(example_folder, here.plans / "okunoto"))
     record = json.loads((folder / "plan.json").read_bytes())
@@ -357,6 +370,7 @@ def forged(files: Mapping[str, bytes], **changed: Mapping[str, str]) -> dict[str
         next(row for row in rows if row[0] == name)[2] = path
     if "id" in changed:
         rows[1][2] = changed["id"][""]
+    rows[1][4] = str(len(rows) - 2)
     rows[1][5] = digest(trimmed(rows[2:]))
     return {**out, "manifest.csv": to_csv(rows)}
 
@@ -393,6 +407,60 @@ def test_a_record_that_no_paper_can_be_made_of_is_not_written(here: Site, plan: 
     page = here.writes(here.bring(("plan.zip", zipped(plan))), 422)
     assert "書けませんでした。ここにあるものは元のままです。" in page
     assert not list(here.plans.iterdir())
+
+
+LAUGHS = "name: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
+    f"{name}: &{name} [{','.join([f'*{before}'] * 9)}]\n" for before, name in zip("abcdefghi", "bcdefghij", strict=True)
+)
+
+
+@pytest.mark.parametrize("text", ["a: " + "[" * 5000, LAUGHS, "id: okunoto\n" + LAUGHS, "- a", "", "id: 1\nname: 2\nsources: 3"])
+def test_a_forged_head_of_a_town_is_refused(here: Site, town: dict[str, bytes], text: str) -> None:
+    files = forged({**town, "region.yaml.csv": to_csv(text_rows(text))}, rows={"region.yaml.csv": ("", "nothing")})
+    assert "受け入れられません" in here.bring(("town.zip", zipped(files)), status=422)
+    assert not list(here.towns.iterdir())
+
+
+@pytest.mark.parametrize(
+    "rows", [[["/type", "text", "FeatureCollection"], ["/features/#0/geometry/coordinates", "text", "x"]], [["/features", "number", "1"]], [[".", "null"]]]
+)
+def test_a_forged_map_of_a_town_is_refused(here: Site, town: dict[str, bytes], rows: list[list[str]]) -> None:
+    table = to_csv([["path", "type", "value"], *rows])
+    manifest = to_csv([*from_csv(town["manifest.csv"], "m"), ["boundary.geojson.csv", "json", "boundary.geojson", "0", "0", "x"]])
+    fitting = forged({**town, "manifest.csv": manifest, "boundary.geojson.csv": table}, rows={"boundary.geojson.csv": ("", "nothing")})
+    assert "受け入れられません" in here.bring(("town.zip", zipped(fitting)), status=422)
+    assert not list(here.towns.iterdir())
+
+
+def test_of_two_who_confirm_at_once_one_writes(here: Site, town: dict[str, bytes]) -> None:
+    place = urlsplit(here.bring(("town.zip", zipped(town)))).path + "/confirm"
+    with ThreadPoolExecutor(2) as pool:
+        kind = "application/x-www-form-urlencoded"
+        statuses = sorted(answer[0] for answer in pool.map(lambda _: here.ask("POST", place, b"state=&lang=ja", kind), range(2)))
+    assert statuses == [303, 404]
+    assert [path.name for path in here.towns.iterdir() if not path.name.startswith(".")] == ["okunoto"]
+
+
+def test_the_log_says_who_took_out_and_brought_in(tmp_path: Path, serve: Callable[..., str]) -> None:
+    shutil.copytree(OKUNOTO, tmp_path / "regions" / "okunoto")
+    office = open_office(tmp_path, serve)
+    editor, viewer = office.browser("tanaka"), office.browser("mori")
+    assert viewer("/towns/okunoto/carry.zip").status == 200
+    assert "「編集」の権限が必要" in viewer("/carry").text
+    shutil.rmtree(tmp_path / "regions" / "okunoto")
+    edge = "----edge"
+    part = f'--{edge}\r\nContent-Disposition: form-data; name="file"; filename="town.zip"\r\n\r\n'.encode()
+    body = part + zipped(carry_out(OKUNOTO).files) + f"\r\n--{edge}--\r\n".encode()
+    form = f"multipart/form-data; boundary={edge}"
+    assert viewer("/carry", body, Content_Type=form).status == 403
+    place = urlsplit(editor("/carry", body, Content_Type=form).place).path
+    assert viewer(place).status == 403
+    assert viewer(place + "/confirm", {"state": ""}).status == 403
+    assert editor(place + "/confirm", {"state": ""}).status == 303
+    rows = [(row.who, row.action, row.target, row.detail) for row in office.log.rows()]
+    assert ("mori", "export", "towns/okunoto", "carry.zip: 8") in rows
+    assert ("tanaka", "change", "towns/okunoto", "carried in: town.zip") in rows
+    assert ("mori", "refused") in {row[:2] for row in rows}
 
 
 def test_a_script_in_a_town_comes_out_as_text(here: Site, tmp_path: Path) -> None:

@@ -50,7 +50,8 @@ from kiban.web.uploads import Upload, uploaded
 MOST_UNPACKED = 150_000_000  # bytes of all that came; kiban's own have a twentieth of it
 MOST_WAITING = 20
 SHOWN = 40  # problems of one file
-NO_PLAN = (KeyError, TypeError, AttributeError, IndexError, ValueError, StopIteration)  # what looking at a record raises that no kiban wrote
+# What looking at a record or a table raises that no kiban wrote.
+STRANGE = (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, StopIteration, RecursionError)
 Look = RegionLook | PlanLook
 
 
@@ -278,12 +279,18 @@ class Carrying:
 
     def _look(self, request: Request, carried: Carried) -> Look:
         """What came, beside what is here. Raises KibanError: it is no plan or region that this version can read."""
-        if carried.kind == "region":
-            return region_look(carried, self.regions, self.frame, request)
         try:
+            if carried.kind == "region":
+                return region_look(carried, self.regions, self.frame, request)
             return plan_look(carried, self.keeping, self.regions, request, scale_of(request))
-        except NO_PLAN as error:
-            raise CarryError("record", "plan.json", f"{type(error).__name__} {error}"[:100], "a record of this version of kiban", STEP) from error
+        except STRANGE as error:
+            raise CarryError(
+                "record",
+                "plan.json" if carried.kind == "plan" else "region.yaml",
+                f"{type(error).__name__} {error}"[:100],
+                "a record of this version of kiban",
+                STEP,
+            ) from error
 
     def _open(self, request: Request) -> tuple[Waiting, Carried]:
         try:
@@ -329,7 +336,7 @@ class Carrying:
                 to = self._plan_in(carried, look, who, why, word) if isinstance(look, PlanLook) else self._region_in(carried, look, waiting, who, why)
             except ConflictError:
                 return self._page(request, word("carry.conflict"), 409)
-            except (KibanError, OSError, *NO_PLAN) as error:
+            except (KibanError, OSError, *STRANGE) as error:
                 self.frame.note(request, "refused", "carry", f"{waiting.kind} {waiting.id}: {type(error).__name__} {error}"[:300])
                 return self._page(request, word("carry.not_written", error=str(error)[:300]), 422)
             self.shelf.drop(waiting.token)
