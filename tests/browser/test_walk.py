@@ -68,8 +68,10 @@ def pictures(request: pytest.FixtureRequest) -> Path | None:
         ("keyboard", "en", 1440, True),
     ],
 )
-def test_from_nothing_to_the_opened_papers(browser: Browser, tmp_path: Path, pictures: Path | None, hands: str, lang: str, width: int, known: bool) -> None:
-    with serving(tmp_path, free_port()) as server:
+def test_from_nothing_to_the_opened_papers(
+    request: pytest.FixtureRequest, browser: Browser, tmp_path: Path, pictures: Path | None, hands: str, lang: str, width: int, known: bool
+) -> None:
+    with serving(tmp_path, free_port(), request.config.getoption("kiban")) as server:
         target = pictures / f"{lang}-{width}" if pictures is not None and hands == "mouse" else None
         asks_axe = target is not None  # it breaks the content security policy, under which the others walk
         context = browser.new_context(viewport={"width": width, "height": 900}, reduced_motion="reduce", bypass_csp=asks_axe)
