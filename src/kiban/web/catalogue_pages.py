@@ -24,7 +24,7 @@ from starlette.routing import Route
 
 from kiban.base.errors import KibanError
 from kiban.catalogue import KINDS, Catalogue, words
-from kiban.catalogue.catalogue import CHECK_AGAIN, REGIONS_FOR_PROVEN, needs_source, quantities
+from kiban.catalogue.catalogue import CHECK_AGAIN, REGIONS_FOR_PROVEN, Level, needs_source, quantities
 from kiban.catalogue.differences import Difference, differences
 from kiban.catalogue.links import used_by
 from kiban.catalogue.reader import PACKAGE_DATA, overridden
@@ -78,6 +78,8 @@ class CataloguePages:
     plans: Plans
     frame: Frame
     _texts: dict[str, str] = field(default_factory=dict)
+    _levels: dict[str, Level] = field(default_factory=dict)
+    _unknown: dict[str, int] = field(default_factory=dict)
 
     def routes(self) -> list[Route]:
         """All of them."""
@@ -85,10 +87,13 @@ class CataloguePages:
 
     async def kinds(self, request: Request) -> Response:
         """Every kind: what it is, how many there are, how many wait for a source or are out of date."""
+        return await run_in_threadpool(self._kinds, request)
+
+    def _kinds(self, request: Request) -> Response:
         stale, rows = self._stale(), []
         for name in KINDS:
             ids = self.catalogue.of(name)
-            levels = Counter(self.catalogue.level(f"{name}/{id}") for id in ids if name not in ("words", "papers", "forms"))
+            levels = Counter(self._level(f"{name}/{id}") for id in ids if name not in ("words", "papers", "forms"))
             count = len(ids)
             rows.append({"kind": name, "count": count, "levels": levels, "stale": sum(f"{name}/{id}" in stale for id in ids), "own": self._own(name)})
         return self.frame.page(request, "catalogue.html", {"rows": rows, "total": sum(row["count"] for row in rows), "levels": LEVELS})
@@ -113,11 +118,11 @@ class CataloguePages:
                 "name": self.catalogue.headline(kind, id, lang),
                 "url": self.frame.url(request, _path(kind, id)),
                 "summary": getattr(getattr(record, "summary", None), lang, ""),
-                "level": self.catalogue.level(entry),
+                "level": self._level(entry),
                 "day": getattr(record, "checked_on", None) or getattr(record, "seen_on", None),
                 "review": getattr(record, "review_by", None),
                 "stale": entry in stale,
-                "unknown": sum(quantity.value is None for quantity in quantities(record)),
+                "unknown": self._waiting(entry, record),
                 "own": self._is_own(kind, id),
             }
             if (level and row["level"] != level) or (state == "stale" and not row["stale"]) or (state == "unknown" and not row["unknown"]):
@@ -153,7 +158,7 @@ class CataloguePages:
             "kind": kind,
             "id": id,
             "name": self.catalogue.headline(kind, id, lang),
-            "level": self.catalogue.level(f"{kind}/{id}"),
+            "level": self._level(f"{kind}/{id}"),
             "why": self._why(request, kind, id),
             "stale": self._stale_text(request, kind, id),
             "nested": nested(lines, lang),
@@ -209,7 +214,7 @@ class CataloguePages:
 
     def _why(self, request: Request, kind: str, id: str) -> str:
         """Why the entry has the level that it has."""
-        word, record, level = self.frame.words(request), self.catalogue.of(kind)[id], self.catalogue.level(f"{kind}/{id}")
+        word, record, level = self.frame.words(request), self.catalogue.of(kind)[id], self._level(f"{kind}/{id}")
         if level == "draft":
             waiting = sum(quantity.needs_source for quantity in quantities(record))
             return word("catalogue.why.draft", count=waiting) if waiting else word("catalogue.why.no_source")
@@ -245,6 +250,18 @@ class CataloguePages:
 
     def _own(self, kind: str) -> int:
         return sum(self._is_own(kind, id) for id in self.catalogue.of(kind))
+
+    def _level(self, entry: str) -> Level:
+        """The level of an entry, computed once: the catalogue of a running server does not change."""
+        if entry not in self._levels:
+            self._levels[entry] = self.catalogue.level(entry)
+        return self._levels[entry]
+
+    def _waiting(self, entry: str, record: Any) -> int:
+        """How many values of an entry are unknown, counted once."""
+        if entry not in self._unknown:
+            self._unknown[entry] = sum(quantity.value is None for quantity in quantities(record))
+        return self._unknown[entry]
 
     def _text(self, kind: str, id: str) -> str:
         """All that an entry says, as it is searched; made once."""

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import threading
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
@@ -23,7 +23,7 @@ from kiban.base.errors import KibanError
 from kiban.base.jdate import day_text
 from kiban.catalogue import words
 from kiban.documents.dossier import Dossier
-from kiban.documents.papers import generated, office_papers, public
+from kiban.documents.papers import Printed, generated, office_papers, public
 from kiban.documents.view import View
 from kiban.jobs import Jobs
 from kiban.loop.folder import Folder
@@ -31,9 +31,11 @@ from kiban.loop.given import TOKYO
 from kiban.loop.kept import OUTSIDE, Change, Draft, Kept, Outcome, remake, stale
 from kiban.records.fact import NamedFact
 from kiban.records.funding import COMPONENT, Funding, Inputs, Quote
-from kiban.store import Saved
 from kiban.web.frame import Frame
 from kiban.web.plans import Plans
+
+if TYPE_CHECKING:  # the database is loaded when it is opened
+    from kiban.store import Saved
 
 LONGEST_WHY = 300  # letters of a reason
 State = Literal["ready", "busy", "failed", "stale"]
@@ -114,6 +116,14 @@ class Known:
     trouble: str = ""
 
 
+@dataclass(frozen=True)
+class Written:
+    """The papers of a plan as they are today: with the officer's own words, and what each passage says without them, by its key."""
+
+    printed: tuple[Printed, ...]
+    generated: Mapping[str, str]
+
+
 @dataclass
 class Keeping:
     """The versions of the plans of this server."""
@@ -124,6 +134,7 @@ class Keeping:
     remaking: Remaking | Queued = field(init=False)
 
     def __post_init__(self) -> None:
+        self._written: dict[str, tuple[Folder, Inputs, date, Written]] = {}
         if self.jobs is not None:
             self.remaking = Queued(self.jobs, self.frame.lang)
             return
@@ -218,23 +229,36 @@ class Keeping:
         office = View(one.plan, catalogue, words(catalogue, "ja"), "ja", one.region.name, one.region.sources)
         return Dossier(office, one.region, one.problem, one.design, one.funding, known.inputs, self.today())
 
+    def written(self, known: Known) -> Written:
+        """The papers of the plan, written again when the plan, what people put in, or the day is another."""
+        dossier = self.dossier(known)
+        last = self._written.get(known.name)
+        if last is not None and last[0] is known.one and last[1:3] == (known.inputs, dossier.today):
+            return last[3]
+        printed = tuple(office_papers(dossier, public(dossier)))
+        bare = not known.inputs.words and not known.inputs.made
+        plain = {key: passage.text for one in printed for key, passage in one.paper.passages().items()} if bare else generated(dossier)
+        found = Written(printed, plain)
+        self._written[known.name] = (known.one, known.inputs, dossier.today, found)
+        return found
+
+    def told(self, known: Known, view: View) -> Told:
+        """Who says in words what people put in."""
+        return Told(view, known.one.funding, self.written(known))
+
 
 @dataclass(frozen=True)
 class Told:
     """Says in the language of a page what somebody put in."""
 
     view: View
-    dossier: Dossier
+    funding: Funding
+    written: Written
+    labels: dict[str, tuple[str, str]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        labels: dict[str, tuple[str, str]] = {}
-        for printed in office_papers(self.dossier, public(self.dossier)):
-            labels |= {key: (printed.paper.title, passage.label) for key, passage in printed.paper.passages().items()}
-        object.__setattr__(self, "labels", labels)
-        object.__setattr__(self, "made", generated(self.dossier))
-
-    labels: dict[str, tuple[str, str]] = field(init=False, default_factory=dict)
-    made: dict[str, str] = field(init=False, default_factory=dict)
+        for printed in self.written.printed:
+            self.labels.update({key: (printed.paper.title, passage.label) for key, passage in printed.paper.passages().items()})
 
     def name(self, part: str, key: str) -> str:
         """What it is about."""
@@ -245,7 +269,7 @@ class Told:
         if part == "facts":
             return self.view.name(f"facts/{key}")
         if part in ("quantities", "prices"):
-            return word(f"kept.{part}", name=line_name(self.view, self.dossier.funding, key))
+            return word(f"kept.{part}", name=line_name(self.view, self.funding, key))
         if part == "quotes":
             return word("kept.quotes", name=key)
         return word("kept.tax") if part == "tax" else word("kept.voice", name=self.view.name(key))
@@ -254,7 +278,7 @@ class Told:
         """What was put in; of a passage without own words the generated text."""
         word = self.view.word
         if part == "words":
-            return self.made.get(key, word("kept.generated")) if value is None else (value[0] or word("kept.emptied"))
+            return self.written.generated.get(key, word("kept.generated")) if value is None else (value[0] or word("kept.emptied"))
         if value is None:
             return word("kept.nothing")
         if isinstance(value, Quote):
