@@ -43,12 +43,13 @@ async function drawMap(box) {
     cooperativeGestures: false,
     scrollZoom: false,
     fadeDuration: 0,
+    validateStyle: false, // it is written below
     ...(data.bounds && { bounds: data.bounds, fitBoundsOptions: { padding: Math.min(56, box.clientWidth / 10), maxZoom: 14 } }),
     locale: { "NavigationControl.ZoomIn": word["page.zoom_in"], "NavigationControl.ZoomOut": word["page.zoom_out"], "Popup.Close": word["page.close"], "Map.Title": word["page.map.alt"] },
     localIdeographFontFamily: "'Noto Sans JP','Noto Sans CJK JP',sans-serif",
     style: {
       version: 8,
-      sources: { unused: source(data.unused), design: source(data.design), areas: source(data.areas) },
+      sources: { unused: { ...source(data.unused), tolerance: 0.75, buffer: 16 }, design: source(data.design), areas: source(data.areas) },
       layers: [
         { id: "ground", type: "background", paint: { "background-color": "#eef3f7" } },
         area("hazard", { type: "fill", paint: { "fill-color": "#b3261e", "fill-opacity": 0.18, "fill-outline-color": "#b3261e" } }),
@@ -144,6 +145,7 @@ async function drawMap(box) {
     name.replaceWith(button);
     row.addEventListener("click", (event) => event.target.closest("a") || open(row));
   }
+  box.dataset.after = Math.round(performance.now()); // ms since the page was called
   box.dataset.ready = "yes";
 }
 
