@@ -6,7 +6,7 @@ properties, and the rest with the properties that the map reads. The full data s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -27,6 +27,7 @@ def map_data(region: Region, geojson: bytes) -> bytes:
     """
     features = msgspec.json.decode(geojson)["features"]
     unused = [_thin(feature["geometry"]["coordinates"]) for feature in features if feature["properties"]["part"] == "candidate"]
+    candidates = {"type": "Feature", "geometry": {"type": "MultiLineString", "coordinates": trails(unused)}, "properties": {"part": "candidate"}}
     shown: list[dict[str, Any]] = [
         {
             "type": "Feature",
@@ -41,11 +42,41 @@ def map_data(region: Region, geojson: bytes) -> bytes:
     return msgspec.json.encode(
         {
             "bounds": [min(lons), min(lats), max(lons), max(lats)] if points else None,
-            "unused": {"type": "Feature", "geometry": {"type": "MultiLineString", "coordinates": unused}, "properties": {}},
-            "design": {"type": "FeatureCollection", "features": shown},
-            "areas": areas(region),
+            "drawn": {"type": "FeatureCollection", "features": [*areas(region)["features"], candidates, *shown]},
         }
     )
+
+
+def trails(lines: Sequence[list[list[float]]]) -> list[list[list[float]]]:
+    """Lines that meet, joined end to end: the same drawing in a fraction of the lines, for each line is work for a browser.
+
+    >>> trails([[[0, 0], [1, 0]], [[2, 0], [1, 0]], [[5, 5], [6, 6]], [[2, 0], [3, 0]]])
+    [[[0, 0], [1, 0], [2, 0], [3, 0]], [[5, 5], [6, 6]]]
+    """
+    meet: dict[tuple[float, ...], list[int]] = {}
+    for number, line in enumerate(lines):
+        for end in (line[0], line[-1]):
+            meet.setdefault(tuple(end), []).append(number)
+    free = [True] * len(lines)
+
+    def on(trail: list[list[float]]) -> list[list[float]]:
+        while True:
+            here = meet[tuple(trail[-1])]
+            while here and not free[here[-1]]:
+                here.pop()
+            if not here:
+                return trail
+            number = here.pop()
+            free[number] = False
+            line = lines[number]
+            trail += line[1:] if line[0] == trail[-1] else line[-2::-1]
+
+    found = []
+    for number, line in enumerate(lines):
+        if free[number]:
+            free[number] = False
+            found.append(on(on(list(line))[::-1])[::-1])
+    return found
 
 
 def _thin(coordinates: Any) -> Any:

@@ -1,5 +1,5 @@
 // The island of the design page: the map. The tables say the same without it.
-import { Map as GLMap, NavigationControl, Popup, ScaleControl, setWorkerUrl } from "./vendor/maplibre-gl.mjs";
+import { Map as GLMap, NavigationControl, Popup, ScaleControl, prewarm, setWorkerUrl } from "./vendor/maplibre-gl.mjs";
 
 // The legend brings the colour of each technology.
 const UNKNOWN = "#4d4d4d", UNSERVED = "#a1000e";
@@ -24,16 +24,15 @@ function square() {
 async function drawMap(box) {
   const word = JSON.parse(box.dataset.words);
   setWorkerUrl(new URL("./vendor/maplibre-gl-worker.mjs", import.meta.url).href);
+  prewarm(); // its worker starts while the data come
   const data = await (await fetch(box.dataset.map)).json(); // on its way since the head of the page
   const cut = JSON.parse(box.dataset.cut || "{}");
   const byTechnology = (name) => (technologies.length ? ["match", ["coalesce", ["get", name], ""], ...technologies.flatMap((id) => [id, colourOf(id)]), UNKNOWN] : UNKNOWN);
   const colour = byTechnology("technology");
-  const area = (part, more) => ({ id: part, source: "areas", ...more, filter: ["==", ["get", "part"], part] });
   const layer = (part, more) => ({ id: part, source: "design", ...more, filter: ["==", ["get", "part"], part] });
   const lost = (part, ids, more) => ({ source: "design", ...more, filter: ["all", ["==", ["get", "part"], part], ["in", ["get", "id"], ["literal", ids ?? []]]] });
   const two = ["!=", ["coalesce", ["get", "second"], ""], ""], unserved = ["!", ["coalesce", ["get", "served"], false]];
-  const source = (data) => ({ type: "geojson", data });
-  // All of it is said at once: the map is drawn once, not first empty and then again.
+  // All of it is one source, and said at once: the map is drawn once, not first empty and then part by part.
   const map = new GLMap({
     container: box,
     attributionControl: false,
@@ -49,12 +48,12 @@ async function drawMap(box) {
     localIdeographFontFamily: "'Noto Sans JP','Noto Sans CJK JP',sans-serif",
     style: {
       version: 8,
-      sources: { unused: { ...source(data.unused), tolerance: 0.75, buffer: 16 }, design: source(data.design), areas: source(data.areas) },
+      sources: { design: { type: "geojson", data: data.drawn } },
       layers: [
         { id: "ground", type: "background", paint: { "background-color": "#eef3f7" } },
-        area("hazard", { type: "fill", paint: { "fill-color": "#b3261e", "fill-opacity": 0.18, "fill-outline-color": "#b3261e" } }),
-        area("plant", { type: "line", layout: { "line-cap": "round", visibility: "none" }, paint: { "line-color": "#8a6d00", "line-width": 9, "line-opacity": 0.35 } }),
-        { id: "candidate", source: "unused", type: "line", paint: { "line-color": "#aab6c2", "line-width": 1 } },
+        layer("hazard", { type: "fill", paint: { "fill-color": "#b3261e", "fill-opacity": 0.18, "fill-outline-color": "#b3261e" } }),
+        layer("plant", { type: "line", layout: { "line-cap": "round", visibility: "none" }, paint: { "line-color": "#8a6d00", "line-width": 9, "line-opacity": 0.35 } }),
+        layer("candidate", { type: "line", paint: { "line-color": "#aab6c2", "line-width": 1 } }),
         layer("link", { type: "line", layout: { "line-cap": "round" }, paint: { "line-color": colour, "line-width": 3.5 } }),
         layer("air", { type: "line", paint: { "line-color": colour, "line-width": 2, "line-dasharray": [2, 2] } }),
         lost("link", cut.streets, { id: "lost", type: "line", layout: { "line-cap": "butt" }, paint: { "line-color": UNSERVED, "line-width": 7, "line-dasharray": [1, 0.6] } }),
@@ -130,7 +129,7 @@ async function drawMap(box) {
     choice.addEventListener("change", () => map.setLayoutProperty(choice.dataset.layer, "visibility", choice.checked ? "visible" : "none"));
   const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
   const open = (row) => {
-    const feature = data.design.features.find((item) => item.properties.part === "site" && item.properties.id === row.dataset.site);
+    const feature = data.drawn.features.find((item) => item.properties.part === "site" && item.properties.id === row.dataset.site);
     if (!feature) return;
     map.easeTo({ center: feature.geometry.coordinates, zoom: Math.max(map.getZoom(), 12), duration: calm ? 0 : 400 });
     show(feature);
