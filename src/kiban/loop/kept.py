@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -26,7 +26,9 @@ from kiban.loop.inputs import INPUTS, write_inputs
 from kiban.loop.inputs import read_inputs as inputs_alone
 from kiban.records.funding import Inputs
 from kiban.records.rules import Record
-from kiban.store import Saved, Store
+
+if TYPE_CHECKING:  # the database is loaded when it is opened
+    from kiban.store import Saved, Store
 
 KIND, DRAFTS = "inputs", "inputs-draft"
 OUTSIDE = "files"  # the author of what was changed in the folder, where nobody says who

@@ -27,7 +27,7 @@ from kiban.records.region import Region
 from kiban.region.head import Head, read_head
 from kiban.web.comparing import Change, Side, compare, signed
 from kiban.web.frame import Frame
-from kiban.web.keeping import Keeping, Told
+from kiban.web.keeping import Keeping, Told, written_of
 from kiban.web.making import Regions
 from kiban.web.money import Scale
 
@@ -171,7 +171,7 @@ class _Told:
         catalogue = keeping.frame.catalogue
         office = View(folder.plan, catalogue, words(catalogue, "ja"), "ja", folder.region.name, folder.region.sources)
         dossier = Dossier(office, folder.region, folder.problem, folder.design, folder.funding, Inputs(), keeping.today())
-        self.told = Told(view, dossier)
+        self.told = Told(view, folder.funding, written_of(dossier))
 
     def row(self, key: Key, before: Any, after: Any) -> Mapping[str, Any]:
         """One thing: its name, what stands here, what came."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
@@ -24,9 +24,12 @@ from kiban.catalogue.words import Words
 from kiban.documents.view import JAPANESE, View
 from kiban.loop.given import TOKYO
 from kiban.records.account import ROLES, Role
-from kiban.store import Store
+from kiban.web.assets import Assets
 from kiban.web.tables import labelled
 from kiban.web.terms import Terms
+
+if TYPE_CHECKING:  # the database is loaded when it is opened
+    from kiban.store import Store
 
 HERE = Path(__file__).parent
 MOST_BODY = 256 * 1024  # bytes of a form; the longest passage of a paper, escaped, has less than half
@@ -68,6 +71,7 @@ class Frame:
     menu: list[tuple[str, str]] = field(default_factory=list)  # key of the word, path: what the head of each page offers
 
     def __post_init__(self) -> None:
+        self.assets = Assets(HERE / "static")
         self._jinja = Environment(
             loader=FileSystemLoader(HERE / "templates"), autoescape=select_autoescape(["html"]), undefined=StrictUndefined, trim_blocks=True
         )
@@ -105,7 +109,7 @@ class Frame:
             "other_url": f"{request.url.path}?{urlencode([*known, ('lang', other)])}",
             "w": words(self.catalogue, shown),
             "day": lambda moment, short=False: self.day(request, moment, short=short),
-            "static": lambda name: f"/static/{name}",
+            "static": self.assets.url,
             "url": lambda path, **query: self.url(request, path, **query),
             "label": view.plan.label if view else None,
             "gloss": view.gloss() if view else "",

@@ -69,7 +69,7 @@ class PaperPages:
 
     def _all(self, request: Request, known: Known, wrong: str = "", details: Sequence[str] = (), status: int = 200) -> Response:
         path = known.kept.path
-        own = {printed.path: printed.paper for printed in self._printed(known)}
+        own = {printed.path: printed.paper for printed in self.keeping.written(known).printed}
         leaking = self.warned(known)
         by_id = {paper: self.frame.catalogue.papers[paper] for paper in self.frame.catalogue.papers}
         files = {form.texts.get("file", ""): form for form in by_id.values()}
@@ -133,11 +133,11 @@ class PaperPages:
         """One paper."""
         known = await self.keeping.open(request)
         self.frame.note(request, "view", f"plans/{known.name}", f"papers/{request.path_params['paper']}")
-        return self._one(request, known)
+        return await run_in_threadpool(self._one, request, known)
 
     def _one(self, request: Request, known: Known, typed: dict[str, str] | None = None, wrong: str = "", status: int = 200) -> Response:
         printed = self._find(request, known)
-        made = self.keeping.printing(known).generated
+        made = self.keeping.written(known).generated
         passages = {}
         for key, passage in printed.paper.passages().items():
             before = known.inputs.made.get(key)
@@ -174,7 +174,7 @@ class PaperPages:
         text = known.inputs.words[key] if seen else plain_text(form.get("text", ""))
         if len(text) > LONGEST:
             return self._one(request, known, form, self.frame.words(request)("papers.too_long", count=f"{len(text):,}", longest=f"{LONGEST:,}"), 422)
-        made = self.keeping.printing(known).generated.get(key, "").strip()
+        made = self.keeping.written(known).generated.get(key, "").strip()
         back = "back" in form or text == made
 
         def change(inputs: Inputs) -> Inputs:
@@ -233,7 +233,7 @@ class PaperPages:
             with as_files([(name, content)]) as (path,):
                 inputs, said = merge_estimate(inputs, known.one.funding, read_estimate(path))
             return inputs, [word("papers.upload.estimate", name=name), *said]
-        found, made = read_words(content, name), self.keeping.printing(known).generated
+        found, made = read_words(content, name), self.keeping.written(known).generated
         notes = [word("papers.upload.read", name=name, count=len(found))]
         if strange := sorted(set(found) - set(made)):
             notes.append(word("papers.upload.strange", name=name, list=", ".join(strange[:10])))
@@ -247,11 +247,8 @@ class PaperPages:
 
     # --- parts
 
-    def _printed(self, known: Known) -> Sequence[Printed]:
-        return self.keeping.printing(known).papers
-
     def _find(self, request: Request, known: Known) -> Printed:
-        for printed in self._printed(known):
+        for printed in self.keeping.written(known).printed:
             if printed.paper.id == request.path_params["paper"]:
                 return printed
         raise HTTPException(404, self.frame.words(request)("error.no_file", name=request.path_params["paper"]))
