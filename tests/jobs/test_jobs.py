@@ -277,7 +277,7 @@ def test_a_full_disk_refuses_a_new_job_and_lets_one_that_runs_be_stopped(make, m
     running = jobs.submit("town", "slow", {}, "ja")
     wait(jobs, running.id, "running", share=0.25)
 
-    def full(job: Job) -> None:
+    def full(_: Job) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(jobs, "_write", full)
