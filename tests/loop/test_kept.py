@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
@@ -177,3 +178,16 @@ def test_what_was_put_in_while_the_plan_was_designed_again_stands_in_the_new_one
     shown = "\n".join(cell.text for table in docx.Document(str(kept.path / PAPER)).tables for row in table.rows for cell in row.cells)
     assert "設計の間に" in shown
     assert not stale(kept.path)
+
+
+def test_a_change_that_finds_no_room_in_the_folder_is_a_version_and_gets_there_later(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("kiban.loop.kept.write_inputs", full)
+        assert kept.save(word("a", "一"), who="佐藤", why="初め", expected=0).version == 1
+        with pytest.raises(OSError, match="No space"):
+            kept.current()
+    assert kept.current()[1].words == {"a": "一"} == read_inputs(kept.path).words
+    assert [one.author for one in kept.history()] == ["佐藤"]
