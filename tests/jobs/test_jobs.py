@@ -295,3 +295,16 @@ def test_papers_find_room_where_plans_have_filled_the_queue(make, tmp_path, monk
     design = jobs.submit("town", "slow", {}, "ja")
     assert wait(jobs, jobs.submit_papers(plan, "ja").id, "done")
     jobs.cancel(design.id)
+
+
+def test_a_second_server_of_the_same_folder_is_refused_until_the_first_one_ends(make):
+    first = make()
+    running = first.submit("town", "slow", {}, "ja")
+    wait(first, running.id, "running", share=0.25)
+    with pytest.raises(KibanError, match="another server of these plans"):
+        make()
+    assert first.get(running.id).tries == 1
+    first.close()
+    second = make()
+    wait(second, running.id, "running", share=0.25)
+    second.cancel(running.id)

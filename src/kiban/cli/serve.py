@@ -63,6 +63,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     catalogue = load(settings.data, settings.state / "cache")
     regions = Regions(args.regions or settings.state / "regions", rule_detour(catalogue, date.today()))
     jobs = Jobs(settings.state / "jobs", [sys.executable, "-m", "kiban"], regions.folder, plans, lambda name: regions.open(name).id)
+    jobs.claim()
     store = open_store(settings.db, settings.state / "kiban.db")
     signing = _signing(settings, store)
     hosts = {"127.0.0.1", "localhost", "::1", settings.host, *settings.names}

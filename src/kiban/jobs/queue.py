@@ -9,6 +9,7 @@ the server holds) and keeps its work in a checkpoint beside the job's file; when
 
 from __future__ import annotations
 
+import fcntl
 import json
 import logging
 import os
@@ -76,12 +77,36 @@ class Jobs:
         self.folder, self.command, self.regions, self.plans, self.region_id, self.now = folder, list(command), regions, plans, region_id, now
         self._lock = threading.RLock()
         self._closing = False
+        self._held: IO[bytes] | None = None
         self._lanes: dict[Kind, _Lane] = {kind: _Lane(kind) for kind in ("plan", "papers")}
         self._jobs: dict[str, Job] = {}
 
+    def claim(self) -> None:
+        """Hold the folder of the jobs: a second server would take those that run here for left behind, and make them again.
+
+        Raises
+        ------
+        KibanError  another server holds it, or it cannot be written
+        """
+        if self._held is not None:
+            return
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            held = (self.folder / ".server").open("wb")
+        except OSError as error:
+            raise KibanError(str(self.folder), f"{error.strerror}", "a folder that may be written", "set KIBAN_STATE to such a folder") from error
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the system lets go of it when the server ends, however it ends
+        except BlockingIOError as error:
+            held.close()
+            raise KibanError(
+                str(self.folder), "another server of these plans", "one server", "stop the other one, or set KIBAN_STATE to a folder of its own"
+            ) from error
+        self._held = held
+
     def start(self) -> None:
-        """Take up what waits, and what was running when the server went down."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        """Take up what waits, and what was running when the server went down. Raises KibanError as `claim` does."""
+        self.claim()
         for path in sorted(self.folder.glob("*.json")):
             try:
                 job = msgspec.json.decode(path.read_bytes(), type=Job)
@@ -112,6 +137,9 @@ class Jobs:
         for lane in self._lanes.values():
             if lane.thread is not None:
                 lane.thread.join(10)
+        if self._held is not None:
+            self._held.close()
+            self._held = None
 
     def all(self) -> list[Job]:
         """The jobs, newest first."""
