@@ -239,7 +239,8 @@ class Kept:
             if entries(joined) == entries(theirs):
                 return Outcome(number)
             number = self.store.save(KIND, self.id, joined, author=who, reason=why, expected_version=number, now=self.now())
-            self._write(joined, number)
+            with suppress(OSError):  # it is a version now; whoever looks next brings it into the folder, or says why it does not get there
+                self._write(joined, number)
             return Outcome(number)
 
     def restore(self, number: int, *, who: str, why: str, expected: int) -> int:

@@ -167,3 +167,12 @@ class Frame:
         if origin is None or urlsplit(origin).netloc != request.headers.get("host"):
             self.note(request, "refused", request.url.path, "origin")
             raise HTTPException(403)
+
+
+def number_of(text: str | None) -> int:
+    """A whole number in a form; 0 where there is none.
+
+    >>> number_of("12"), number_of("x"), number_of(None), number_of("-1"), number_of("²")
+    (12, 0, 0, 0, 0)
+    """
+    return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 10 else 0
