@@ -272,7 +272,7 @@ def test_an_upload_over_a_newer_text_shows_both(site: Site) -> None:
 
 def test_files_that_are_too_large_too_many_or_no_papers_are_refused(site: Site) -> None:
     site.send("papers/upload", ("x.docx", b"0" * (20 * 1024 * 1024 + 1)), status=413)
-    assert "20件まで" in site.send("papers/upload", *[(f"{number}.docx", b"x") for number in range(21)], status=400)
+    assert "20個まで" in site.send("papers/upload", *[(f"{number}.docx", b"x") for number in range(21)], status=413)
     bomb = io.BytesIO()
     with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as packed:
         packed.writestr("word/document.xml", b"0" * 60_000_000)

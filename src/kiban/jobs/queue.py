@@ -28,6 +28,7 @@ from msgspec.structs import replace
 
 from kiban.base.errors import KibanError
 from kiban.jobs.left import Left
+from kiban.loop.given import digest
 from kiban.loop.issue import plan_id
 from kiban.records.job import Job, Kind
 
@@ -133,8 +134,10 @@ class Jobs:
             now = self._jobs.get(job.id, job)
             return None if left is None or now.status != "running" or now.stopping else left.seconds(time.monotonic())
 
-    def submit(self, region: str, sentence: str, answers: dict[str, str], lang: str) -> Job:
+    def submit(self, region: str, sentence: str, answers: dict[str, str], lang: str, wishes: dict[str, str] | None = None, beside: str | None = None) -> Job:
         """Have a plan made. The same plan, asked for twice, is one job.
+
+        wishes, beside  see records.job: the same plan under other conditions, in a folder of its own
 
         Raises
         ------
@@ -143,9 +146,11 @@ class Jobs:
         with self._lock:
             for other in self._jobs.values():
                 same = (other.kind, other.region, other.sentence, other.answers, other.lang) == ("plan", region, sentence, answers, lang)
+                same = same and (other.wishes, other.beside) == (wishes or {}, beside)
                 if same and not other.over and not other.stopping:
                     return other
-            return self._enter(Job(id=secrets.token_hex(6), region=region, sentence=sentence, answers=answers, lang=lang, asked=self.now()))
+            id = secrets.token_hex(6)
+            return self._enter(Job(id=id, region=region, sentence=sentence, answers=answers, wishes=wishes or {}, beside=beside, lang=lang, asked=self.now()))
 
     def submit_papers(self, plan: str, lang: str, words: Sequence[str] = ()) -> Job:
         """Have money, verdict and papers of a plan made again, with what people have put in; asked for twice before it begins, it is one job.
@@ -231,8 +236,12 @@ class Jobs:
         if job.of is not None:
             return [*self.command, "papers", str(self.plans / job.of), "--json", *job.words], job.of
         name = plan_id(job.sentence, self.region_id(job.region))
+        if job.beside is not None:
+            name = f"{name}-{digest(job.wishes)[:6]}"
         words = [*self.command, "plan", str(self.regions / job.region), f"--issue={job.sentence}", "-o", str(self.plans / name), "--json", "--progress"]
         words += ["--attached", f"--checkpoint={self._checkpoint(job)}"]
+        words += [f"--{option}={value}" for option, value in sorted(job.wishes.items())]
+        words += [f"--like={self.plans / job.beside}"] if job.beside is not None else []
         return [*words, *(f"--answer={question}={choice}" for question, choice in sorted(job.answers.items()))], name
 
     def _make(self, lane: _Lane, job: Job) -> None:

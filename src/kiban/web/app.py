@@ -29,6 +29,7 @@ from kiban.region.imports import Imports
 from kiban.region.towns import Towns
 from kiban.store import Store
 from kiban.web.accounts import AccountPages
+from kiban.web.again import AgainPages
 from kiban.web.building import BuildPages
 from kiban.web.carrying import Carrying
 from kiban.web.catalogue_pages import CataloguePages
@@ -103,10 +104,10 @@ def create_app(
     frame = Frame(catalogue, lang, store, note=signing.note, logged=signing.audit is not None)
     shown = Plans(plans, frame)
     routes: list[BaseRoute] = [*PlanPages(shown, frame, regions if jobs is not None else None).routes()]
-    routes += DesignPage(shown, frame).routes()
+    routes += DesignPage(shown, frame, regions is not None and jobs is not None).routes()
     frame.menu.append(("menu.plans", "/"))
     if regions is not None and jobs is not None:
-        routes += Making(regions, catalogue, jobs, frame).routes()
+        routes += [*Making(regions, catalogue, jobs, frame).routes(), *AgainPages(shown, frame, regions, jobs).routes()]
         frame.menu.append(("menu.jobs", "/jobs"))
     if regions is not None and state is not None:
         towns = TownPages(regions, Imports(state / "imports"), Towns(state / "municipalities.json"), shown, frame)

@@ -78,6 +78,8 @@ class CataloguePages:
     plans: Plans
     frame: Frame
     _texts: dict[str, str] = field(default_factory=dict)
+    _levels: dict[str, str] = field(default_factory=dict)
+    _old: dict[date, set[str]] = field(default_factory=dict)
 
     def routes(self) -> list[Route]:
         """All of them."""
@@ -88,7 +90,7 @@ class CataloguePages:
         stale, rows = self._stale(), []
         for name in KINDS:
             ids = self.catalogue.of(name)
-            levels = Counter(self.catalogue.level(f"{name}/{id}") for id in ids if name not in ("words", "papers", "forms"))
+            levels = Counter(self._level(f"{name}/{id}") for id in ids if name not in ("words", "papers", "forms"))
             count = len(ids)
             rows.append({"kind": name, "count": count, "levels": levels, "stale": sum(f"{name}/{id}" in stale for id in ids), "own": self._own(name)})
         return self.frame.page(request, "catalogue.html", {"rows": rows, "total": sum(row["count"] for row in rows), "levels": LEVELS})
@@ -113,7 +115,7 @@ class CataloguePages:
                 "name": self.catalogue.headline(kind, id, lang),
                 "url": self.frame.url(request, _path(kind, id)),
                 "summary": getattr(getattr(record, "summary", None), lang, ""),
-                "level": self.catalogue.level(entry),
+                "level": self._level(entry),
                 "day": getattr(record, "checked_on", None) or getattr(record, "seen_on", None),
                 "review": getattr(record, "review_by", None),
                 "stale": entry in stale,
@@ -153,7 +155,7 @@ class CataloguePages:
             "kind": kind,
             "id": id,
             "name": self.catalogue.headline(kind, id, lang),
-            "level": self.catalogue.level(f"{kind}/{id}"),
+            "level": self._level(f"{kind}/{id}"),
             "why": self._why(request, kind, id),
             "stale": self._stale_text(request, kind, id),
             "nested": nested(lines, lang),
@@ -209,7 +211,7 @@ class CataloguePages:
 
     def _why(self, request: Request, kind: str, id: str) -> str:
         """Why the entry has the level that it has."""
-        word, record, level = self.frame.words(request), self.catalogue.of(kind)[id], self.catalogue.level(f"{kind}/{id}")
+        word, record, level = self.frame.words(request), self.catalogue.of(kind)[id], self._level(f"{kind}/{id}")
         if level == "draft":
             waiting = sum(quantity.needs_source for quantity in quantities(record))
             return word("catalogue.why.draft", count=waiting) if waiting else word("catalogue.why.no_source")
@@ -220,9 +222,18 @@ class CataloguePages:
         assert needs_source(record) is False
         return word(f"catalogue.why.{level}", cases=len(users), regions=regions, wanted=REGIONS_FOR_PROVEN)
 
+    def _level(self, entry: str) -> str:
+        """How far an entry has come; found out once, for the files stay as they were read."""
+        if entry not in self._levels:
+            self._levels[entry] = self.catalogue.level(entry)
+        return self._levels[entry]
+
     def _stale(self) -> set[str]:
         """The entries whose day has come."""
-        return {line.partition(".yaml:")[0] for line in self.catalogue.stale(self._today())}
+        today = self._today()
+        if today not in self._old:
+            self._old = {today: {line.partition(".yaml:")[0] for line in self.catalogue.stale(today)}}
+        return self._old[today]
 
     def _stale_text(self, request: Request, kind: str, id: str) -> str:
         """What to do about the age of an entry; empty where its day has not come."""

@@ -68,7 +68,7 @@ class HandoverPages:
         return Response(content, media_type=KINDS["." + ending], headers={"content-disposition": name})
 
     def _paper(self, known: Known, view: View) -> Paper:
-        told = Told(view, self.keeping.dossier(known))
+        told = Told(view, known.one.funding, self.keeping.printing(known))
         versions, own, before = [], {}, Inputs()
         for saved in known.kept.history():
             inputs = known.kept.read(saved.version)

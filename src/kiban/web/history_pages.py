@@ -182,7 +182,7 @@ class HistoryPages:
     # --- parts
 
     def _told(self, request: Request, known: Known) -> Told:
-        return Told(self.keeping.plans.view(request, known.one), self.keeping.dossier(known))
+        return self.keeping.told(request, known)
 
     def _about(self, told: Told, saved: Saved) -> dict[str, Any]:
         when = moment_text(saved.at, told.view.lang)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import cached_property
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -23,7 +24,7 @@ from kiban.base.errors import KibanError
 from kiban.base.jdate import day_text
 from kiban.catalogue import words
 from kiban.documents.dossier import Dossier
-from kiban.documents.papers import generated, office_papers, public
+from kiban.documents.papers import Printed, generated, office_papers, public
 from kiban.documents.view import View
 from kiban.jobs import Jobs
 from kiban.loop.folder import Folder
@@ -35,6 +36,7 @@ from kiban.store import Saved
 from kiban.web.frame import Frame
 from kiban.web.plans import Plans
 
+PRINTED = 20  # plans whose papers are kept at hand
 LONGEST_WHY = 300  # letters of a reason
 State = Literal["ready", "busy", "failed", "stale"]
 
@@ -103,6 +105,14 @@ class Queued:
 
 
 @dataclass(frozen=True)
+class Printing:
+    """What the papers of a plan say today: the papers, and each passage without anybody's own words."""
+
+    papers: tuple[Printed, ...]
+    generated: dict[str, str]
+
+
+@dataclass(frozen=True)
 class Known:
     """A plan as a page needs it: its name, its records, its newest version, and why that cannot be read, if it cannot."""
 
@@ -124,6 +134,7 @@ class Keeping:
     remaking: Remaking | Queued = field(init=False)
 
     def __post_init__(self) -> None:
+        self._made: dict[str, tuple[object, Printing]] = {}
         if self.jobs is not None:
             self.remaking = Queued(self.jobs, self.frame.lang)
             return
@@ -212,6 +223,23 @@ class Keeping:
         wanted = dict.fromkeys([*known.one.funding.missing, *points, *rows])
         return [id for id in wanted if id in self.frame.catalogue.facts and id not in known.inputs.facts]
 
+    def printing(self, known: Known) -> Printing:
+        """The papers of the newest version; put together once until something of the plan changes."""
+        stamp = ((known.kept.path / "plan.json").stat().st_mtime_ns, known.version, known.inputs, self.today())
+        found = self._made.get(known.name)
+        if found is None or found[0] != stamp:
+            dossier = self.dossier(known)
+            found = (stamp, Printing(tuple(office_papers(dossier, public(dossier))), generated(dossier)))
+            self._made.pop(known.name, None)
+            self._made[known.name] = found
+            for name in list(self._made)[:-PRINTED]:
+                self._made.pop(name, None)
+        return found[1]
+
+    def told(self, request: Request, known: Known) -> Told:
+        """Says what somebody put in, in the language of the request."""
+        return Told(self.plans.view(request, known.one), known.one.funding, self.printing(known))
+
     def dossier(self, known: Known) -> Dossier:
         """What the papers of the plan are made from, with the newest version of what people have put in."""
         one, catalogue = known.one, self.frame.catalogue
@@ -224,17 +252,13 @@ class Told:
     """Says in the language of a page what somebody put in."""
 
     view: View
-    dossier: Dossier
+    funding: Funding
+    printing: Printing
 
-    def __post_init__(self) -> None:
-        labels: dict[str, tuple[str, str]] = {}
-        for printed in office_papers(self.dossier, public(self.dossier)):
-            labels |= {key: (printed.paper.title, passage.label) for key, passage in printed.paper.passages().items()}
-        object.__setattr__(self, "labels", labels)
-        object.__setattr__(self, "made", generated(self.dossier))
-
-    labels: dict[str, tuple[str, str]] = field(init=False, default_factory=dict)
-    made: dict[str, str] = field(init=False, default_factory=dict)
+    @cached_property
+    def labels(self) -> dict[str, tuple[str, str]]:
+        """Paper and label of each passage."""
+        return {key: (one.paper.title, passage.label) for one in self.printing.papers for key, passage in one.paper.passages().items()}
 
     def name(self, part: str, key: str) -> str:
         """What it is about."""
@@ -245,7 +269,7 @@ class Told:
         if part == "facts":
             return self.view.name(f"facts/{key}")
         if part in ("quantities", "prices"):
-            return word(f"kept.{part}", name=line_name(self.view, self.dossier.funding, key))
+            return word(f"kept.{part}", name=line_name(self.view, self.funding, key))
         if part == "quotes":
             return word("kept.quotes", name=key)
         return word("kept.tax") if part == "tax" else word("kept.voice", name=self.view.name(key))
@@ -254,7 +278,7 @@ class Told:
         """What was put in; of a passage without own words the generated text."""
         word = self.view.word
         if part == "words":
-            return self.made.get(key, word("kept.generated")) if value is None else (value[0] or word("kept.emptied"))
+            return self.printing.generated.get(key, word("kept.generated")) if value is None else (value[0] or word("kept.emptied"))
         if value is None:
             return word("kept.nothing")
         if isinstance(value, Quote):

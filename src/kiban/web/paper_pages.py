@@ -23,7 +23,7 @@ from starlette.routing import Route
 from kiban.base.errors import KibanError
 from kiban.documents.own_words import read_words
 from kiban.documents.paper import INSIDE, OUTSIDE
-from kiban.documents.papers import Printed, generated, office_papers, public
+from kiban.documents.papers import Printed
 from kiban.loop.files import OLD, paper_names, paper_state, read_manifest, warnings
 from kiban.loop.inputs import merge_estimate, read_estimate
 from kiban.loop.kept import Draft
@@ -137,7 +137,7 @@ class PaperPages:
 
     def _one(self, request: Request, known: Known, typed: dict[str, str] | None = None, wrong: str = "", status: int = 200) -> Response:
         printed = self._find(request, known)
-        made = generated(self.keeping.dossier(known))
+        made = self.keeping.printing(known).generated
         passages = {}
         for key, passage in printed.paper.passages().items():
             before = known.inputs.made.get(key)
@@ -174,7 +174,7 @@ class PaperPages:
         text = known.inputs.words[key] if seen else plain_text(form.get("text", ""))
         if len(text) > LONGEST:
             return self._one(request, known, form, self.frame.words(request)("papers.too_long", count=f"{len(text):,}", longest=f"{LONGEST:,}"), 422)
-        made = generated(self.keeping.dossier(known)).get(key, "").strip()
+        made = self.keeping.printing(known).generated.get(key, "").strip()
         back = "back" in form or text == made
 
         def change(inputs: Inputs) -> Inputs:
@@ -233,7 +233,7 @@ class PaperPages:
             with as_files([(name, content)]) as (path,):
                 inputs, said = merge_estimate(inputs, known.one.funding, read_estimate(path))
             return inputs, [word("papers.upload.estimate", name=name), *said]
-        found, made = read_words(content, name), generated(self.keeping.dossier(known))
+        found, made = read_words(content, name), self.keeping.printing(known).generated
         notes = [word("papers.upload.read", name=name, count=len(found))]
         if strange := sorted(set(found) - set(made)):
             notes.append(word("papers.upload.strange", name=name, list=", ".join(strange[:10])))
@@ -248,8 +248,7 @@ class PaperPages:
     # --- parts
 
     def _printed(self, known: Known) -> Sequence[Printed]:
-        dossier = self.keeping.dossier(known)
-        return office_papers(dossier, public(dossier))
+        return self.keeping.printing(known).papers
 
     def _find(self, request: Request, known: Known) -> Printed:
         for printed in self._printed(known):

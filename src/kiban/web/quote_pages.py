@@ -15,14 +15,11 @@ from starlette.routing import Route
 
 from kiban.base.errors import KibanError
 from kiban.base.jdate import day_text
-from kiban.documents.office.desk import Counter
-from kiban.documents.office.outside import quote_request
 from kiban.documents.paper import OUTSIDE, Bullets, Heading, Paragraph, Passage
-from kiban.documents.papers import public
 from kiban.loop.kept import Draft
 from kiban.loop.quoting import imported, summary
 from kiban.records.funding import Inputs
-from kiban.web.keeping import Keeping, Known, Told, line_name, reason_of
+from kiban.web.keeping import Keeping, Known, line_name, reason_of
 from kiban.web.uploads import as_files, told, uploads
 
 SENT = ("参考見積依頼書.docx", "見積様式.xlsx", "要件一覧.xlsx")  # what a supplier is sent
@@ -47,7 +44,7 @@ class QuotePages:
         return await run_in_threadpool(self._page, request, known)
 
     def _page(self, request: Request, known: Known, wrong: str = "", details: tuple[str, ...] = (), status: int = 200) -> Response:
-        say = Told(self.keeping.plans.view(request, known.one), self.keeping.dossier(known))
+        say = self.keeping.told(request, known)
         found = summary(known.one, known.inputs, self.keeping.frame.catalogue, self.keeping.today())
         quotes = {quote.supplier: quote for quote in known.inputs.quotes}
         funding = known.one.funding
@@ -102,8 +99,7 @@ class QuotePages:
 
     def _mail(self, known: Known) -> str:
         """The request as a text that can be copied into a mail, as the paper says it today."""
-        dossier = self.keeping.dossier(known)
-        paper = quote_request(Counter(public(dossier), self.keeping.frame.catalogue, "quote-request"))
+        paper = next(one.paper for one in self.keeping.printing(known).papers if one.paper.id == "quote-request")
         lines: list[str] = [paper.title, ""]
         for block in paper.blocks:
             if isinstance(block, Heading):

@@ -75,12 +75,7 @@ async def _read(request: Request, count: int) -> tuple[dict[str, str], list[Uplo
 
 async def uploads(frame: Frame, request: Request, most: int = 20 * 1024 * 1024) -> tuple[dict[str, str], list[tuple[str, bytes]]]:
     """Like `uploaded`; the files as (plain name, content), those without content left out."""
-    try:
-        fields, files = await uploaded(frame, request, most)
-    except HTTPException as error:
-        if error.status_code != 400:
-            raise
-        raise HTTPException(400, frame.words(request)("papers.upload.form", count=MOST_FILES)) from error  # the words of the library are English
+    fields, files = await uploaded(frame, request, most)
     return fields, [(plain_name(file.name), file.content) for file in files if file.content]
 
 
