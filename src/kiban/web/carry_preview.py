@@ -16,6 +16,7 @@ from starlette.requests import Request
 from kiban.base.errors import KibanError
 from kiban.catalogue import words
 from kiban.documents.dossier import Dossier
+from kiban.documents.papers import generated, office_papers, public
 from kiban.documents.view import View
 from kiban.loop.carry import Carried, plan_of, region_of, state_of
 from kiban.loop.carry_rows import FileChange, RowChange, file_changes, staying
@@ -27,7 +28,7 @@ from kiban.records.region import Region
 from kiban.region.head import Head, read_head
 from kiban.web.comparing import Change, Side, compare, signed
 from kiban.web.frame import Frame
-from kiban.web.keeping import Keeping, Told
+from kiban.web.keeping import Keeping, Printing, Told
 from kiban.web.making import Regions
 from kiban.web.money import Scale
 
@@ -171,7 +172,8 @@ class _Told:
         catalogue = keeping.frame.catalogue
         office = View(folder.plan, catalogue, words(catalogue, "ja"), "ja", folder.region.name, folder.region.sources)
         dossier = Dossier(office, folder.region, folder.problem, folder.design, folder.funding, Inputs(), keeping.today())
-        self.told = Told(view, dossier)
+        printing = Printing(tuple(office_papers(dossier, public(dossier))), generated(dossier))
+        self.told = Told(view, folder.funding, printing)
 
     def row(self, key: Key, before: Any, after: Any) -> Mapping[str, Any]:
         """One thing: its name, what stands here, what came."""
