@@ -6,6 +6,7 @@ name that somebody sent becomes a path: what came is kept under a token, and is 
 
 from __future__ import annotations
 
+import logging
 import re
 import secrets
 import shutil
@@ -53,6 +54,7 @@ SHOWN = 40  # problems of one file
 # What looking at a record or a table raises that no kiban wrote.
 STRANGE = (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, StopIteration, RecursionError)
 Look = RegionLook | PlanLook
+logger = logging.getLogger(__name__)
 
 
 class Note(Record, frozen=True, kw_only=True):
@@ -284,6 +286,7 @@ class Carrying:
                 return region_look(carried, self.regions, self.frame, request)
             return plan_look(carried, self.keeping, self.regions, request, scale_of(request))
         except STRANGE as error:
+            logger.warning("carried %s %r is none that this version can show", carried.kind, carried.id, exc_info=error)
             raise CarryError(
                 "record",
                 "plan.json" if carried.kind == "plan" else "region.yaml",
@@ -337,6 +340,7 @@ class Carrying:
             except ConflictError:
                 return self._page(request, word("carry.conflict"), 409)
             except (KibanError, OSError, *STRANGE) as error:
+                logger.warning("carried %s %r could not be written", carried.kind, carried.id, exc_info=error)
                 self.frame.note(request, "refused", "carry", f"{waiting.kind} {waiting.id}: {type(error).__name__} {error}"[:300])
                 return self._page(request, word("carry.not_written", error=str(error)[:300]), 422)
             self.shelf.drop(waiting.token)
