@@ -196,6 +196,8 @@ def test_every_table_has_a_caption_and_every_scrolling_box_a_name(opened: Callab
         ("/new?", 200),
         (f"{ISSUE}&", 200),
         ("/jobs?", 200),
+        ("/cases?q=バス&", 200),
+        ("/cases/2006-gifu-gis?", 200),
     ],
 )
 def test_axe_finds_nothing(opened: Callable[..., Page], path: str, status: int, lang: str, colours: str) -> None:

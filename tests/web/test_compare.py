@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from kiban.catalogue import Catalogue, words
 from kiban.documents.view import View
 from kiban.loop.files import read_folder, refresh_folder
+from kiban.loop.kept import Kept
 from kiban.records.funding import Inputs
 from kiban.store import Store, open_store
 from kiban.web.compare import comparison_xlsx
@@ -40,6 +41,8 @@ def store(plans: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
     store = open_store("", tmp_path_factory.mktemp("store") / "kiban.db")
     plan = read_folder(plans / "before").plan
     earlier = replace(plan, engine="kiban 0.0.9")
+    kept = Kept(store, plans / "after", plan.id, lambda: datetime(2026, 11, 1, tzinfo=UTC))
+    kept.current()  # what was put into the folder comes in as the first version
     store.save("plan", f"{plan.region}-{plan.id}", earlier, author="係長", reason="予算要求", expected_version=0, now=datetime(2026, 10, 1, tzinfo=UTC))
     return store
 
@@ -73,7 +76,7 @@ def test_a_changed_fact_is_named_with_what_it_does(plans: Path, shipped_catalogu
     assert general.difference is not None
     assert general.difference < 0
     assert "「事実: 過疎地域に当たるか」（入力なし → はい）" in found.sentence
-    assert f"初年度の一般財源（採択された場合）が{-general.difference:,}千円減りました" in found.sentence
+    assert f"初年度の一般財源（採択された場合）が{-general.difference:,}千円の減" in found.sentence
     page = get("/plans/after/compare?a=before&b=after").text
     assert "「事実: 過疎地域に当たるか」（入力なし → はい）" in page
     assert f"{general.difference:,}" in page
@@ -102,6 +105,18 @@ def test_a_stored_version_is_compared_by_what_it_holds(get: Get) -> None:
     assert get("/compare?a=before@2&b=before").status == 404
     assert get("/compare?a=nobody&b=before").status == 404
     assert get("/compare?a=../../etc&b=before").status == 404
+
+
+def test_two_versions_of_what_was_put_into_one_plan_are_compared_with_their_money(plans: Path, store: Store, get: Get) -> None:
+    kept = Kept(store, plans / "after", read_folder(plans / "after").plan.id, lambda: datetime(2026, 11, 2, tzinfo=UTC))
+    first = kept.history()[0].version
+    page = get(f"/compare?a=before&b=after@i{first}&lang=ja").text
+    assert "「事実: 過疎地域に当たるか」（入力なし → はい）" in page
+    assert "保存した版には予算の表がない" not in page
+    assert f"after: 入力の第{first}版（" in page
+    assert "二つは同じです" in get(f"/compare?a=after&b=after@i{first}").text
+    assert get("/compare?a=after@i99&b=after").status == 404
+    assert get("/compare?a=after@ix&b=after").status == 404
 
 
 def test_the_workbook_has_the_same_numbers_and_no_formula(plans: Path, shipped_catalogue: Catalogue, get: Get) -> None:

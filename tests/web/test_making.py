@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from html import unescape
 from pathlib import Path
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 
@@ -218,3 +218,36 @@ def test_a_job_is_stopped_from_the_list_with_words_at_once(ask: Ask):
 
 def test_a_job_that_nobody_asked_for_has_no_page(ask: Ask):
     assert [ask(f"/jobs/nothing{more}").status for more in ("", "/state")] == [404, 404]
+
+
+def test_a_plan_is_designed_again_beside_the_one_that_stands(ask: Ask):
+    """A condition that cannot be read keeps what was typed; one that can makes a second plan, which is shown beside the first."""
+    job = ask("/jobs", {"region": "umiyama", "sentence": SHELTER}).place
+    first = made_at(ask, job)
+    name = urlsplit(first).path.rpartition("/")[2]
+    wrong = ask(f"/plans/{name}/again", {"budget": "たくさん", "phases": "2"})
+    assert "wrong=budget" in wrong.place
+    page = ask(wrong.place.partition("#")[0])
+    assert 'role="alert"' in page.text
+    assert 'value="たくさん"' in page.text
+    assert "wrong=nothing" in ask(f"/plans/{name}/again", {}).place
+    second = made_at(ask, ask(f"/plans/{name}/again", {"budget": "３千万円", "phases": ""}).place)
+    assert urlsplit(second).path == "/compare"
+    other = dict(parse_qsl(urlsplit(second).query))["b"]
+    assert other != name
+    page = ask(second)
+    assert page.status == 200
+    assert "設計の条件" in page.text
+    assert "設計の条件" in ask(f"/plans/{other}").text
+    assert "設計の条件" not in ask(f"/plans/{name}").text
+
+
+def made_at(ask: Ask, job: str) -> str:
+    """Where the plan of a job is seen, once it is made."""
+    for _ in range(1200):
+        answer = ask(job)
+        if answer.status == 303:
+            return answer.place
+        assert answer.status == 200
+        time.sleep(0.1)
+    raise AssertionError("no plan in two minutes")

@@ -62,6 +62,12 @@ def add(parsers: Any) -> None:
         metavar="ID=VALUE",
         help="町・業務の事実の値を入れる（何度でも）。ID= で取り消す / give the value of a named fact; may be given several times; ID= takes it back",
     )
+    parser.add_argument(
+        "--like",
+        type=Path,
+        metavar="DIR",
+        help="計画フォルダ DIR に人が入れた値・文・見積も使う / take along what people have put into the plan folder DIR",
+    )
     parser.add_argument("--save", action="store_true", help="計画を新しい版として保存 / also store the plan as a new version")
     parser.add_argument("--progress", action="store_true", help="途中経過を一行ずつ JSON で / progress as lines of JSON on the error stream")
     parser.add_argument("--attached", action="store_true", help="標準入力が閉じたら終わる / end when standard input ends: whoever asked for the plan is gone")
@@ -214,23 +220,27 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         threading.Thread(target=_end_with_input, daemon=True).start()
     from kiban.documents.fonts import need_fonts
     from kiban.loop.checkpoint import keeper_for
-    from kiban.loop.files import inputs_of, warnings, write_folder
+    from kiban.loop.files import inputs_of, read_inputs, warnings, write_folder
     from kiban.loop.given import Given
     from kiban.loop.inputs import with_facts
     from kiban.loop.issue import plan_id
     from kiban.loop.plan import make_plan
+    from kiban.records.funding import Inputs
 
     need_fonts()  # what is missing for the papers is told before the work
     if args.output.exists() and not args.output.is_dir():
         raise KibanError(str(args.output), "a file", "a folder, or a name that is free", "name another folder after -o")
     region, catalogue, now = open_inputs(args, settings)
+    stood = typed = inputs_of(args.output, plan_id(args.issue, region.id))
+    if args.like is not None and typed == Inputs():  # what was put into this plan itself comes first
+        typed = read_inputs(args.like)
     given = Given(
         sentence=args.issue,
         region=region,
         catalogue=catalogue,
         now=now,
         answers=dict(_answer(text, catalogue) for text in args.answer),
-        inputs=with_facts(inputs_of(args.output, plan_id(args.issue, region.id)), args.fact, catalogue),
+        inputs=with_facts(typed, args.fact, catalogue),
         foreign=args.foreign,
         seed=args.seed,
         work=args.work,
@@ -249,7 +259,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
             keeper.remove()
         _print_questions(made, catalogue, args.json, time.monotonic() - began)
         return 4
-    files = write_folder(made, region, catalogue, settings.lang, args.output)
+    files = write_folder(made, region, catalogue, settings.lang, args.output, stood)
     if keeper is not None:
         keeper.remove()
     if args.save:

@@ -65,6 +65,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     catalogue = load(settings.data, settings.state / "cache")
     regions = Regions(args.regions or settings.state / "regions", rule_detour(catalogue, date.today()))
     jobs = Jobs(settings.state / "jobs", [sys.executable, "-m", "kiban"], regions.folder, plans, lambda name: regions.open(name).id)
+    jobs.claim()
     opening = Opening(lambda: _open_store(settings))
     store = cast("Store", opening)
     signing = _signing(settings, store)

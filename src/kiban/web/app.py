@@ -27,7 +27,9 @@ from kiban.jobs import Jobs
 from kiban.region.imports import Imports
 from kiban.region.towns import Towns
 from kiban.web.accounts import AccountPages
+from kiban.web.again import AgainPages
 from kiban.web.building import BuildPages
+from kiban.web.carrying import Carrying
 from kiban.web.catalogue_pages import CataloguePages
 from kiban.web.compare import ComparePages
 from kiban.web.design_page import DesignPage
@@ -103,10 +105,10 @@ def create_app(
     frame = Frame(catalogue, lang, store, note=signing.note, logged=signing.audit is not None)
     shown = Plans(plans, frame)
     routes: list[BaseRoute] = [*PlanPages(shown, frame, regions if jobs is not None else None).routes()]
-    routes += DesignPage(shown, frame).routes()
+    routes += DesignPage(shown, frame, regions is not None and jobs is not None).routes()
     frame.menu.append(("menu.plans", "/"))
     if regions is not None and jobs is not None:
-        routes += Making(regions, catalogue, jobs, frame).routes()
+        routes += [*Making(regions, catalogue, jobs, frame).routes(), *AgainPages(shown, frame, regions, jobs).routes()]
         frame.menu.append(("menu.jobs", "/jobs"))
     if regions is not None and state is not None:
         towns = TownPages(regions, Imports(state / "imports"), Towns(state / "municipalities.json"), shown, frame)
@@ -116,6 +118,8 @@ def create_app(
         keeping = Keeping(shown, frame, jobs)
         for pages in (PaperPages, HistoryPages, FactPages, QuotePages, HandoverPages):
             routes += pages(keeping).routes()
+        if regions is not None and state is not None:
+            routes += Carrying(keeping, regions, state / "carried").routes()
     routes += CasePages(Library(catalogue.cases, {id: usecase.words for id, usecase in catalogue.usecases.items()}), frame).routes()
     frame.menu.append(("menu.cases", "/cases"))
     routes += [*MoneyPages(shown, frame).routes(), *SupportPages(shown, frame).routes(), *ComparePages(shown, frame).routes()]

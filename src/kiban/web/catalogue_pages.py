@@ -80,6 +80,7 @@ class CataloguePages:
     _texts: dict[str, str] = field(default_factory=dict)
     _levels: dict[str, Level] = field(default_factory=dict)
     _unknown: dict[str, int] = field(default_factory=dict)
+    _old: dict[date, set[str]] = field(default_factory=dict)
 
     def routes(self) -> list[Route]:
         """All of them."""
@@ -227,7 +228,10 @@ class CataloguePages:
 
     def _stale(self) -> set[str]:
         """The entries whose day has come."""
-        return {line.partition(".yaml:")[0] for line in self.catalogue.stale(self._today())}
+        today = self._today()
+        if today not in self._old:
+            self._old = {today: {line.partition(".yaml:")[0] for line in self.catalogue.stale(today)}}
+        return self._old[today]
 
     def _stale_text(self, request: Request, kind: str, id: str) -> str:
         """What to do about the age of an entry; empty where its day has not come."""

@@ -21,7 +21,10 @@ from kiban.catalogue import words
 from kiban.documents.view import View
 from kiban.documents.workbook import Book, Cell
 from kiban.loop.given import TOKYO
+from kiban.loop.kept import Kept
+from kiban.loop.plan import fund_again
 from kiban.records.plan import Plan
+from kiban.store import Saved
 from kiban.web.comparing import Comparison, Side, compare, signed
 from kiban.web.frame import Frame
 from kiban.web.money import Row, Said, Scale, scale_of, scales
@@ -29,6 +32,7 @@ from kiban.web.plans import Plans
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 MARK = "@"  # between the folder of a plan and the number of a stored version of it
+INPUTS = "i"  # before the number where it is a version of what people have put in, not of the plan as kiban plan --save stored it
 
 
 @dataclass(frozen=True)
@@ -107,13 +111,25 @@ class ComparePages:
                 continue
             made = plan.made_on.astimezone(TOKYO)
             rows.append({"id": name, "text": f"{name}: {plan.sentence} ({made:%Y-%m-%d %H:%M})"})
+            for saved in self._typed(name, plan):
+                at = saved.at.astimezone(TOKYO)
+                text = word("compare.inputs", number=saved.version, day=f"{at:%Y-%m-%d %H:%M}", author=saved.author, reason=saved.reason)
+                rows.append({"id": f"{name}{MARK}{INPUTS}{saved.version}", "text": f"{name}: {text}"})
             for saved in self._versions(plan):
                 at = saved.at.astimezone(TOKYO)
                 text = word("compare.version", number=saved.version, day=f"{at:%Y-%m-%d %H:%M}", author=saved.author, reason=saved.reason)
                 rows.append({"id": f"{name}{MARK}{saved.version}", "text": f"{name}: {text}"})
         return rows
 
-    def _versions(self, plan: Plan) -> list[Any]:
+    def _typed(self, name: str, plan: Plan) -> list[Saved]:
+        """The versions of what people have put into a plan, newest first."""
+        kept = self._kept(name, plan)
+        return [] if kept is None else list(reversed(kept.history()))
+
+    def _kept(self, name: str, plan: Plan) -> Kept | None:
+        return None if self.frame.store is None else Kept(self.frame.store, self.plans.path(name), plan.id, self.frame.now)
+
+    def _versions(self, plan: Plan) -> list[Saved]:
         """The stored versions of a plan, newest first."""
         if self.frame.store is None:
             return []
@@ -128,11 +144,20 @@ class ComparePages:
         one = self.plans.read(name)
         if not number:
             return Side(name, self.plans.view(request, one), one.funding, one.inputs, one.region, name)
+        lang, catalogue = self.frame.language(request), self.frame.catalogue
+        if number.startswith(INPUTS):
+            kept = self._kept(name, one.plan)
+            if kept is None or number not in {f"{INPUTS}{saved.version}" for saved in kept.history()}:
+                raise HTTPException(404, word("error.no_plan", name=asked))
+            # The design and the day are those of the plan, so that what differs comes from what was put in.
+            inputs, day = kept.read(int(number.removeprefix(INPUTS))), one.funding.made_on or one.plan.made_on.astimezone(TOKYO).date()
+            plan, funding = fund_again(one.plan, one.region, one.problem, one.design, catalogue, inputs, day)
+            view = View(plan, catalogue, words(catalogue, lang), lang, one.region.name, one.region.sources)
+            return Side(f"{name} {word('compare.inputs.short', number=number.removeprefix(INPUTS))}", view, funding, inputs, one.region)
         known = {str(saved.version) for saved in self._versions(one.plan)}
         if number not in known or self.frame.store is None:
             raise HTTPException(404, word("error.no_plan", name=asked))
         plan = self.frame.store.read("plan", f"{one.plan.region}-{one.plan.id}", Plan, int(number))
-        lang, catalogue = self.frame.language(request), self.frame.catalogue
         view = View(plan, catalogue, words(catalogue, lang), lang, one.region.name, one.region.sources)
         return Side(f"{name} {word('compare.version.short', number=number)}", view)
 

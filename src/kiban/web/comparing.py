@@ -18,6 +18,7 @@ from kiban.records.funding import Budget, Funding, Inputs
 from kiban.records.plan import Plan
 from kiban.records.region import Region
 from kiban.web.money import Said, Scale, fact_value
+from kiban.web.pages import conditions, fiscal
 
 SAID = 3  # causes and effects that the sentence names; the tables have all
 
@@ -90,6 +91,7 @@ class Comparison:
         return not self.topics and all(row.before == row.after for row in self.amounts) and not any(cell.difference for _, row in self.sections for cell in row)
 
 
+CAUSES = ("conditions", "typed", "facts", "sentence")
 EFFECTS = ("verdict", "options", "technologies", "sites", "supports")
 
 
@@ -97,6 +99,7 @@ def compare(a: Side, b: Side, scale: Scale) -> Comparison:
     """Hold b against a, both in one language; amounts in yen or 千円."""
     found = {
         "sentence": _plan(a, b),
+        "conditions": _conditions(a, b),
         "verdict": _verdict(a, b),
         "options": _options(a, b),
         "technologies": _technologies(a, b),
@@ -127,6 +130,22 @@ def _plan(a: Side, b: Side) -> list[Change]:
         Change(word("compare.engine"), a.plan.engine, b.plan.engine),
     ]
     return [row for row in rows if row.before != row.after]
+
+
+def _conditions(a: Side, b: Side) -> list[Change]:
+    """Under what each was designed, whom the money of the first year reaches, and who joins in which year."""
+    word, sides = b.view.word, []
+    for side in (a, b):
+        design = side.view.step("design")
+        money: Mapping[str, Any] = design.get("money") or {}
+        stage = money["stages"][int(money["stage"])] if money.get("asked") else None
+        reached = side.view.number(stage["sites"] if stage else design.get("served_sites")).text
+        years = (design.get("phases") or {}).get("years", ())
+        joined = [f"{fiscal(side.view, int(row['year']))} {word('time.sites', count=len(row['sites']))}" for row in years]
+        sides.append({"again.is": side.view.joined(conditions(side.view)), "compare.reached": reached, "compare.joined": side.view.joined(joined)})
+    if sides[0]["again.is"] == sides[1]["again.is"]:
+        return []
+    return [Change(word(key), sides[0][key] or "—", sides[1][key] or "—") for key in sides[0] if sides[0][key] != sides[1][key]]
 
 
 def _verdict(a: Side, b: Side) -> list[Change]:
@@ -339,7 +358,9 @@ def _sentence(view: View, made: Comparison, scale: Scale) -> str:
     if made.same:
         return word("compare.same")
     causes = [
-        word("compare.cause", name=row.name, before=row.before, after=row.after) for key in ("typed", "facts", "sentence") for row in made.topics.get(key, ())
+        word("compare.cause", name=row.name, before=row.before, after=row.after)
+        for key in ("conditions", "typed", "facts", "sentence")
+        for row in made.topics.get(key, ())
     ]
     counted = [word(f"compare.cause.{key}", count=len(made.topics[key])) for key in ("answers", "files", "assumed") if key in made.topics]
     effects = []

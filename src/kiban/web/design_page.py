@@ -33,6 +33,7 @@ if TYPE_CHECKING:  # the engines are loaded when the first drill is asked for: t
     from kiban.design.figures import Sheet
 
 SITES, LINKS = 100, 50  # rows of a table on one page
+WRONG = ("traffic", "budget", "phases", "kwh", "town", "nothing")
 KEPT = 4  # designs that are kept ready for drills
 
 
@@ -53,6 +54,7 @@ class DesignPage:
 
     plans: Plans
     frame: Frame
+    making: bool = False  # whether plans can be designed again here
     _ready: dict[str, Ready] = field(default_factory=dict)
 
     def routes(self) -> list[Route]:
@@ -117,6 +119,9 @@ class DesignPage:
             "links_pages": pages(len(links), LINKS, part),
             "site_rows": rows[page * SITES : (page + 1) * SITES],
             "site_pages": pages(len(rows), SITES, page),
+            "again": {key: request.query_params.get(key, "")[:40] for key in ("traffic", "budget", "phases", "kwh")} if self.making else None,
+            "again_wrong": request.query_params.get("wrong", "") if request.query_params.get("wrong") in WRONG else "",
+            "scenarios": [(id, getattr(one.name, view.lang)) for id, one in self.frame.catalogue.traffic.items()],
             "known_figure": lambda id: id is not None and id in one.plan.figures,
             "view": view,
         }

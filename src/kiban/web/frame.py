@@ -67,6 +67,7 @@ class Frame:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     note: Callable[[Request, str, str, str], None] = lambda *_: None  # action, target, detail: into the audit log, where there is one
     logged: bool = False  # there is an audit log
+    carries: bool = False  # plans and regions can be carried to other networks
     menu: list[tuple[str, str]] = field(default_factory=list)  # key of the word, path: what the head of each page offers
 
     def __post_init__(self) -> None:
@@ -115,6 +116,7 @@ class Frame:
             "term": Terms(words(self.catalogue, shown), lambda: self.url(request, "/help/words")),
             "who": self.who(request),
             "logged": self.logged,
+            "carries": self.carries,
             "alone": getattr(request.state, "who", None) is None,
             "may": lambda role: may(self.who(request).role, role),
             "menu": [(key, path, request.url.path == path or (path != "/" and request.url.path.startswith(path + "/"))) for key, path in self.menu],
@@ -165,3 +167,12 @@ class Frame:
         if origin is None or urlsplit(origin).netloc != request.headers.get("host"):
             self.note(request, "refused", request.url.path, "origin")
             raise HTTPException(403)
+
+
+def number_of(text: str | None) -> int:
+    """A whole number in a form; 0 where there is none.
+
+    >>> number_of("12"), number_of("x"), number_of(None), number_of("-1"), number_of("²")
+    (12, 0, 0, 0, 0)
+    """
+    return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 10 else 0

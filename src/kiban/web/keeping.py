@@ -9,6 +9,7 @@ import threading
 import unicodedata
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Literal
@@ -31,12 +32,13 @@ from kiban.loop.given import TOKYO
 from kiban.loop.kept import OUTSIDE, Change, Draft, Kept, Outcome, remake, stale
 from kiban.records.fact import NamedFact
 from kiban.records.funding import COMPONENT, Funding, Inputs, Quote
-from kiban.web.frame import Frame
+from kiban.web.frame import Frame, number_of
 from kiban.web.plans import Plans
 
 if TYPE_CHECKING:  # the database is loaded when it is opened
     from kiban.store import Saved
 
+PLANS_KEPT = 20  # plans whose papers are kept at hand
 LONGEST_WHY = 300  # letters of a reason
 State = Literal["ready", "busy", "failed", "stale"]
 
@@ -154,10 +156,11 @@ class Keeping:
         kept = Kept(self.frame.store, self.plans.path(name), one.plan.id, self.frame.now)
         try:
             version, inputs = kept.current()
-        except KibanError as error:  # a paper is damaged: what is in the store can be read all the same
+        except (KibanError, OSError) as error:  # a paper is damaged, or the folder cannot be written: what is in the store can be read all the same
             history = kept.history()
             version = history[-1].version if history else 0
-            return Known(name, one, kept, version, kept.read(version), str(error).replace(f"{self.plans.folder}/", ""))
+            trouble = f"{name}: {error.strerror}" if isinstance(error, OSError) else str(error).replace(f"{self.plans.folder}/", "")
+            return Known(name, one, kept, version, kept.read(version), trouble)
         return Known(name, one, kept, version, inputs)
 
     def url(self, request: Request, known: Known, page: str, **query: str) -> str:
@@ -171,7 +174,7 @@ class Keeping:
         expected = number_of(form.get("version"))
         try:
             outcome = await run_in_threadpool(known.kept.save, change, who=who.name, why=reason, expected=expected)
-        except KibanError:
+        except (KibanError, OSError):
             known = await self.open(request)
             if not known.trouble:
                 raise
@@ -187,7 +190,8 @@ class Keeping:
     def saved(self, request: Request, known: Known, version: int, page: str, anchor: str = "") -> Response:
         """To a page after saving; the papers follow."""
         if stale(known.kept.path):
-            self.remaking.ask(known.name)
+            with suppress(KibanError):  # no room in the queue: what was written is kept, and the page says that its papers are older
+                self.remaking.ask(known.name)
         return RedirectResponse(self.url(request, known, page, saved=str(version)) + (f"#{quote(anchor)}" if anchor else ""), 303)
 
     def state(self, known: Known) -> State:
@@ -235,16 +239,24 @@ class Keeping:
         last = self._written.get(known.name)
         if last is not None and last[0] is known.one and last[1:3] == (known.inputs, dossier.today):
             return last[3]
-        printed = tuple(office_papers(dossier, public(dossier)))
-        bare = not known.inputs.words and not known.inputs.made
-        plain = {key: passage.text for one in printed for key, passage in one.paper.passages().items()} if bare else generated(dossier)
-        found = Written(printed, plain)
+        found = written_of(dossier)
+        self._written.pop(known.name, None)
         self._written[known.name] = (known.one, known.inputs, dossier.today, found)
+        for name in list(self._written)[:-PLANS_KEPT]:
+            self._written.pop(name, None)
         return found
 
     def told(self, known: Known, view: View) -> Told:
         """Who says in words what people put in."""
         return Told(view, known.one.funding, self.written(known))
+
+
+def written_of(dossier: Dossier) -> Written:
+    """The papers of a dossier, and what each passage says without anybody's own words."""
+    printed = tuple(office_papers(dossier, public(dossier)))
+    if dossier.inputs.words or dossier.inputs.made:
+        return Written(printed, generated(dossier))
+    return Written(printed, {key: passage.text for one in printed for key, passage in one.paper.passages().items()})
 
 
 @dataclass(frozen=True)
@@ -348,15 +360,6 @@ def reason_of(text: str) -> str:
     '課長の 指示'
     """
     return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())[:LONGEST_WHY]
-
-
-def number_of(text: str | None) -> int:
-    """A number of a version in a form; 0 where there is none.
-
-    >>> number_of("12"), number_of("x"), number_of(None), number_of("-1")
-    (12, 0, 0, 0)
-    """
-    return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 
 def numbered(request: Request, name: str) -> int:

@@ -67,6 +67,10 @@ class Regions:
         except (KibanError, KeyError, OSError):
             return None
 
+    def with_id(self, id: str) -> str | None:
+        """The folder of the region with this id; None when none is here."""
+        return next((name for name in self.names() if self.id_of(name) == id), None)
+
 
 @dataclass(frozen=True)
 class Making:
@@ -118,7 +122,7 @@ class Making:
         """One job; when its plan is there, the plan."""
         job = self._job(request)
         if job.plan is not None:
-            return RedirectResponse(self.frame.url(request, f"/plans/{job.plan}"), 303)
+            return RedirectResponse(self._made(request, job), 303)
         context = await run_in_threadpool(self._told, job, request)
         return self.frame.page(request, "job.html", {**context, "spoken": False})
 
@@ -126,8 +130,8 @@ class Making:
         """What of a job's page changes while one looks at it; what is spoken comes along only when it is other than `seen`."""
         job = self._job(request)
         if job.over:
-            there = f"/plans/{job.plan}" if job.plan is not None else f"/jobs/{job.id}"
-            return Response(headers={"hx-redirect": self.frame.url(request, there), "cache-control": "no-store"})
+            there = self._made(request, job) if job.plan is not None else self.frame.url(request, f"/jobs/{job.id}")
+            return Response(headers={"hx-redirect": there, "cache-control": "no-store"})
         context = await run_in_threadpool(self._told, job, request)
         response = self.frame.page(request, "job_state.html", {**context, "spoken": request.query_params.get("seen", "") != context["stage"]})
         response.headers["cache-control"] = "no-store"
@@ -142,6 +146,11 @@ class Making:
         return RedirectResponse(self.frame.url(request, "/jobs" if form.get("back") == "jobs" else f"/jobs/{job.id}"), 303)
 
     # --- parts
+
+    def _made(self, request: Request, job: Job) -> str:
+        """Where the plan of a job is seen: alone, or beside the one that it is to be compared with."""
+        assert job.plan is not None
+        return self.frame.url(request, "/compare", a=job.beside, b=job.plan) if job.beside else self.frame.url(request, f"/plans/{job.plan}")
 
     def _job(self, request: Request) -> Job:
         job = self.jobs.get(request.path_params["job"])

@@ -6,6 +6,7 @@ import inspect
 import json
 import re
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,7 @@ def plan_said(view: View) -> dict[str, Any]:
         "assumed_name": lambda row: assumed_name(view, row),
         "missing_costs": lambda row: missing_costs(view, row),
         "break_even": lambda row: break_even(view, row),
-        "fiscal": lambda year: era_year(int(year), short=True) if view.lang == "ja" else f"FY{year}",
+        "fiscal": lambda year: fiscal(view, int(year)),
         "broken": _broken,
         "known_case": lambda id: view.catalogue.cases.get(id),
         "case_cost": lambda case: case_cost(view, case),
@@ -178,6 +179,26 @@ def entry_of(view: View, figure: Figure) -> str:
     kind, _, rest = (figure.ref or "").partition(" ")[0].partition("/")
     id = rest.partition("#")[0].partition("@")[0]
     return f"{kind}/{id}" if kind in KINDS and id in view.catalogue.of(kind) else ""
+
+
+def fiscal(view: View, year: int) -> str:
+    """A fiscal year as a table heads it: R9, FY2027."""
+    return era_year(year, short=True) if view.lang == "ja" else f"FY{year}"
+
+
+def conditions(view: View) -> list[str]:
+    """The conditions that a plan was designed under, in words; empty where there were none."""
+    design, word = view.step("design"), view.word
+    said = [word("again.is.traffic", name=view.name(f"traffic/{row['id']}")) for row in design.get("growth") or () if row.get("applied")]
+    money: Mapping[str, Any] = design.get("money") or {}
+    if money.get("asked"):
+        said.append(word("again.is.budget", amount=view.money(money["asked"]).text))
+    if design.get("phases"):
+        said.append(word("again.is.phases", count=len(design["phases"]["years"])))
+    limit = (design.get("energy") or {}).get("limit")
+    if limit:
+        said.append(word("again.is.kwh", kwh=view.number(limit, 0).text))
+    return said
 
 
 def index_row(view: View, name: str) -> dict[str, Any]:

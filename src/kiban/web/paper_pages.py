@@ -121,7 +121,10 @@ class PaperPages:
         self.frame.need(request, "editor")
         await self.frame.form(request)
         known = await self.keeping.open(request)
-        self.keeping.remaking.ask(known.name)
+        try:
+            await run_in_threadpool(self.keeping.remaking.ask, known.name)
+        except KibanError as error:
+            raise HTTPException(503, str(error)) from error
         return RedirectResponse(self.keeping.url(request, known, "papers", saved=str(known.version)), 303)
 
     async def state(self, request: Request) -> Response:

@@ -28,7 +28,7 @@ from kiban.loop.issue import LONGEST
 from kiban.web.assets import ASK, Packed, packed
 from kiban.web.frame import Frame
 from kiban.web.making import ANSWER, Regions
-from kiban.web.pages import figure_page, index_row, plan_files, plan_said
+from kiban.web.pages import conditions, figure_page, index_row, plan_files, plan_said
 
 # The pages of a plan, in the order in which an officer needs them; a group of pages adds its own by `Plans.add`.
 ORDER = ("", "options", "design", "money", "supports", "quotes", "papers", "compare", "handover")
@@ -128,6 +128,7 @@ class Plans:
             "plan": one.plan,
             "name": name,
             "base": base,
+            "conditions": conditions(view),
             "tabs": [(id, self.frame.url(request, f"{base}/{id}".rstrip("/")), id == tab) for id in ORDER if id in self._tabs],
             "file_url": lambda file: f"{base}/files/{quote(file)}",
             "figure_url": lambda key: f"{figure}&id={quote(key, safe='')}",
@@ -195,7 +196,7 @@ class PlanPages:
         """Where the questions of a plan are answered, with the answers that it has; empty where its town is not here."""
         if self.regions is None:
             return ""
-        town = next((folder for folder in self.regions.names() if self.regions.id_of(folder) == one.region.id), None)
+        town = self.regions.with_id(one.region.id)
         answers = next(step.body.get("answers", {}) for step in one.plan.steps if step.id == "issue")
         given = {ANSWER + id: choice for id, choice in answers.items()}
         return "" if town is None else self.frame.url(request, "/issue", region=town, sentence=one.plan.sentence, **given)

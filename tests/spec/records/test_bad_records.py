@@ -16,6 +16,7 @@ import pytest
 
 import kiban.records
 from kiban.base.errors import RecordError
+from kiban.records.account import Account
 from kiban.records.case import Case, CaseCost
 from kiban.records.checkpoint import Snapshot
 from kiban.records.design import Arc, Ceiling, Certificate, Demand, Design, EnergyUse, Node, Obstructed, Price, Problem, Step
@@ -124,6 +125,7 @@ GOOD: dict[type[Record], dict[str, Any]] = {
     Quantity: {"unit": "Mbps", "value": 5.0, "source": "page", "confidence": "A"},
     CaseCost: {},
     Snapshot: {"arcs": (0, 3), "cost": 7, "bound": 5},
+    Account: {"login": "sato", "name": "佐藤", "role": "editor", "password": "$argon2id$v=19$x", "until": date(2027, 3, 31)},
     Job: {"id": "a1", "region": "umiyama", "sentence": "橋の水位を知りたい", "asked": datetime(2026, 11, 27, tzinfo=UTC)},
     Case: {"kind": "project", "title": "a case", "confidence": "A", "seen_on": DAY},
     Price: {
@@ -374,8 +376,16 @@ BAD: list[tuple[type[Record], dict[str, Any], str]] = [
     (Text, {"en": ""}, "both languages filled"),
     (Snapshot, {"cost": None}, "cost None"),
     (Snapshot, {"bound": -1}, "snapshot, bound: found -1"),
+    (Account, {"login": "佐藤"}, "id '佐藤'"),
+    (Account, {"login": "a" * 41}, "a login name of 41 characters"),
+    (Account, {"name": " "}, "the name ' '"),
+    (Account, {"name": "佐\x00藤"}, "printable characters"),
+    (Account, {"password": "secret"}, "no argon2id hash"),
     (Job, {"kind": "papers"}, "papers of None"),
     (Job, {"of": "p"}, "plan of 'p'"),
+    (Job, {"wishes": {"work": "1"}, "beside": "p"}, "wishes work"),
+    (Job, {"wishes": {"budget": "1"}}, "1 wishes beside None"),
+    (Job, {"beside": "p"}, "0 wishes beside 'p'"),
     (Job, {"id": "../a1"}, "id '../a1'"),
     (Job, {"sentence": " "}, "no sentence"),
     (Job, {"share": 1.1}, "job share: found 1.1"),
