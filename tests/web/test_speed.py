@@ -6,6 +6,8 @@ import gzip
 import json
 import re
 import shutil
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -111,3 +113,9 @@ def test_a_store_is_opened_once_and_says_what_is_wrong_each_time(tmp_path: Path)
     for _ in range(2):
         with pytest.raises(StoreError, match="KIBAN_DB"):
             broken.opened()
+
+
+def test_the_pages_are_ready_before_solvers_and_databases_are_loaded() -> None:
+    heavy = "import sys, kiban.web.app; print(*sorted({'numpy', 'numba', 'scipy', 'sqlalchemy', 'alembic'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "", "import it inside the function that needs it: the server must answer within 1.5 s"

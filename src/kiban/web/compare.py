@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
@@ -22,13 +22,14 @@ from kiban.documents.view import View
 from kiban.documents.workbook import Book, Cell
 from kiban.loop.given import TOKYO
 from kiban.loop.kept import Kept
-from kiban.loop.plan import fund_again
 from kiban.records.plan import Plan
-from kiban.store import Saved
 from kiban.web.comparing import Comparison, Side, compare, signed
 from kiban.web.frame import Frame
 from kiban.web.money import Row, Said, Scale, scale_of, scales
 from kiban.web.plans import Plans
+
+if TYPE_CHECKING:  # the database is loaded when it is opened
+    from kiban.store import Saved
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 MARK = "@"  # between the folder of a plan and the number of a stored version of it
@@ -137,6 +138,8 @@ class ComparePages:
 
     def _side(self, request: Request, asked: str) -> Side:
         """A plan by its folder, or a stored version of it. Raises HTTPException 404."""
+        from kiban.loop.plan import fund_again  # loads the solver: not before two plans are compared
+
         name, _, number = asked.rpartition(MARK) if MARK in asked else (asked, "", "")
         word = self.frame.words(request)
         if name not in self.plans.names():
