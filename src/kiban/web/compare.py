@@ -138,6 +138,8 @@ class ComparePages:
 
     def _side(self, request: Request, asked: str) -> Side:
         """A plan by its folder, or a stored version of it. Raises HTTPException 404."""
+        from kiban.loop.plan import fund_again  # loads the solver: not before two plans are compared
+
         name, _, number = asked.rpartition(MARK) if MARK in asked else (asked, "", "")
         word = self.frame.words(request)
         if name not in self.plans.names():
