@@ -26,6 +26,7 @@ from kiban.records.plan import Plan
 from kiban.web.comparing import Comparison, Side, compare, signed
 from kiban.web.frame import Frame
 from kiban.web.money import Row, Said, Scale, scale_of, scales
+from kiban.web.pages import conditions
 from kiban.web.plans import Plans
 
 if TYPE_CHECKING:  # the database is loaded when it is opened
@@ -107,19 +108,18 @@ class ComparePages:
         rows, word = [], self.frame.words(request)
         for name in self.plans.names():
             try:
-                plan = self.plans.read(name).plan
+                one = self.plans.read(name)
             except KibanError:
                 continue
-            made = plan.made_on.astimezone(TOKYO)
-            rows.append({"id": name, "text": f"{name}: {plan.sentence} ({made:%Y-%m-%d %H:%M})"})
+            plan, view = one.plan, self.plans.view(request, one)
+            told = " · ".join([plan.sentence, *conditions(view)])
+            rows.append({"id": name, "text": f"{told} · {self.frame.moment(request, plan.made_on)}"})
             for saved in self._typed(name, plan):
-                at = saved.at.astimezone(TOKYO)
-                text = word("compare.inputs", number=saved.version, day=f"{at:%Y-%m-%d %H:%M}", author=saved.author, reason=saved.reason)
-                rows.append({"id": f"{name}{MARK}{INPUTS}{saved.version}", "text": f"{name}: {text}"})
+                text = word("compare.inputs", number=saved.version, day=self.frame.moment(request, saved.at), author=saved.author, reason=saved.reason)
+                rows.append({"id": f"{name}{MARK}{INPUTS}{saved.version}", "text": f"{told} · {text}"})
             for saved in self._versions(plan):
-                at = saved.at.astimezone(TOKYO)
-                text = word("compare.version", number=saved.version, day=f"{at:%Y-%m-%d %H:%M}", author=saved.author, reason=saved.reason)
-                rows.append({"id": f"{name}{MARK}{saved.version}", "text": f"{name}: {text}"})
+                text = word("compare.version", number=saved.version, day=self.frame.moment(request, saved.at), author=saved.author, reason=saved.reason)
+                rows.append({"id": f"{name}{MARK}{saved.version}", "text": f"{told} · {text}"})
         return rows
 
     def _typed(self, name: str, plan: Plan) -> list[Saved]:

@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from kiban.base.jdate import era_day, era_year
+from kiban.base.jdate import era_day, era_span, era_year
 from kiban.base.settings import LANGUAGES
 from kiban.catalogue import Catalogue, words
 from kiban.catalogue.words import Words
@@ -98,6 +98,11 @@ class Frame:
             return f"{era_year(day.year, short=True)}.{day.month}.{day.day}" if short else era_day(day)
         return day.isoformat() if short else f"{day.day} {day:%B} {day.year}"
 
+    def moment(self, request: Request, moment: datetime | str) -> str:
+        """A moment as people write it, in the time of Japan: R8.11.27 18:13, 2026-11-27 18:13."""
+        here = (datetime.fromisoformat(moment) if isinstance(moment, str) else moment).astimezone(TOKYO)
+        return f"{self.day(request, here, short=True)} {here:%H:%M}"
+
     def page(self, request: Request, template: str, context: Mapping[str, Any], view: View | None = None, status: int = 200) -> HTMLResponse:
         """A page; `view` is that of the plan on it, whose label then stands on top."""
         shown = self.language(request)
@@ -109,6 +114,9 @@ class Frame:
             "other_url": f"{request.url.path}?{urlencode([*known, ('lang', other)])}",
             "w": words(self.catalogue, shown),
             "day": lambda moment, short=False: self.day(request, moment, short=short),
+            "moment": lambda moment: self.moment(request, moment),
+            "year": lambda year: era_year(year) if shown == "ja" else str(year),
+            "span": lambda period: era_span(period) if shown == "ja" else period,
             "static": self.assets.url,
             "url": lambda path, **query: self.url(request, path, **query),
             "label": view.plan.label if view else None,

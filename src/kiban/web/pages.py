@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kiban.base.formula import formulas
-from kiban.base.jdate import era_year
+from kiban.base.jdate import era_span, era_year
 from kiban.catalogue import KINDS
 from kiban.documents.drills import drill_label
 from kiban.documents.evidence import facts, others
@@ -210,6 +210,7 @@ def index_row(view: View, name: str) -> dict[str, Any]:
         "sentence": view.plan.sentence,
         "region": view.local(view.region_name),
         "made": view.plan.made_on,
+        "conditions": conditions(view),
         "total": _total(view),
         "verdict": view.step("verdict")["status"],
     }
@@ -235,8 +236,12 @@ def _facts(case: Case, view: View) -> list[str]:
     """Where, when, what it cost: what is known of a case, in a line."""
     word = view.word
     where = f"{case.prefecture or ''}{case.municipality or ''}" or (word("value.kind." + case.kind) if case.kind != "project" else "")
-    parts = [where, SPAN.sub(r"\1〜\2", case.period) if case.period else ""]
+    parts = [where, _period(case.period or "", view.lang)]
     return [part for part in (*parts, *case_cost(view, case)) if part]
+
+
+def _period(period: str, lang: str) -> str:
+    return era_span(period) if lang == "ja" else SPAN.sub(r"\1〜\2", period)
 
 
 def _ends(view: View, figure: Figure) -> str:

@@ -30,6 +30,7 @@ from kiban.loop.kept import Draft
 from kiban.records.funding import Inputs
 from kiban.web.keeping import Keeping, Known, plain_text, reason_of
 from kiban.web.preview import rows
+from kiban.web.refused import Refused, noted
 from kiban.web.uploads import as_files, told, uploads
 
 LONGEST = 20_000  # letters of a passage: ten pages
@@ -67,7 +68,7 @@ class PaperPages:
         self.frame.note(request, "view", f"plans/{known.name}", "papers")
         return await run_in_threadpool(self._all, request, known)
 
-    def _all(self, request: Request, known: Known, wrong: str = "", details: Sequence[str] = (), status: int = 200) -> Response:
+    def _all(self, request: Request, known: Known, wrong: str = "", details: Sequence[Refused] = (), status: int = 200) -> Response:
         path = known.kept.path
         own = {printed.path: printed.paper for printed in self.keeping.written(known).printed}
         leaking = self.warned(known)
@@ -219,10 +220,12 @@ class PaperPages:
             try:
                 inputs, said = await run_in_threadpool(self._taken, request, known, inputs, name, content)
             except KibanError as error:
-                return await run_in_threadpool(self._all, request, known, word("papers.upload.unreadable", name=name), told(error), 422)
+                return await run_in_threadpool(
+                    self._all, request, known, word("papers.upload.unreadable", name=name), told(error, self.frame.language(request)), 422
+                )
             notes += said
         if inputs == known.inputs:
-            return await run_in_threadpool(self._all, request, known, word("papers.upload.same"), notes, 422)
+            return await run_in_threadpool(self._all, request, known, word("papers.upload.same"), [noted(note) for note in notes], 422)
         draft = Draft(kind="upload", base=known.version, inputs=inputs, notes=tuple(notes))
         why = word("papers.why.upload", list=", ".join(name for name, _ in files))
         number = await run_in_threadpool(known.kept.put_aside, draft, who=who.name, why=reason_of(why))

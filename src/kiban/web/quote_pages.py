@@ -20,6 +20,7 @@ from kiban.loop.kept import Draft
 from kiban.loop.quoting import imported, summary
 from kiban.records.funding import Inputs
 from kiban.web.keeping import Keeping, Known, line_name, reason_of
+from kiban.web.refused import Refused
 from kiban.web.uploads import as_files, told, uploads
 
 SENT = ("参考見積依頼書.docx", "見積様式.xlsx", "要件一覧.xlsx")  # what a supplier is sent
@@ -43,7 +44,7 @@ class QuotePages:
         self.keeping.frame.note(request, "view", f"plans/{known.name}", "quotes")
         return await run_in_threadpool(self._page, request, known)
 
-    def _page(self, request: Request, known: Known, wrong: str = "", details: tuple[str, ...] = (), status: int = 200) -> Response:
+    def _page(self, request: Request, known: Known, wrong: str = "", details: tuple[Refused, ...] = (), status: int = 200) -> Response:
         say = self.keeping.told(known, self.keeping.plans.view(request, known.one))
         found = summary(known.one, known.inputs, self.keeping.frame.catalogue, self.keeping.today())
         quotes = {quote.supplier: quote for quote in known.inputs.quotes}
@@ -73,7 +74,7 @@ class QuotePages:
         try:
             inputs, notes = await run_in_threadpool(self._read, known, files)
         except KibanError as error:
-            return await run_in_threadpool(self._page, request, known, word("quotes.unreadable"), tuple(told(error)), 422)
+            return await run_in_threadpool(self._page, request, known, word("quotes.unreadable"), tuple(told(error, frame.language(request))), 422)
         draft = Draft(kind="upload", base=known.version, inputs=inputs, notes=tuple(notes))
         why = word("quotes.why.upload", list=", ".join(name for name, _ in files))
         number = await run_in_threadpool(known.kept.put_aside, draft, who=who.name, why=reason_of(why))

@@ -11,7 +11,7 @@ import tempfile
 import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from starlette.datastructures import UploadFile
@@ -19,7 +19,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import Message
 
+from kiban.base.errors import KibanError
 from kiban.web.frame import Frame
+from kiban.web.refused import Refused, refused
 
 MOST_UPLOAD = 65_000_000  # bytes of one request: three tables of the largest size
 MOST_FILES = 20
@@ -104,6 +106,6 @@ def as_files(files: Sequence[tuple[str, bytes]]) -> Iterator[list[Path]]:
         yield paths
 
 
-def told(error: Exception) -> list[str]:
-    """The lines of a message about such a file, without where it lay for a moment."""
-    return PLACE.sub("", str(error)).split("\n")
+def told(error: KibanError, lang: str) -> list[Refused]:
+    """The problems of such a file, without where it lay for a moment."""
+    return [replace(one, where=PLACE.sub("", one.where)) for one in refused(error, lang)]
