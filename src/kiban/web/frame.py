@@ -5,6 +5,7 @@ In: the catalogue, the language of the settings. Out: a Frame, which the groups 
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -29,6 +30,7 @@ from kiban.web.tables import labelled
 from kiban.web.terms import Terms
 
 HERE = Path(__file__).parent
+TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 MOST_BODY = 256 * 1024  # bytes of a form; the longest passage of a paper, escaped, has less than half
 
 
@@ -161,6 +163,21 @@ class Frame:
         if origin is None or urlsplit(origin).netloc != request.headers.get("host"):
             self.note(request, "refused", request.url.path, "origin")
             raise HTTPException(403)
+
+
+def plain_text(text: str) -> str:
+    """A text as it is kept: lines end as everywhere, nothing that no paper can hold, nothing that turns the order of what is read around.
+
+    >>> plain_text("一\\r\\n二\\x07 "), plain_text("a\\u202eb\\ufffe\\x00c")
+    ('一\\n二', 'abc')
+    """
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return "\n".join("".join(letter for letter in line if letter == "\t" or not _unfit(letter)).rstrip() for line in lines).strip()
+
+
+def _unfit(letter: str) -> bool:
+    """Control characters, halves of pairs, what Unicode never assigns, marks that turn the direction of writing."""
+    return unicodedata.category(letter) in ("Cc", "Cs") or ord(letter) & 0xFFFE == 0xFFFE or letter in TURNING
 
 
 def number_of(text: str | None) -> int:

@@ -20,8 +20,8 @@ from kiban.loop.kept import Draft, Key, assembled, differences, entries
 from kiban.loop.quoting import summary
 from kiban.records.funding import Inputs
 from kiban.store import Saved
-from kiban.web.frame import number_of
-from kiban.web.keeping import Keeping, Known, Told, moment_text, numbered, plain_text, reason_of, who_text, why_text
+from kiban.web.frame import number_of, plain_text
+from kiban.web.keeping import Keeping, Known, Told, moment_text, numbered, reason_of, who_text, why_text
 
 SHOWN = 100  # versions on one page
 LOOKED = 50  # versions in which the text of an upload is looked for
