@@ -5,7 +5,6 @@ In: the catalogue, the language of the settings. Out: a Frame, which the groups 
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -18,6 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from kiban.base.cells import writable
 from kiban.base.jdate import era_day, era_year
 from kiban.base.settings import LANGUAGES
 from kiban.catalogue import Catalogue, words
@@ -30,7 +30,6 @@ from kiban.web.tables import labelled
 from kiban.web.terms import Terms
 
 HERE = Path(__file__).parent
-TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 MOST_BODY = 256 * 1024  # bytes of a form; the longest passage of a paper, escaped, has less than half
 
 
@@ -171,13 +170,8 @@ def plain_text(text: str) -> str:
     >>> plain_text("一\\r\\n二\\x07 "), plain_text("a\\u202eb\\ufffe\\x00c")
     ('一\\n二', 'abc')
     """
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    return "\n".join("".join(letter for letter in line if letter == "\t" or not _unfit(letter)).rstrip() for line in lines).strip()
-
-
-def _unfit(letter: str) -> bool:
-    """Control characters, halves of pairs, what Unicode never assigns, marks that turn the direction of writing."""
-    return unicodedata.category(letter) in ("Cc", "Cs") or ord(letter) & 0xFFFE == 0xFFFE or letter in TURNING
+    lines = writable(text).replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return "\n".join(line.rstrip() for line in lines).strip()
 
 
 def number_of(text: str | None) -> int:
