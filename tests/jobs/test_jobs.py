@@ -308,3 +308,8 @@ def test_a_second_server_of_the_same_folder_is_refused_until_the_first_one_ends(
     second = make()
     wait(second, running.id, "running", share=0.25)
     second.cancel(running.id)
+
+
+def test_a_sentence_that_no_command_can_take_is_refused(make):
+    with pytest.raises(KibanError, match="U\\+0000"):
+        make().submit("town", "a\0b", {}, "ja")

@@ -169,8 +169,10 @@ class Jobs:
 
         Raises
         ------
-        KibanError  too many jobs wait
+        KibanError  too many jobs wait, or the sentence has a letter that no command can take
         """
+        if "\0" in sentence:
+            raise KibanError("sentence", "the letter U+0000", "letters that people write", "take it out")
         with self._lock:
             for other in self._jobs.values():
                 same = (other.kind, other.region, other.sentence, other.answers, other.lang) == ("plan", region, sentence, answers, lang)

@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from kiban.base.cells import writable
 from kiban.base.jdate import era_day, era_span, era_year
 from kiban.base.settings import LANGUAGES
 from kiban.catalogue import Catalogue, words
@@ -175,6 +176,16 @@ class Frame:
         if origin is None or urlsplit(origin).netloc != request.headers.get("host"):
             self.note(request, "refused", request.url.path, "origin")
             raise HTTPException(403)
+
+
+def plain_text(text: str) -> str:
+    """A text as it is kept: lines end as everywhere, nothing that no paper can hold, nothing that turns the order of what is read around.
+
+    >>> plain_text("一\\r\\n二\\x07 "), plain_text("a\\u202eb\\ufffe\\x00c")
+    ('一\\n二', 'abc')
+    """
+    lines = writable(text).replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return "\n".join(line.rstrip() for line in lines).strip()
 
 
 def number_of(text: str | None) -> int:

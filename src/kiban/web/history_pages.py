@@ -19,8 +19,8 @@ from kiban.base.errors import ConflictError, NotFoundError
 from kiban.loop.kept import Draft, Key, assembled, differences, entries
 from kiban.loop.quoting import summary
 from kiban.records.funding import Inputs
-from kiban.web.frame import number_of
-from kiban.web.keeping import Keeping, Known, Told, moment_text, numbered, plain_text, reason_of, who_text, why_text
+from kiban.web.frame import number_of, plain_text
+from kiban.web.keeping import Keeping, Known, Told, moment_text, numbered, reason_of, who_text, why_text
 
 if TYPE_CHECKING:  # the database is loaded when it is opened
     from kiban.store import Saved

@@ -6,7 +6,6 @@ In: the plans, the store, a form. Out: versions, and where to go next. Papers ar
 from __future__ import annotations
 
 import threading
-import unicodedata
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -368,15 +367,3 @@ def numbered(request: Request, name: str) -> int:
     if not found:
         raise HTTPException(404)
     return found
-
-
-def plain_text(text: str) -> str:
-    """A text as it is kept: lines end as everywhere, nothing that no paper can hold.
-
-    >>> plain_text("一\\r\\n二\\x07 ")
-    '一\\n二'
-    """
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    return "\n".join(
-        "".join(letter for letter in line if unicodedata.category(letter) not in ("Cc", "Cs") or letter == "\t").rstrip() for line in lines
-    ).strip()

@@ -28,7 +28,8 @@ from kiban.loop.files import OLD, paper_names, paper_state, read_manifest, warni
 from kiban.loop.inputs import merge_estimate, read_estimate
 from kiban.loop.kept import Draft
 from kiban.records.funding import Inputs
-from kiban.web.keeping import Keeping, Known, plain_text, reason_of
+from kiban.web.frame import plain_text
+from kiban.web.keeping import Keeping, Known, reason_of
 from kiban.web.preview import rows
 from kiban.web.refused import Refused, noted
 from kiban.web.uploads import as_files, told, uploads

@@ -188,15 +188,14 @@ class PlanPages:
         name, one = self.plans.open(request)
         context = self.plans.context(request, name, one)
         context["still_url"] = self.frame.url(request, f"/plans/{quote(name)}/map.svg")
-        context["again_url"] = self._again(request, one)
+        town = self.regions.with_id(one.region.id) if self.regions is not None else None
+        context["again_url"] = self._again(request, one, town)
+        context["town_changed"] = self.regions is not None and town is not None and self.regions.open(town) != one.region
         self.frame.note(request, "view", f"plans/{name}", tab)
         return self.plans.page(request, tab, template, name, one, context)
 
-    def _again(self, request: Request, one: Folder) -> str:
+    def _again(self, request: Request, one: Folder, town: str | None) -> str:
         """Where the questions of a plan are answered, with the answers that it has; empty where its town is not here."""
-        if self.regions is None:
-            return ""
-        town = self.regions.with_id(one.region.id)
         answers = next(step.body.get("answers", {}) for step in one.plan.steps if step.id == "issue")
         given = {ANSWER + id: choice for id, choice in answers.items()}
         return "" if town is None else self.frame.url(request, "/issue", region=town, sentence=one.plan.sentence, **given)
