@@ -956,3 +956,13 @@ def test_a_plan_by_years_says_that_the_budget_is_that_of_the_whole_and_shows_the
 
     plain = {block.id for block in flat(project_plan(Desk(dossier, "project-plan")).blocks) if isinstance(block, Table)}
     assert not plain & {"by-year", "limited"}
+
+
+def test_letters_that_no_file_may_hold_are_left_out_and_the_paper_is_made(made: dict[str, Paper]) -> None:
+    paper = next(iter(made.values()))
+    strange = "\ufeff東\x0b西\ufffe\x00"
+    texts = (Heading(text=strange, level=1), Paragraph(text=strange), Note(text=strange), Bullets(items=(strange,)))
+    odd = replace(paper, title=f"{paper.title}{strange}", subtitle=strange, blocks=(*texts, *paper.blocks))
+    document = pypdfium2.PdfDocument(paper_pdf(odd))
+    assert "東西" in document[0].get_textpage().get_text_range()
+    assert sum("東西" in line.text for line in opened(as_docx(odd)).paragraphs) >= 3

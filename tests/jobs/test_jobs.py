@@ -5,6 +5,7 @@ The command is a small program that behaves as `kiban plan` does: lines of progr
 
 from __future__ import annotations
 
+import errno
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -252,3 +253,63 @@ def test_a_queue_that_is_full_says_so(make, monkeypatch):
     with pytest.raises(KibanError, match="2 plans that wait"):
         jobs.submit("town", "c", {}, "ja")
     jobs.cancel(first.id)
+
+
+def test_a_town_that_was_taken_away_or_broken_fails_its_job_and_the_next_one_is_made(make):
+    jobs = make()
+
+    def id_of(name: str) -> str:
+        if name == "gone":
+            raise KeyError(name)
+        if name == "broken":
+            raise KibanError("region.yaml", "no name", "a name", "write one")
+        return name
+
+    jobs.region_id = id_of
+    gone, broken, whole = (jobs.submit(name, "a", {}, "ja") for name in ("gone", "broken", "town"))
+    assert "no town of this name any more" in (wait(jobs, gone.id, "failed").error or "")
+    assert "region.yaml: found no name" in (wait(jobs, broken.id, "failed").error or "")
+    assert wait(jobs, whole.id, "done")
+
+
+def test_a_full_disk_refuses_a_new_job_and_lets_one_that_runs_be_stopped(make, monkeypatch):
+    jobs = make()
+    running = jobs.submit("town", "slow", {}, "ja")
+    wait(jobs, running.id, "running", share=0.25)
+
+    def full(_: Job) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(jobs, "_write", full)
+    with pytest.raises(KibanError, match="No space left on device"):
+        jobs.submit("town", "b", {}, "ja")
+    jobs.cancel(running.id)
+    assert wait(jobs, running.id, "done")
+    monkeypatch.undo()
+    assert wait(jobs, jobs.submit("town", "b", {}, "ja").id, "done")
+
+
+def test_papers_find_room_where_plans_have_filled_the_queue(make, tmp_path, monkeypatch):
+    monkeypatch.setattr(queue, "WAITING", 1)
+    jobs, plan = make(), a_plan(tmp_path)
+    design = jobs.submit("town", "slow", {}, "ja")
+    assert wait(jobs, jobs.submit_papers(plan, "ja").id, "done")
+    jobs.cancel(design.id)
+
+
+def test_a_second_server_of_the_same_folder_is_refused_until_the_first_one_ends(make):
+    first = make()
+    running = first.submit("town", "slow", {}, "ja")
+    wait(first, running.id, "running", share=0.25)
+    with pytest.raises(KibanError, match="another server of these plans"):
+        make()
+    assert first.get(running.id).tries == 1
+    first.close()
+    second = make()
+    wait(second, running.id, "running", share=0.25)
+    second.cancel(running.id)
+
+
+def test_a_sentence_that_no_command_can_take_is_refused(make):
+    with pytest.raises(KibanError, match="U\\+0000"):
+        make().submit("town", "a\0b", {}, "ja")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import docx
 import pytest
@@ -15,7 +18,7 @@ from msgspec.structs import replace
 
 from kiban.base.errors import ConflictError
 from kiban.catalogue import Catalogue
-from kiban.loop.files import read_folder, read_inputs
+from kiban.loop.files import read_folder, read_inputs, write_folder
 from kiban.loop.inputs import write_inputs
 from kiban.loop.kept import Draft, Kept, assembled, differences, entries, merged, remake, stale
 from kiban.records.funding import Inputs, Quote
@@ -159,3 +162,32 @@ def test_whatever_two_people_change_each_change_is_in_the_result_or_named(base: 
         assert (one.part, one.key) in named or result.get((one.part, one.key)) == one.after
     assert entries(assembled(entries(mine))) == entries(mine)
     assert merged(base, base, mine) == (assembled({key: entries(mine)[key] for key in [*entries(base), *entries(mine)] if key in entries(mine)}), ())
+
+
+def test_what_was_put_in_while_the_plan_was_designed_again_stands_in_the_new_one(kept: Kept, shipped_catalogue: Catalogue) -> None:
+    kept.save(word("qa.why-now", "前から"), who="佐藤", why="初め", expected=0)
+    began, folder = read_inputs(kept.path), read_folder(kept.path)
+    made: Any = SimpleNamespace(plan=folder.plan, designed=folder, funding=folder.funding, inputs=replace(began, facts={"population": 8000.0}))
+    kept.save(word("qa.share", "設計の間に"), who="佐藤", why="次", expected=1)
+    write_folder(made, folder.region, shipped_catalogue, "ja", kept.path, began)
+    number, inputs = kept.current()
+    assert inputs.words == {"qa.why-now": "前から", "qa.share": "設計の間に"}
+    assert inputs.facts == {"population": 8000.0}
+    assert [one.author for one in kept.history()] == ["佐藤", "佐藤", "files"]
+    assert number == 3
+    shown = "\n".join(cell.text for table in docx.Document(str(kept.path / PAPER)).tables for row in table.rows for cell in row.cells)
+    assert "設計の間に" in shown
+    assert not stale(kept.path)
+
+
+def test_a_change_that_finds_no_room_in_the_folder_is_a_version_and_gets_there_later(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("kiban.loop.kept.write_inputs", full)
+        assert kept.save(word("a", "一"), who="佐藤", why="初め", expected=0).version == 1
+        with pytest.raises(OSError, match="No space"):
+            kept.current()
+    assert kept.current()[1].words == {"a": "一"} == read_inputs(kept.path).words
+    assert [one.author for one in kept.history()] == ["佐藤"]

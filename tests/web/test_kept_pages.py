@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import io
 import re
 import shutil
+import sys
 import time
 import zipfile
 from collections.abc import Callable, Iterator
@@ -19,8 +21,10 @@ import pytest
 
 from kiban.documents import quote_form as form
 from kiban.documents.papers import INSIDE, OUTSIDE
+from kiban.jobs import Jobs, queue
 from kiban.loop.files import read_folder, read_inputs, read_manifest
 from kiban.store import open_store
+from kiban.web.making import Regions
 
 SECRET = "<script>alert(1)</script>「\"&'髙﨑𠮷"
 KEY = "qa.why-now"
@@ -417,3 +421,29 @@ def test_the_text_for_the_mail_holds_no_amount(site: Site) -> None:
     mail = page.split('id="mail"')[1].split("</textarea>")[0]
     assert "参考見積をお願いします" in mail
     assert not re.search(r"[0-9,]{5,}\s*円", mail)
+
+
+def test_a_full_disk_keeps_what_was_written_and_the_page_says_so(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("kiban.loop.kept.write_inputs", full)
+        site.write("満杯でも残る", "0")
+        page = unescape(site.get(PAPER))
+        assert "満杯でも残る" in page
+        assert "No space left on device" in page
+        where = site.write("満杯でも残る、二度目", "1")
+        assert "満杯でも残る、二度目" in unescape(site.get(where))
+    assert "満杯でも残る" in unescape(site.get(PAPER))
+    site.ready()
+
+
+def test_a_full_queue_stops_no_saving(site: Site, tmp_path: Path, serve: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue, "WAITING", 0)
+    jobs = Jobs(tmp_path / "jobs", [sys.executable, "-c", "pass"], tmp_path / "regions", site.plan.parent, str)
+    store = open_store("", tmp_path / "other.db")
+    busy = Site(serve(site.plan.parent, regions=Regions(tmp_path / "regions"), jobs=jobs, store=store), site.plan)
+    assert "saved=1" in busy.write("列が長くても残る", "0")
+    assert "0 papers that wait" in busy.post("papers", 503)
+    store.close()

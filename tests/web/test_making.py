@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import http.client
+import os
 import re
+import shutil
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from html import unescape
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
@@ -17,6 +20,7 @@ import pytest
 from kiban.jobs import Jobs
 from kiban.web.making import Regions
 
+EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 SHELTER = "地震で孤立した集落と避難所の通信を確保したい"
 BUS = "バスの本数を増やしたい"
 NASTY = "<script>alert(1)</script>\"'避難所の通信を確保したい"
@@ -253,3 +257,27 @@ def made_at(ask: Ask, job: str) -> str:
         assert answer.status == 200
         time.sleep(0.1)
     raise AssertionError("no plan in two minutes")
+
+
+def test_a_plan_says_when_the_data_of_its_town_changed_since_also_by_a_file_with_an_older_time(
+    example_folder: Path, tmp_path: Path, serve: Callable[..., str], asking: Callable[[str], Callable[[str], Any]]
+):
+    shutil.copytree(example_folder, tmp_path / "plans" / "okunoto")
+    town = Path(shutil.copytree(EXAMPLES / "okunoto", tmp_path / "regions" / "okunoto"))
+    jobs = Jobs(tmp_path / "jobs", [], tmp_path / "regions", tmp_path / "plans", str)
+    get = asking(serve(tmp_path / "plans", regions=Regions(tmp_path / "regions"), jobs=jobs))
+    said = "この計画を作ったあとに、町のデータが変わりました"
+    assert said not in get("/plans/okunoto").text
+    text = (town / "sites.csv").read_text(encoding="utf-8")
+    (town / "sites.csv").write_text("\n".join(text.splitlines()[:-1]) + "\n", encoding="utf-8")
+    os.utime(town / "sites.csv", (1_000_000_000, 1_000_000_000))
+    page = get("/plans/okunoto").text
+    assert said in page
+    assert "/issue?lang=ja&amp;region=okunoto" in page
+
+
+def test_a_letter_that_no_command_can_take_is_left_out_and_the_queue_goes_on(ask: Ask):
+    answer = ask("/jobs", {"region": "umiyama", "sentence": BUS + "\0\u202e\r\nです"})
+    assert answer.status == 303
+    assert BUS + " です" in unescape(ask(answer.place).text)
+    assert BUS + " です" in unescape(ask(issue(region="umiyama", sentence=BUS + "\0 です")).text)

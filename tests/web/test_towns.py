@@ -164,6 +164,14 @@ def test_a_table_is_read_checked_confirmed_and_taken_back(office):
     assert (office.folder / "regions" / "umiyama" / "sites.csv").read_bytes() == before
 
 
+@pytest.mark.parametrize("number", ["²", "①", "x", "-1", "9" * 30])
+def test_what_is_no_number_is_no_change_no_sheet_and_no_code(office, number):
+    assert office.ask("/towns/umiyama/undo", {"number": number}).status == 404
+    place = office.bring("r8.csv", NEW.encode()).partition("?")[0]
+    assert office.ask(f"{place}/matching", {"sheet": number}).status == 303
+    assert office.upload("/towns/new", [("a.csv", b"a")], {"code": number * 6}).status == 422
+
+
 def test_the_rows_left_out_come_back_as_a_table_that_a_spreadsheet_takes_for_no_formula(office):
     place = office.bring("r8.csv", NEW.replace("北公民館", "=cmd|' /C calc'!A0").encode())
     left = office.ask(place.replace("?", "/left.csv?"))

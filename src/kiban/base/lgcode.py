@@ -25,7 +25,7 @@ def normal(code: str, where: str = "団体コード") -> str:
     ('174637', '174637')
     """
     digits = code.strip().translate(str.maketrans("０１２３４５６７８９", "0123456789"))
-    if not digits.isdigit() or len(digits) not in (5, 6) or not 1 <= int(digits[:2]) <= 47:
+    if not (digits.isascii() and digits.isdigit()) or len(digits) not in (5, 6) or not 1 <= int(digits[:2]) <= 47:
         raise RegionError(where, repr(code), "five or six digits that begin with a prefecture, 01 to 47", "look the code up in the 総務省 table")
     expected = check_digit(digits[:5])
     if len(digits) == 6 and digits[5] != expected:

@@ -37,7 +37,7 @@ def read_settings(environ: Mapping[str, str], home: Path) -> Settings:
     if lang not in LANGUAGES:
         raise KibanError("KIBAN_LANG", repr(lang), "ja or en", "export KIBAN_LANG=ja")
     port = environ.get("KIBAN_PORT", "8000")
-    if not port.isdigit() or not 0 < int(port) < 65536:
+    if not (port.isascii() and port.isdigit()) or not 0 < int(port) < 65536:
         raise KibanError("KIBAN_PORT", repr(port), "a port from 1 to 65535", "export KIBAN_PORT=8000")
     data = environ.get("KIBAN_DATA")
     if data and not Path(data).is_dir():

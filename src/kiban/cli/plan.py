@@ -231,7 +231,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     if args.output.exists() and not args.output.is_dir():
         raise KibanError(str(args.output), "a file", "a folder, or a name that is free", "name another folder after -o")
     region, catalogue, now = open_inputs(args, settings)
-    typed = inputs_of(args.output, plan_id(args.issue, region.id))
+    stood = typed = inputs_of(args.output, plan_id(args.issue, region.id))
     if args.like is not None and typed == Inputs():  # what was put into this plan itself comes first
         typed = read_inputs(args.like)
     given = Given(
@@ -259,7 +259,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
             keeper.remove()
         _print_questions(made, catalogue, args.json, time.monotonic() - began)
         return 4
-    files = write_folder(made, region, catalogue, settings.lang, args.output)
+    files = write_folder(made, region, catalogue, settings.lang, args.output, stood)
     if keeper is not None:
         keeper.remove()
     if args.save:

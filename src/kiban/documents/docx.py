@@ -22,7 +22,7 @@ from docx.oxml.ns import qn
 from docx.shared import Emu, Mm, Pt, RGBColor
 
 from kiban.documents.fonts import need_fonts
-from kiban.documents.paper import Block, Break, Bullets, Heading, Note, Paper, Paragraph, Passage, Passages, Picture, Table, Wide
+from kiban.documents.paper import Block, Break, Bullets, Heading, Note, Paper, Paragraph, Passage, Passages, Picture, Table, Wide, writable_paper
 
 BODY, HEAD, LATIN = "游明朝", "游ゴシック", "Century"
 INK, GREY, RULE = RGBColor(0x1A, 0x1A, 0x1A), RGBColor(0x59, 0x59, 0x59), "808080"
@@ -47,7 +47,7 @@ STAMP = (1980, 1, 1, 0, 0, 0)
 def docx(paper: Paper) -> bytes:
     """The file."""
     writer = _Writer(paper)
-    writer.blocks(paper.blocks)
+    writer.blocks(writer.paper.blocks)
     buffer = io.BytesIO()
     writer.document.save(buffer)
     return _packed(buffer.getvalue())
@@ -82,7 +82,7 @@ def _fonts(style: Any, east: str, latin: str = LATIN) -> None:
 
 class _Writer:
     def __init__(self, paper: Paper) -> None:
-        self.paper = paper
+        self.paper = writable_paper(paper)
         self.document: Any = Document()
         self.width = SHORT - 2 * SIDE  # mm of text
         self.fresh = False  # the next heading begins a page

@@ -6,10 +6,11 @@ In: text. Out: a Paper whose tables are numbered in their order and can be cited
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from datetime import date
-from typing import Literal
+from typing import Any, Literal
 
+from kiban.base.cells import writable
 from kiban.base.errors import KibanError
 
 INSIDE, OUTSIDE = "庁内限り", "公表・提供用"  # the two folders of the papers of a plan: what stays in the office, what may leave it
@@ -225,3 +226,19 @@ def numbered(blocks: tuple[Block, ...], first: int = 1) -> tuple[tuple[Block, ..
         else:
             made.append(block)
     return tuple(made), tables
+
+
+def writable_paper(paper: Paper) -> Paper:
+    """The paper without letters that no file may hold: one of them, pasted into a sentence, would keep all papers from being made."""
+    cleaned: Paper = _writable(paper)
+    return cleaned
+
+
+def _writable(thing: Any) -> Any:
+    if isinstance(thing, str):
+        return writable(thing)
+    if isinstance(thing, tuple):
+        return tuple(_writable(part) for part in thing)
+    if is_dataclass(thing) and not isinstance(thing, type):
+        return replace(thing, **{one.name: _writable(getattr(thing, one.name)) for one in fields(thing) if one.init})
+    return thing

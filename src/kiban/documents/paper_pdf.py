@@ -15,7 +15,7 @@ from typing import Any
 import typst
 
 from kiban.documents.fonts import need_fonts
-from kiban.documents.paper import Block, Break, Bullets, Heading, Note, Paper, Paragraph, Passage, Passages, Picture, Table, Wide
+from kiban.documents.paper import Block, Break, Bullets, Heading, Note, Paper, Paragraph, Passage, Passages, Picture, Table, Wide, writable_paper
 
 HERE = Path(__file__).parent
 
@@ -23,6 +23,7 @@ HERE = Path(__file__).parent
 def paper_pdf(paper: Paper) -> bytes:
     """The file. Raises KibanError when the font is not there."""
     fonts = need_fonts()
+    paper = writable_paper(paper)
     data = {
         "title": paper.title,
         "whole": f"{paper.title}({paper.town})",

@@ -9,6 +9,7 @@ the server holds) and keeps its work in a checkpoint beside the job's file; when
 
 from __future__ import annotations
 
+import fcntl
 import json
 import logging
 import os
@@ -76,12 +77,36 @@ class Jobs:
         self.folder, self.command, self.regions, self.plans, self.region_id, self.now = folder, list(command), regions, plans, region_id, now
         self._lock = threading.RLock()
         self._closing = False
+        self._held: IO[bytes] | None = None
         self._lanes: dict[Kind, _Lane] = {kind: _Lane(kind) for kind in ("plan", "papers")}
         self._jobs: dict[str, Job] = {}
 
+    def claim(self) -> None:
+        """Hold the folder of the jobs: a second server would take those that run here for left behind, and make them again.
+
+        Raises
+        ------
+        KibanError  another server holds it, or it cannot be written
+        """
+        if self._held is not None:
+            return
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            held = (self.folder / ".server").open("wb")
+        except OSError as error:
+            raise KibanError(str(self.folder), f"{error.strerror}", "a folder that may be written", "set KIBAN_STATE to such a folder") from error
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the system lets go of it when the server ends, however it ends
+        except BlockingIOError as error:
+            held.close()
+            raise KibanError(
+                str(self.folder), "another server of these plans", "one server", "stop the other one, or set KIBAN_STATE to a folder of its own"
+            ) from error
+        self._held = held
+
     def start(self) -> None:
-        """Take up what waits, and what was running when the server went down."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        """Take up what waits, and what was running when the server went down. Raises KibanError as `claim` does."""
+        self.claim()
         for path in sorted(self.folder.glob("*.json")):
             try:
                 job = msgspec.json.decode(path.read_bytes(), type=Job)
@@ -95,8 +120,8 @@ class Jobs:
                     else self._over(job, "failed", error=f"the server ended {TRIES} times during this job")
                 )
             self._jobs[job.id] = job
-        for job in self._jobs.values():
-            self._keep(job)
+        for job in list(self._jobs.values()):
+            self._keep_if_possible(job)
         for lane in self._lanes.values():
             lane.thread = threading.Thread(target=self._run, args=(lane,), name=f"jobs: {lane.kind}", daemon=True)
             lane.thread.start()
@@ -112,6 +137,9 @@ class Jobs:
         for lane in self._lanes.values():
             if lane.thread is not None:
                 lane.thread.join(10)
+        if self._held is not None:
+            self._held.close()
+            self._held = None
 
     def all(self) -> list[Job]:
         """The jobs, newest first."""
@@ -141,8 +169,10 @@ class Jobs:
 
         Raises
         ------
-        KibanError  too many jobs wait
+        KibanError  too many jobs wait, or the sentence has a letter that no command can take
         """
+        if "\0" in sentence:
+            raise KibanError("sentence", "the letter U+0000", "letters that people write", "take it out")
         with self._lock:
             for other in self._jobs.values():
                 same = (other.kind, other.region, other.sentence, other.answers, other.lang) == ("plan", region, sentence, answers, lang)
@@ -178,9 +208,13 @@ class Jobs:
 
     def _enter(self, job: Job) -> Job:
         """Let a job wait for its turn."""
-        if sum(not other.over for other in self._jobs.values()) >= WAITING:
-            raise KibanError("jobs", f"{WAITING} plans that wait", "fewer", "wait until some are made, or stop some")
-        self._keep(job)
+        if sum(not other.over and other.kind == job.kind for other in self._jobs.values()) >= WAITING:
+            raise KibanError("jobs", f"{WAITING} {'plans' if job.kind == 'plan' else 'papers'} that wait", "fewer", "wait until some are made, or stop some")
+        try:
+            self._keep(job)
+        except OSError as error:
+            del self._jobs[job.id]
+            raise KibanError("jobs", f"{error.strerror}", "a folder with space that may be written", "free some space, then ask again") from error
         for old in sorted((one for one in self._jobs.values() if one.over), key=lambda one: one.asked)[:-KEPT]:
             del self._jobs[old.id]
             self._file(old).unlink(missing_ok=True)
@@ -195,11 +229,11 @@ class Jobs:
                 return
             lane = self._lanes[job.kind]
             if job.status == "waiting":
-                self._keep(self._over(job, "cancelled"))
+                self._keep_if_possible(self._over(job, "cancelled"))
             elif job.stopping and lane.process is not None:
                 lane.process.kill()
             else:
-                self._keep(replace(job, stopping=True))
+                self._keep_if_possible(replace(job, stopping=True))
                 self._stop(lane)
 
     def _stop(self, lane: _Lane) -> None:
@@ -219,23 +253,27 @@ class Jobs:
                 job = min(waiting, key=lambda one: one.asked) if waiting else None
                 if job is not None:
                     job = replace(job, status="running", begun=self.now(), tries=job.tries + 1)
-                    self._keep(job)
+                    self._keep_if_possible(job)
             if job is None:
                 lane.wake.wait(5.0)
                 lane.wake.clear()
                 continue
             try:
                 self._make(lane, job)
-            except OSError as error:  # no process, or no room for the job's file: the job's matter, and the next one may fare better
+            except (KibanError, OSError) as error:  # no process, or a town that is gone or broken: the job's matter, and the next one may fare better
+                told = f"{error.filename or 'the command'}: {error.strerror}" if isinstance(error, OSError) else str(error)
                 with self._lock:
                     lane.process = None
-                    self._jobs[job.id] = self._over(self._jobs[job.id], "failed", error=f"{error.filename or 'the command'}: {error.strerror}")
+                    self._keep_if_possible(self._over(self._jobs[job.id], "failed", error=told))
 
     def _words(self, job: Job) -> tuple[list[str], str]:
-        """The words of the command that makes a job, and the name of the plan's folder."""
+        """The words of the command that makes a job, and the name of the plan's folder. Raises KibanError when the town is no longer there."""
         if job.of is not None:
             return [*self.command, "papers", str(self.plans / job.of), "--json", *job.words], job.of
-        name = plan_id(job.sentence, self.region_id(job.region))
+        try:
+            name = plan_id(job.sentence, self.region_id(job.region))
+        except KeyError as error:
+            raise KibanError(job.region, "no town of this name any more", "a town of this server", "bring it back, then ask again") from error
         if job.beside is not None:
             name = f"{name}-{digest(job.wishes)[:6]}"
         words = [*self.command, "plan", str(self.regions / job.region), f"--issue={job.sentence}", "-o", str(self.plans / name), "--json", "--progress"]
@@ -273,7 +311,7 @@ class Jobs:
                 lane.hurry = None
             if self._closing:
                 return  # the job stays "running" in its file: it goes on after the next start
-            self._keep(self._ended(self._jobs[job.id], code, name, "".join(printed), said))
+            self._keep_if_possible(self._ended(self._jobs[job.id], code, name, "".join(printed), said))
 
     def _listen(self, lane: _Lane, id: str, stream: IO[str], said: list[str]) -> None:
         for line in stream:
@@ -312,6 +350,13 @@ class Jobs:
         self._write(job)
         if job.over:
             self._checkpoint(job).unlink(missing_ok=True)
+
+    def _keep_if_possible(self, job: Job) -> None:
+        """The same where the work goes on although the disk is full: what is shown is right, and after the next start the job is made again."""
+        try:
+            self._keep(job)
+        except OSError as error:
+            logger.warning("job %s is not kept on the disk: %s", job.id, error)
 
     def _file(self, job: Job) -> Path:
         return self.folder / f"{job.id}.json"

@@ -75,8 +75,10 @@ __all__ = [
 PATIENCE = 120  # seconds that a writer waits for others: each of them computes its papers while it holds the folder
 
 
-def write_folder(made: Made, region: Region, catalogue: Catalogue, lang: str, target: Path) -> list[Path]:
+def write_folder(made: Made, region: Region, catalogue: Catalogue, lang: str, target: Path, began: Inputs | None = None) -> list[Path]:
     """Write all files of a plan; returns their paths.
+
+    began: what people had put into this plan when its making began; what they have put in since goes along, for a design takes minutes.
 
     Raises
     ------
@@ -87,7 +89,23 @@ def write_folder(made: Made, region: Region, catalogue: Catalogue, lang: str, ta
     assert made.funding is not None
     day = made.plan.made_on.astimezone(TOKYO).date()
     folder = Folder(made.plan, region, made.designed.problem, made.designed.design, made.funding, made.inputs)
-    return put_folder(folder, catalogue, lang, target, day)
+    if began is None or not target.is_dir():
+        return put_folder(folder, catalogue, lang, target, day)
+    with editing(target):
+        return _write(_with_new_inputs(folder, catalogue, target, day, began), catalogue, lang, target, day)
+
+
+def _with_new_inputs(folder: Folder, catalogue: Catalogue, target: Path, day: date, began: Inputs) -> Folder:
+    """The plan with what was put into the folder that is held since `began`; where both say something else, what stands in the folder stays."""
+    there = inputs_of(target, folder.plan.id)
+    if there == began:
+        return folder
+    from kiban.loop.kept import merged  # it reads folders through this module
+    from kiban.loop.plan import fund_again
+
+    inputs, _ = merged(began, there, folder.inputs)
+    plan, funding = fund_again(folder.plan, folder.region, folder.problem, folder.design, catalogue, inputs, day)
+    return Folder(plan, folder.region, folder.problem, folder.design, funding, inputs)
 
 
 def put_folder(folder: Folder, catalogue: Catalogue, lang: str, target: Path, day: date, exact: Mapping[str, bytes] | None = None) -> list[Path]:
@@ -127,6 +145,10 @@ class Editing:
 
         plan, funding = fund_again(folder.plan, folder.region, folder.problem, folder.design, catalogue, inputs, day)
         return _write(Folder(plan, folder.region, folder.problem, folder.design, funding, inputs), catalogue, lang, self.path, day)
+
+    def put(self, folder: Folder, catalogue: Catalogue, lang: str, day: date, exact: Mapping[str, bytes]) -> list[Path]:
+        """Like `put_folder`, in a folder that is held already."""
+        return _write(folder, catalogue, lang, self.path, day, exact)
 
 
 @contextmanager

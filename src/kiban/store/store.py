@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -185,11 +186,16 @@ correct KIBAN_DB
 
 
 def _make_folder(address: URL) -> None:
-    folder = Path(str(address.database)).parent
+    file = Path(str(address.database))
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise StoreError(str(folder), f"a folder that cannot be made ({error.strerror})", "", "set KIBAN_STATE to a folder that you may write to") from error
+        raise StoreError(
+            str(file.parent), f"a folder that cannot be made ({error.strerror})", "", "set KIBAN_STATE to a folder that you may write to"
+        ) from error
+    if file.name != ":memory:" and not file.exists():
+        with suppress(OSError):  # SQLite says what is wrong
+            file.touch(mode=0o600)  # the accounts stand in it, and the folder may be one that others look into
 
 
 def _check_names(kind: str, id: str, author: str, reason: str) -> None:

@@ -21,6 +21,7 @@ from kiban.loop.inputs import Value, fact_of
 from kiban.loop.sheets import day_of
 from kiban.records.fact import NamedFact
 from kiban.records.funding import Inputs
+from kiban.web.frame import plain_text
 from kiban.web.keeping import Keeping, Known, reason_of, spoken
 
 FIELD = "fact."  # what the name of a fact begins with in the form
@@ -77,7 +78,7 @@ class FactPages:
         for id, fact in catalogue.facts.items():
             if FIELD + id not in form:
                 continue
-            text = unicodedata.normalize("NFKC", form[FIELD + id]).strip() if fact.kind != "text" else " ".join(form[FIELD + id].split())
+            text = unicodedata.normalize("NFKC", form[FIELD + id]).strip() if fact.kind != "text" else " ".join(plain_text(form[FIELD + id]).split())
             try:
                 if len(text) > LONGEST:
                     raise ValueError(text)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from kiban.base.cells import writable
 from kiban.base.jdate import era_day, era_span, era_year
 from kiban.base.settings import LANGUAGES
 from kiban.catalogue import Catalogue, words
@@ -24,9 +25,12 @@ from kiban.catalogue.words import Words
 from kiban.documents.view import JAPANESE, View
 from kiban.loop.given import TOKYO
 from kiban.records.account import ROLES, Role
-from kiban.store import Store
+from kiban.web.assets import Assets
 from kiban.web.tables import labelled
 from kiban.web.terms import Terms
+
+if TYPE_CHECKING:  # the database is loaded when it is opened
+    from kiban.store import Store
 
 HERE = Path(__file__).parent
 MOST_BODY = 256 * 1024  # bytes of a form; the longest passage of a paper, escaped, has less than half
@@ -64,9 +68,11 @@ class Frame:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     note: Callable[[Request, str, str, str], None] = lambda *_: None  # action, target, detail: into the audit log, where there is one
     logged: bool = False  # there is an audit log
+    carries: bool = False  # plans and regions can be carried to other networks
     menu: list[tuple[str, str]] = field(default_factory=list)  # key of the word, path: what the head of each page offers
 
     def __post_init__(self) -> None:
+        self.assets = Assets(HERE / "static")
         self._jinja = Environment(
             loader=FileSystemLoader(HERE / "templates"), autoescape=select_autoescape(["html"]), undefined=StrictUndefined, trim_blocks=True
         )
@@ -113,13 +119,14 @@ class Frame:
             "moment": lambda moment: self.moment(request, moment),
             "year": lambda year: era_year(year) if shown == "ja" else str(year),
             "span": lambda period: era_span(period) if shown == "ja" else period,
-            "static": lambda name: f"/static/{name}",
+            "static": self.assets.url,
             "url": lambda path, **query: self.url(request, path, **query),
             "label": view.plan.label if view else None,
             "gloss": view.gloss() if view else "",
             "term": Terms(words(self.catalogue, shown), lambda: self.url(request, "/help/words")),
             "who": self.who(request),
             "logged": self.logged,
+            "carries": self.carries,
             "alone": getattr(request.state, "who", None) is None,
             "may": lambda role: may(self.who(request).role, role),
             "menu": [(key, path, request.url.path == path or (path != "/" and request.url.path.startswith(path + "/"))) for key, path in self.menu],
@@ -170,3 +177,22 @@ class Frame:
         if origin is None or urlsplit(origin).netloc != request.headers.get("host"):
             self.note(request, "refused", request.url.path, "origin")
             raise HTTPException(403)
+
+
+def plain_text(text: str) -> str:
+    """A text as it is kept: lines end as everywhere, nothing that no paper can hold, nothing that turns the order of what is read around.
+
+    >>> plain_text("一\\r\\n二\\x07 "), plain_text("a\\u202eb\\ufffe\\x00c")
+    ('一\\n二', 'abc')
+    """
+    lines = writable(text).replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return "\n".join(line.rstrip() for line in lines).strip()
+
+
+def number_of(text: str | None) -> int:
+    """A whole number in a form; 0 where there is none.
+
+    >>> number_of("12"), number_of("x"), number_of(None), number_of("-1"), number_of("²")
+    (12, 0, 0, 0, 0)
+    """
+    return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 10 else 0

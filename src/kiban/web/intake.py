@@ -30,7 +30,7 @@ from kiban.region.examine import Checked, Finding, examine
 from kiban.region.imports import Draft, place_of
 from kiban.region.match import LIKELY, MANY, SITE_KINDS, SURE, Matching, Table, fields_of
 from kiban.region.sheet import Sheet
-from kiban.web.frame import Frame
+from kiban.web.frame import Frame, number_of
 from kiban.web.towns import TownPages, refusal
 from kiban.web.uploads import uploaded
 
@@ -162,7 +162,7 @@ class IntakePages:
 
     def _rematch(self, request: Request, form: Mapping[str, str]) -> Response:
         name, draft, sheets = self._draft(request)
-        index = int(form["sheet"]) if form.get("sheet", "").isdigit() else draft.sheet
+        index = number_of(form["sheet"]) if form.get("sheet") else draft.sheet
         chosen = form.get("table", "")
         if index != draft.sheet or (chosen in TABLES and chosen != draft.matching.table):
             table = next((one for one in TABLES if one == chosen and index == draft.sheet), None)

@@ -33,7 +33,7 @@ from kiban.records.issue import Issue
 from kiban.records.job import Job
 from kiban.records.region import Region
 from kiban.region import Detour, read
-from kiban.web.frame import Frame
+from kiban.web.frame import Frame, plain_text
 
 MOST_OFFERS = 6  # named before any question; all stand in the plan
 ASKED = re.compile(r"(.+?)\(([^()]+)\)")  # whom(what)
@@ -49,7 +49,7 @@ class Regions:
     detour: Detour | None = None  # used where a folder has no streets and names no factor
 
     def __post_init__(self) -> None:
-        self._read: dict[str, tuple[float, Region]] = {}
+        self._read: dict[str, tuple[object, Region]] = {}
 
     def names(self) -> list[str]:
         """The folders that hold a region."""
@@ -59,8 +59,9 @@ class Regions:
         """One region. Raises KibanError when its files cannot be used; KeyError when there is none of this name."""
         if name not in self.names():
             raise KeyError(name)
-        stamp = max(path.stat().st_mtime for path in (self.folder / name).iterdir())
-        if self._read.get(name, (0.0,))[0] != stamp:
+        files = [(path.name, path.stat()) for path in sorted((self.folder / name).iterdir())]
+        stamp = [(file, about.st_mtime_ns, about.st_size) for file, about in files]  # of each: a file that is put back keeps its older time
+        if self._read.get(name, (None,))[0] != stamp:
             self._read[name] = (stamp, read(self.folder / name, detour=self.detour))
         return self._read[name][1]
 
@@ -109,7 +110,7 @@ class Making:
         """Have the plan made."""
         self.frame.need(request, "editor")
         form = await self.frame.form(request)
-        region, sentence = form.get("region", ""), form.get("sentence", "").strip()
+        region, sentence = form.get("region", ""), sentence_of(form)
         if region not in self.regions.names() or not 0 < len(sentence) <= LONGEST:
             return RedirectResponse("/new?" + urlencode({"region": region, "sentence": sentence[:LONGEST], "lang": self.frame.language(request)}), 303)
         try:
@@ -212,7 +213,7 @@ class Making:
 
     def _understood(self, request: Request) -> Response:
         query = dict(request.query_params)
-        name, sentence, lang = query.get("region", ""), query.get("sentence", "").strip(), self.frame.language(request)
+        name, sentence, lang = query.get("region", ""), sentence_of(query), self.frame.language(request)
         try:
             region = self.regions.open(name)
         except KeyError:
@@ -265,3 +266,12 @@ def _letter(word: Words, ask: str, town: str, sentence: str) -> str:
     whom, what = (found[1], found[2]) if found else (ask, "")
     about = word("make.letter.about", what=what) if what else ""
     return word("make.letter", whom=LIKE.sub(r"\1", whom), town=town, sentence=sentence, about=about)
+
+
+def sentence_of(form: Mapping[str, str]) -> str:
+    """The sentence of a form, in one line of letters that a command and a paper can hold.
+
+    >>> sentence_of({"sentence": " 孤立した\\r\\n集落\\x00 "})
+    '孤立した 集落'
+    """
+    return plain_text(form.get("sentence", "")).replace("\n", " ").replace("\t", " ")

@@ -48,7 +48,12 @@ SPAN = re.compile(r"^(\d{4}(?:-\d{2}){0,2})-(\d{4})(?=\D|$)")  # "2018-2019", "2
 
 
 def plan_page(view: View, path: Path) -> dict[str, Any]:
-    """The plan page: the view, the nearest cases, the chart's numbers, the files with their sizes."""
+    """The plan page: what the plan says, and the files with their sizes."""
+    return {**plan_said(view), **plan_files(view, path)}
+
+
+def plan_said(view: View) -> dict[str, Any]:
+    """What a page of a plan says of it, computed from the view alone: the same until the plan changes."""
     issue, design, word = view.step("issue"), view.step("design"), view.word
     names, technologies = row_names(view), [row["technology"] for row in design["technologies"]]
     matched = dict.fromkeys(text for match in (*issue["usecases"], *issue["models"]) for text in match["words"])
@@ -90,6 +95,12 @@ def plan_page(view: View, path: Path) -> dict[str, Any]:
         "known_case": lambda id: view.catalogue.cases.get(id),
         "case_cost": lambda case: case_cost(view, case),
         "record_name": lambda record: names.get(record.removeprefix("plants/"), record) if record.startswith("plants/") else view.name(record),
+    }
+
+
+def plan_files(view: View, path: Path) -> dict[str, Any]:
+    """The papers and files of a plan as they lie in its folder now."""
+    return {
         "papers": _papers(path),
         "paper_gloss": _paper_names(view),
         "files": [

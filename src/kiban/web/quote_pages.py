@@ -45,7 +45,7 @@ class QuotePages:
         return await run_in_threadpool(self._page, request, known)
 
     def _page(self, request: Request, known: Known, wrong: str = "", details: tuple[Refused, ...] = (), status: int = 200) -> Response:
-        say = self.keeping.told(request, known)
+        say = self.keeping.told(known, self.keeping.plans.view(request, known.one))
         found = summary(known.one, known.inputs, self.keeping.frame.catalogue, self.keeping.today())
         quotes = {quote.supplier: quote for quote in known.inputs.quotes}
         funding = known.one.funding
@@ -100,7 +100,7 @@ class QuotePages:
 
     def _mail(self, known: Known) -> str:
         """The request as a text that can be copied into a mail, as the paper says it today."""
-        paper = next(one.paper for one in self.keeping.printing(known).papers if one.paper.id == "quote-request")
+        paper = next(printed.paper for printed in self.keeping.written(known).printed if printed.paper.id == "quote-request")
         lines: list[str] = [paper.title, ""]
         for block in paper.blocks:
             if isinstance(block, Heading):

@@ -28,7 +28,7 @@ from kiban.region.imports import TOKEN, Imports
 from kiban.region.towns import Towns, reading
 from kiban.region.versions import undo, versions
 from kiban.region.xlsx import TableError
-from kiban.web.frame import Frame
+from kiban.web.frame import Frame, number_of
 from kiban.web.making import Regions
 from kiban.web.plans import Plans
 from kiban.web.uploads import uploaded
@@ -97,13 +97,11 @@ class TownPages:
         who = self.frame.need(request, "editor")
         form = await self.frame.form(request)
         name = request.path_params["region"]
-        number = form.get("number", "")
-        if name not in self.regions.names() or not number.isdigit():
+        number = number_of(form.get("number"))
+        if name not in self.regions.names() or not number:
             raise HTTPException(404)
         try:
-            done = await run_in_threadpool(
-                undo, self.regions.folder, name, int(number), who=who.name, reason=form.get("reason", "")[:500], now=self.frame.now()
-            )
+            done = await run_in_threadpool(undo, self.regions.folder, name, number, who=who.name, reason=form.get("reason", "")[:500], now=self.frame.now())
         except KeyError as error:
             raise HTTPException(404) from error
         self.frame.note(request, "change", name, f"undo {number}")

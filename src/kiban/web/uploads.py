@@ -39,8 +39,8 @@ class Upload:
     content: bytes
 
 
-async def uploaded(frame: Frame, request: Request, most: int = MOST_UPLOAD) -> tuple[dict[str, str], list[Upload]]:
-    """The fields and the files of a form that a page of this server sent; files without a name are none.
+async def uploaded(frame: Frame, request: Request, most: int = MOST_UPLOAD, count: int = MOST_FILES) -> tuple[dict[str, str], list[Upload]]:
+    """The fields and the files of a form that a page of this server sent, at most `count` files; files without a name are none.
 
     Raises
     ------
@@ -60,16 +60,16 @@ async def uploaded(frame: Frame, request: Request, most: int = MOST_UPLOAD) -> t
         return message
 
     try:
-        return await _read(Request(request.scope, counted))
+        return await _read(Request(request.scope, counted), count)
     except HTTPException as error:
         if error.status_code != 400:
             raise
         many = "Too many" in str(error.detail)  # the reader's own words
-        raise HTTPException(413 if many else 400, frame.words(request)("upload.many" if many else "upload.broken", most=MOST_FILES)) from error
+        raise HTTPException(413 if many else 400, frame.words(request)("upload.many" if many else "upload.broken", most=count)) from error
 
 
-async def _read(request: Request) -> tuple[dict[str, str], list[Upload]]:
-    async with request.form(max_files=MOST_FILES, max_fields=MOST_FIELDS, max_part_size=64 * 1024) as form:
+async def _read(request: Request, count: int) -> tuple[dict[str, str], list[Upload]]:
+    async with request.form(max_files=count, max_fields=MOST_FIELDS, max_part_size=64 * 1024) as form:
         fields = {key: value for key, value in form.multi_items() if isinstance(value, str)}
         files = [Upload(value.filename, await value.read()) for _, value in form.multi_items() if isinstance(value, UploadFile) and value.filename]
     return fields, files

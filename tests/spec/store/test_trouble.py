@@ -367,3 +367,8 @@ def test_a_server_with_a_full_disk_says_so_and_keeps_every_version(postgres, ope
         postgres.psql("DROP TABLESPACE tiny")
     finally:
         subprocess.run(["umount", "-l", folder], check=True)
+
+
+def test_a_new_database_file_is_for_its_owner_alone(tmp_path: Path) -> None:
+    open_store("", tmp_path / "kiban.db").close()
+    assert (tmp_path / "kiban.db").stat().st_mode & 0o077 == 0

@@ -12,6 +12,7 @@ from datetime import date
 from functools import cached_property
 from typing import Any, Literal
 
+from kiban.base.cells import writable
 from kiban.base.errors import DataFileError
 from kiban.base.jdate import era_year
 from kiban.catalogue import Catalogue
@@ -29,7 +30,6 @@ Say = Callable[..., str]
 Open = Literal["", "interest", "all"]  # what of a redemption nobody knows: nothing, its interest, how it is paid back at all
 ASSUMED_SHOWN = 24  # names of assumed values on the first page; all of them stand in the table of the plan
 APRIL = 4
-CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # letters that no file of Word may hold
 SOURCES = ("national", "prefecture", "bond", "other", "general")
 
 
@@ -342,7 +342,7 @@ def own_passage(say: Say, key: str, label: str, made: str, own: Mapping[str, str
     if key not in own:
         return Passage(key, label, made)
     changed = key in before and before[key].strip() != made
-    return Passage(key, label, CONTROL.sub("", own[key]), say("changed", text=made) if changed else "")
+    return Passage(key, label, writable(own[key]), say("changed", text=made) if changed else "")
 
 
 def assumed_note(say: Say, rows: Sequence[tuple[str, str]], withheld: int = 0) -> Note:
