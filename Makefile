@@ -9,7 +9,7 @@ JOBS ?= 2
 CERTIFICATES := $(or $(SSL_CERT_FILE),$(wildcard /etc/ssl/certs/ca-certificates.crt))
 KERNELS := $(shell find src/kiban/design -name '*.py' 2>/dev/null)
 
-.PHONY: run setup test check bench bench-steiner bench-mix bundle docs fuzz new deps
+.PHONY: run setup test check bench bench-steiner bench-mix bundle pictures docs fuzz new deps
 
 ## the example plan on a page: http://127.0.0.1:8000
 run: setup
@@ -69,6 +69,10 @@ bench-mix: setup
 ## one archive for offices without internet: dist/kiban-<version>-bundle.tar.gz
 bundle: setup
 	$(BIN)/python requirements/bundle.py $(ARGS)
+
+## the pictures of the tutorial, taken while a test walks through the pages; needs Chromium and Japanese letters
+pictures: setup
+	KIBAN_REQUIRE=browser $(BIN)/python -m pytest tests/browser/test_walk.py -k mouse --pictures docs/pictures/walk
 
 ## reference pages out of code and data
 docs: setup

@@ -62,6 +62,7 @@ SERVICES = _find()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--kiban", metavar="COMMAND", help="the walk uses this installed kiban, such as that of a bundle")
     parser.addoption("--pictures", metavar="DIR", help="write the pictures of the documentation there (make pictures)")
 
 

@@ -102,7 +102,20 @@ def test_a_row_of_the_table_opens_its_place_on_the_map(opened: Callable[..., Pag
     popup = page.locator(".maplibregl-popup-content")
     popup.wait_for()
     assert "鵜川" in popup.inner_text()
+    told = [cell.inner_text().split("\n")[0] for cell in (row.locator("td").nth(3), row.locator("td").nth(4))]
+    assert all(text in popup.inner_text() for text in told), "the next best way, and why this one"
     assert "on" in (row.get_attribute("class") or "")
+
+
+def test_layers_are_switched_and_a_stretch_is_cut_from_the_map(opened: Callable[..., Page]) -> None:
+    page = drawn(opened("/plans/okunoto/design", reduced_motion="reduce"))
+    for choice in page.locator("input[data-layer]").all():
+        before = choice.is_checked()
+        choice.click()
+        assert choice.is_checked() != before
+    page.locator("table.links td a").first.click()
+    page.wait_for_url("**cut=street*")
+    assert "不通になります" in drawn(page).locator(".cut").inner_text()
 
 
 def test_the_popup_speaks_the_language_of_the_page(opened: Callable[..., Page]) -> None:
@@ -196,6 +209,8 @@ def test_every_table_has_a_caption_and_every_scrolling_box_a_name(opened: Callab
         ("/new?", 200),
         (f"{ISSUE}&", 200),
         ("/jobs?", 200),
+        ("/cases?q=バス&", 200),
+        ("/cases/2006-gifu-gis?", 200),
     ],
 )
 def test_axe_finds_nothing(opened: Callable[..., Page], path: str, status: int, lang: str, colours: str) -> None:

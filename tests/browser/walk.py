@@ -40,14 +40,14 @@ class Server:
 
 
 @contextmanager
-def serving(folder: Path, port: int, **settings: str) -> Iterator[Server]:
-    """Start the server over an empty state folder and the example region; wait until it answers."""
+def serving(folder: Path, port: int, kiban: str | None = None, **settings: str) -> Iterator[Server]:
+    """Start the server over an empty state folder and the example region; wait until it answers. kiban: the command, by default that of this checkout."""
     state = folder / "state"
     regions = folder / "regions"
     if not regions.exists():
         shutil.copytree(ROOT / "examples", regions)
     environ: Mapping[str, str] = {**os.environ, "KIBAN_STATE": str(state), "KIBAN_PORT": str(port), **settings}
-    words = [sys.executable, "-m", "kiban", "serve", "--regions", str(regions)]
+    words = [*([kiban] if kiban else [sys.executable, "-m", "kiban"]), "serve", "--regions", str(regions)]
     with (folder / "server.log").open("w", encoding="utf-8") as log:
         process = subprocess.Popen(words, env=environ, stdout=log, stderr=subprocess.STDOUT, text=True)
     try:

@@ -86,4 +86,4 @@ class Walker:
         self.seen.append(name)
         self.looked(self.page, name)
         if self.pictures is not None:
-            self.page.screenshot(path=self.pictures / f"{len(self.seen):02}-{name}.png")
+            self.page.screenshot(path=self.pictures / f"{len(self.seen):02}-{name}.jpg", type="jpeg", quality=75)

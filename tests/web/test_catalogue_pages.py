@@ -6,7 +6,6 @@ import html
 import re
 import shutil
 import threading
-import time
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -26,7 +25,6 @@ from kiban.web.terms import terms
 
 Get = Callable[[str], Any]
 ROOT = Path(__file__).parents[2]
-SLOW = 0.5  # seconds for one page on a busy machine; the benchmark measures it
 
 
 @pytest.fixture(scope="module")
@@ -37,12 +35,9 @@ def get(example_folder: Path, tmp_path_factory: pytest.TempPathFactory, serve: C
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "cases"])
-def test_every_entry_answers_quickly_and_shows_every_source(get: Get, shipped_catalogue: Catalogue, kind: str) -> None:
-    took = []
+def test_every_entry_shows_every_source(get: Get, shipped_catalogue: Catalogue, kind: str) -> None:
     for id, record in shipped_catalogue.of(kind).items():
-        begun = time.perf_counter()
         answer = get(f"/catalogue/{kind}/{quote(id)}?lang=ja")
-        took.append(time.perf_counter() - begun)
         text = html.unescape(answer.text)
         assert answer.status == 200
         for source in getattr(record, "sources", {}).values():
@@ -50,7 +45,6 @@ def test_every_entry_answers_quickly_and_shows_every_source(get: Get, shipped_ca
             if source.url and source.url.startswith("http"):
                 assert f'href="{source.url.split(" ")[0]}"' in text
             assert source.seen_on.isoformat() in text
-    assert sorted(took)[len(took) // 2] < SLOW
 
 
 def test_the_list_of_kinds_counts_all_files_and_leads_to_them(get: Get, shipped_catalogue: Catalogue) -> None:

@@ -15,7 +15,7 @@ from tests.web.test_pages import Get, getter
 
 from kiban.loop.files import read_folder
 from kiban.records.region import Evidence, Hazard
-from kiban.web.design_page import areas
+from kiban.web.map_data import areas
 
 
 @pytest.fixture(scope="module")

@@ -300,6 +300,7 @@ def test_cases_are_found_by_words_and_by_the_size_of_the_town(get: Get, lang: st
     assert page.text.index('<li class="stopped">') < page.text.index('<li class="">')
     assert get(f"/cases?people={quote('８千人')}&lang={lang}").text.count("<h2>") < get(f"/cases?lang={lang}").text.count("<h2>")
     assert 'role="alert"' in get(f"/cases?people=many&lang={lang}").text
+    assert ("令和6年2月〜" in page.text) == (lang == "ja")
     assert "<script>" not in get(f"/cases?q={quote(NASTY)}&people={quote(NASTY)}").text
 
 

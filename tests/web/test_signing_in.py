@@ -303,6 +303,7 @@ def test_the_log_is_read_filtered_checked_and_taken_out(office: Office) -> None:
     assert "元のままです" in ask("/audit?check=1").text
     assert "すべての日" in ask("/audit?day=yesterday").text
     assert ask("/audit?" + urlencode({"day": "２０２６年11月27日", "before": "x"})).text.count("すべての日") == 0
+    assert ask("/audit?" + urlencode({"day": "令和８年11月27日"})).text.count("すべての日") == 0
     csv = ask("/audit.csv?who=tanaka")
     assert csv.headers["content-disposition"] == 'attachment; filename="audit.csv"'
     assert ",tanaka,search,/cases,q==1+1," in csv.text

@@ -152,6 +152,8 @@ def test_a_table_is_read_checked_confirmed_and_taken_back(office):
     assert "left.csv" in shown
     assert "利用条件 不明" in shown
     assert "年度更新" in shown
+    assert " UTC" not in shown
+    assert re.search(r"R\d+\.\d+\.\d+ \d\d:\d\d — ", shown)  # when it was brought, in 和暦 and the time of Japan
     region = read(office.folder / "regions" / "umiyama")
     assert {site.name: site.population for site in region.sites} == {"東公民館": 310, "南公民館": 40}
     assert region.sources["r8"].published == "2026-04-01"
@@ -330,6 +332,9 @@ def test_a_new_town_that_cannot_be_made_says_what_to_mend_and_a_kind_can_be_name
     table = "ID,名称,緯度,経度\nA1,謎の建物,37.30,137.12\n"
     text = made(office, office.upload("/towns/new", [("list.csv", table.encode())], {"name": "山里町", "id": "yamazato"}))
     assert "このファイルのままでは作れませんでした" in text
+    assert "位置の分かる行がない" in text
+    assert "種別のわからない施設" in text
+    assert 'lang="en"' not in text.partition("<main")[2]
     assert not (office.folder / "regions" / "yamazato").exists()
     again = re.search(r'action="(/towns/new/[\w-]+)', text)
     assert again is not None

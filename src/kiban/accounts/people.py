@@ -10,7 +10,7 @@ import threading
 import unicodedata
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from argon2 import PasswordHasher
 from msgspec.structs import replace
@@ -21,7 +21,9 @@ from kiban.base.errors import AccountError, NotFoundError
 from kiban.base.jdate import fiscal_year_end
 from kiban.records.account import LONGEST_LOGIN, LONGEST_NAME, ROLES, Account, Role
 from kiban.records.rules import ID
-from kiban.store import Store
+
+if TYPE_CHECKING:  # the database is loaded when it is opened
+    from kiban.store import Store
 
 KIND = "account"
 TOKYO = timezone(timedelta(hours=9))

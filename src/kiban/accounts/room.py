@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kiban.accounts.audit import AuditLog, open_log
 from kiban.accounts.people import Accounts
 from kiban.accounts.sessions import Sessions
-from kiban.store import Store, open_store
+
+if TYPE_CHECKING:  # the database is loaded when it is opened
+    from kiban.store import Store
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,8 @@ class Room:
 
 def open_accounts(db: str, state: Path) -> Room:
     """The accounts in the database of `KIBAN_DB` (empty: the file in `state`), sessions and audit log in `state`. Raises StoreError."""
+    from kiban.store import open_store
+
     store = open_store(db, state / "kiban.db")
     sessions = Sessions(state / "sessions.db")
     return Room(store, sessions, Accounts(store, sessions), open_log(state))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 
 
@@ -47,6 +48,26 @@ def era_day(day: date) -> str:
     """
     year = "平成31年" if date(2019, 1, 1) <= day < date(2019, 5, 1) else era_year(day.year)
     return f"{year}{day.month}月{day.day}日"
+
+
+_SPANNED = re.compile(r"(?<!\d)((?:19|20)\d{2})(?!\d|年代)(?:年|-(\d{2})(?!\d)(?:-(\d{2})(?!\d))?)?")
+
+
+def era_span(text: str) -> str:
+    """A period written with years, months and days in figures, in 和暦: what else stands there stays.
+
+    >>> era_span("2018-2019"), era_span("2024-01-2026-01(14拠点の整備予定)"), era_span("2020-")
+    ('平成30年〜令和元年', '令和6年1月〜令和8年1月(14拠点の整備予定)', '令和2年〜')
+    >>> era_span("2019-01-継続(2027年度に有料)"), era_span("2023-05-(2023-10-29事故で停止)"), era_span("2020年代(年は未確認)")
+    ('平成31年1月〜継続(令和9年度に有料)', '令和5年5月〜(令和5年10月29日事故で停止)', '2020年代(年は未確認)')
+    """
+
+    def said(found: re.Match[str]) -> str:
+        year, month, day = int(found[1]), int(found[2] or 0), int(found[3] or 0)
+        first = "平成31年" if year == 2019 and 1 <= month <= 4 else era_year(year)
+        return first + (f"{month}月" if month else "") + (f"{day}日" if day else "")
+
+    return _SPANNED.sub(said, text).replace("-", "〜")
 
 
 _MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December")

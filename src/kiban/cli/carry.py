@@ -60,15 +60,17 @@ def _out(args: argparse.Namespace) -> int:
 
 def _in(args: argparse.Namespace, settings: Settings) -> int:
     from kiban.catalogue import load
-    from kiban.loop.carry import carry_in, changes, compared, opened
+    from kiban.loop.carry import carry_in, changes, compared, opened, plan_of, region_of
     from kiban.loop.given import rule_detour
 
     carried = compared(opened(args.source))
+    catalogue = load(settings.data, settings.state / "cache")
+    detour = rule_detour(catalogue, datetime.now(UTC).date())
+    _ = region_of(carried, detour) if carried.kind == "region" else plan_of(carried)  # what nobody can read is not compared either
     found = changes(carried, args.out)
     files: list[Path] = []
     if not args.preview:
-        catalogue = load(settings.data, settings.state / "cache")
-        files = carry_in(carried, args.out, catalogue, settings.lang, rule_detour(catalogue, datetime.now(UTC).date()))
+        files = carry_in(carried, args.out, catalogue, settings.lang, detour)
     if args.json:
         told = [{"file": one.file, "what": one.what, "before": one.before, "after": one.after} for one in found]
         result = {"ok": True, "kind": carried.kind, "id": carried.id, "changes": told, "notes": [str(note) for note in carried.notes]}

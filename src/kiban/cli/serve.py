@@ -8,9 +8,11 @@ import secrets
 import socket
 import sys
 import threading
+import time
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from kiban.base.errors import KibanError
 from kiban.base.settings import Settings
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from kiban.store import Store
     from kiban.web.signing_in import Signing
 
-WARM_AFTER = 1.0  # seconds after the start
+WARM_AFTER = 1.0  # seconds after the server began to answer
 
 
 def add(parsers: Any) -> None:
@@ -47,7 +49,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     from kiban.catalogue import load
     from kiban.jobs import Jobs
     from kiban.loop.given import rule_detour
-    from kiban.store import open_store
+    from kiban.store import Opening
     from kiban.web.app import create_app
     from kiban.web.making import Regions
 
@@ -64,7 +66,8 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     regions = Regions(args.regions or settings.state / "regions", rule_detour(catalogue, date.today()))
     jobs = Jobs(settings.state / "jobs", [sys.executable, "-m", "kiban"], regions.folder, plans, lambda name: regions.open(name).id)
     jobs.claim()
-    store = open_store(settings.db, settings.state / "kiban.db")
+    opening = Opening(lambda: _open_store(settings))
+    store = cast("Store", opening)
     signing = _signing(settings, store)
     hosts = {"127.0.0.1", "localhost", "::1", settings.host, *settings.names}
     machine = socket.gethostname()  # never the full name: looking it up waits for a network that may not be there
@@ -75,11 +78,33 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         print(f"kiban: http://{f'[{name}]' if ':' in name else name}:{settings.port}  ({plans})", flush=True)
     if signing.code:
         print(f"kiban: 設定コード / setup code: {signing.code}  → /setup", flush=True)
-    later = threading.Timer(WARM_AFTER, _load_engines)
-    later.daemon = True
-    later.start()
-    uvicorn.run(app, host=settings.host, port=settings.port, log_level="warning", server_header=False)
-    return 0
+    server = uvicorn.Server(uvicorn.Config(app, host=settings.host, port=settings.port, log_level="warning", server_header=False))
+    trouble: list[KibanError] = []
+
+    def later() -> None:
+        while not server.started:
+            time.sleep(WARM_AFTER / 10)
+        time.sleep(WARM_AFTER)
+        try:
+            opening.opened()
+        except KibanError as error:  # a server that cannot keep anything ends and says why
+            trouble.append(error)
+            server.should_exit = True
+            return
+        _load_engines()
+
+    threading.Thread(target=later, name="later", daemon=True).start()
+    with suppress(KeyboardInterrupt):  # stopped by hand: all that was kept is in the files
+        server.run()
+    if trouble:
+        raise trouble[0]
+    return 0 if server.started else 3
+
+
+def _open_store(settings: Settings) -> Store:
+    from kiban.store import open_store  # loads what reads databases: a quarter of the start
+
+    return open_store(settings.db, settings.state / "kiban.db")
 
 
 def _load_engines() -> None:

@@ -32,6 +32,9 @@ class Ledger:
 
     def update(self, figures: Mapping[str, Figure]) -> None:
         """Enter all figures of an engine."""
+        if not self.figures:  # nothing they could contradict
+            self.figures.update(figures)
+            return
         for key, figure in figures.items():
             self.put(key, figure)
 

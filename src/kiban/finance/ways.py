@@ -10,6 +10,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kiban.base.jdate import era_year
 from kiban.base.money import Yen, to_yen
 from kiban.finance.budget import YEAR, Costs
 from kiban.records.funding import Line, Quote, Way
@@ -48,15 +49,16 @@ def ways(
     ['purchase', 'lease', 'service']
     """
     awaiting = tuple(line.id for line in lines if line.basis == "awaiting")
-    renewed = "、".join(str(year) for year in side.renewals)
+    renewed = ", ".join(str(year) for year in side.renewals)
+    renewed_ja = "、".join(era_year(year, short=True) for year in side.renewals)
     purchase = Way(
         id="purchase",
         years=side.total,
         bondable="yes" if any(side.initial.values()) else "no",
         restricted="yes" if subsidised else "no",
         renewal=Text(
-            ja=f"更新は団体の負担（更新の年度: {renewed or '評価期間内になし'}）",
-            en=f"the town renews it (fiscal years: {renewed.replace('、', ', ') or 'none within the horizon'})",
+            ja=f"更新は団体の負担（更新の年度: {renewed_ja or '評価期間内になし'}）",
+            en=f"the town renews it (fiscal years: {renewed or 'none within the horizon'})",
         ),
         removal=Text(ja="撤去費は積算に含まれない。仕様書で見積を求める", en="taking it down is not in the estimate; the specification asks for its price"),
         needs=awaiting,

@@ -9,22 +9,23 @@ In: a region or plan folder. Out: files, in one flat folder or a zip. In again: 
 
 from __future__ import annotations
 
+import hashlib
 import io
 import shutil
 import tempfile
 import unicodedata
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import msgspec
 import yaml
 
-from kiban.base.errors import KibanError, ManyErrors
+from kiban.base.errors import ConflictError, KibanError, ManyErrors
 from kiban.catalogue import Catalogue
 from kiban.loop import carried as cells
 from kiban.loop.carried import STEP, Rows
@@ -36,7 +37,9 @@ from kiban.records.design import Design, Problem
 from kiban.records.funding import Funding, Inputs
 from kiban.records.plan import Plan
 from kiban.records.region import Region
+from kiban.records.rules import ID
 from kiban.region import Detour, read
+from kiban.region.versions import Version, enter, exchange
 
 MANIFEST, CHECKS, VERSION = "manifest.csv", "checks.csv", "1"
 HEAD = ["file", "kind", "path", "form", "rows", "sha256"]
@@ -45,6 +48,14 @@ RECORDS = {"plan.json": Plan, "region.json": Region, "problem.json": Problem, "d
 PAPERS = "papers.json"
 REGION_TYPES = {".csv": "table", ".geojson": "json", ".yaml": "text", ".md": "text"}
 MOST_FILES, MOST_BYTES, MOST_OF_ONE = 500, 300_000_000, 100_000_000
+
+
+class CarryError(KibanError):
+    """What does not fit of what was carried; `code` names the sentence that the pages have for it, `more` what stands in its blanks."""
+
+    def __init__(self, code: str, where: str, found: str, fits: str = "", step: str = "", **more: str) -> None:
+        self.code, self.more = code, {"file": where, **more}
+        super().__init__(where, found, fits, step)
 
 
 @dataclass(frozen=True)
@@ -79,6 +90,7 @@ class Carried:
     id: str
     originals: dict[str, bytes]
     notes: tuple[KibanError, ...] = ()
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -135,7 +147,7 @@ class _Bag:
         return name
 
 
-def carry_out(folder: Path) -> Packed:
+def carry_out(folder: Path, detour: Detour | None = None) -> Packed:
     """The files that carry a region folder or a plan folder.
 
     Raises
@@ -145,12 +157,12 @@ def carry_out(folder: Path) -> Packed:
     if (folder / "plan.json").is_file():
         return _plan_out(folder)
     if (folder / "region.yaml").is_file():
-        return _region_out(folder)
+        return _region_out(folder, detour)
     raise KibanError(str(folder), "neither region.yaml nor plan.json", "a region folder or a plan folder", "name one of them")
 
 
-def _region_out(folder: Path) -> Packed:
-    region = read(folder)  # a broken region is named here, not on the other side
+def _region_out(folder: Path, detour: Detour | None) -> Packed:
+    region = read(folder, detour=detour)  # a broken region is named here, not on the other side
     bag, left = _Bag(), []
     for path in sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()):
         name = path.relative_to(folder).as_posix()
@@ -219,13 +231,23 @@ def opened(path: Path) -> dict[str, bytes]:
     return opened_zip(path.read_bytes(), path.name)
 
 
-def opened_zip(content: bytes, name: str) -> dict[str, bytes]:
-    """The files of a carried zip. Raises like `opened`."""
+def opened_files(files: Sequence[tuple[str, bytes]]) -> dict[str, bytes]:
+    """Carried files as they were sent, each with its name. Raises like `opened`."""
+
+    def reader(content: bytes) -> Callable[[int], bytes]:
+        return lambda most: content[:most]
+
+    return _taken("carry", [(unicodedata.normalize("NFC", name), False, reader(content)) for name, content in files])
+
+
+def opened_zip(content: bytes, name: str, most: int | None = None) -> dict[str, bytes]:
+    """The files of a carried zip; most: bytes of all of them together, where fewer than usual may come. Raises like `opened`."""
+    most = MOST_BYTES if most is None else min(most, MOST_BYTES)
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             infos = [info for info in archive.infolist() if not info.is_dir()]
-            if len(infos) > MOST_FILES or sum(info.file_size for info in infos) > MOST_BYTES:
-                raise _too_much(name)
+            if len(infos) > MOST_FILES or sum(info.file_size for info in infos) > most:
+                raise _too_much(name, most)
             names = [_zip_name(info) for info in infos]
             tops = {PurePosixPath(one).parts[:1] for one in names}
             if len(tops) == 1 and all(len(PurePosixPath(one).parts) == 2 and ".." not in PurePosixPath(one).parts for one in names):
@@ -233,7 +255,7 @@ def opened_zip(content: bytes, name: str) -> dict[str, bytes]:
             linked = [info.external_attr >> 16 & 0o170000 == 0o120000 or bool(info.flag_bits & 1) for info in infos]
             return _taken(name, [(one, odd, _zip_reader(archive, info)) for one, odd, info in zip(names, linked, infos, strict=True)])
     except DAMAGED as error:
-        raise KibanError(name, f"a zip that cannot be read ({error})", "a zip that kiban carry out wrote", STEP) from error
+        raise CarryError("no_zip", name, f"a zip that cannot be read ({error})", "a zip that kiban carry out wrote", STEP) from error
 
 
 def _zip_name(info: zipfile.ZipInfo) -> str:
@@ -261,8 +283,11 @@ def _zip_reader(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Callable[[in
     return content
 
 
-def _too_much(name: str) -> KibanError:
-    return KibanError(name, "too much", f"at most {MOST_FILES} files and {MOST_BYTES // 1_000_000} MB", "carry regions and plans one by one")
+def _too_much(name: str, most: int | None = None) -> KibanError:
+    mb = (MOST_BYTES if most is None else most) // 1_000_000
+    return CarryError(
+        "too_much", name, "too much", f"at most {MOST_FILES} files and {mb} MB", "carry regions and plans one by one", count=f"{MOST_FILES}", mb=f"{mb}"
+    )
 
 
 def _taken(where: str, members: list[tuple[str, bool, Callable[[int], bytes]]]) -> dict[str, bytes]:
@@ -275,11 +300,11 @@ def _taken(where: str, members: list[tuple[str, bool, Callable[[int], bytes]]]) 
     for name, odd, content in members:
         label = name.encode("utf-8", "replace").decode()[:120]
         if odd or name.startswith(".") or any(sign in name for sign in "/\\:\0"):
-            problems.append(KibanError(label, "a folder, a link, a locked file or a name with a path", "plain files beside manifest.csv", "take it out"))
+            problems.append(CarryError("odd", label, "a folder, a link, a locked file or a name with a path", "plain files beside manifest.csv", "take it out"))
         elif not name.lower().endswith(TYPES):
-            problems.append(KibanError(label, "another type of file", "csv, xlsx and pdf", "take it out"))
+            problems.append(CarryError("type", label, "another type of file", "csv, xlsx and pdf", "take it out"))
         elif name in files:
-            problems.append(KibanError(label, "two files of this name", "each once", STEP))
+            problems.append(CarryError("twice", label, "two files of this name", "each once", STEP))
         else:
             files[name] = content(MOST_OF_ONE + 1)
             total += len(files[name])
@@ -298,11 +323,13 @@ def compared(files: Mapping[str, bytes]) -> Carried:
     ManyErrors  what is missing, what nobody listed, and each cell of a record that is not as it was written
     """
     if MANIFEST not in files:
-        raise KibanError(MANIFEST, "no such file", "the manifest that kiban carry out wrote", STEP)
+        raise CarryError("no_manifest", MANIFEST, "no such file", "the manifest that kiban carry out wrote", STEP)
     whole, parts = _manifest(files[MANIFEST])
-    problems = [KibanError(part.file, "no such file", "every file of the manifest", "have it carried again") for part in parts if part.file not in files]
+    problems: list[KibanError] = [
+        CarryError("missing", part.file, "no such file", "every file of the manifest", "have it carried again") for part in parts if part.file not in files
+    ]
     problems += [
-        KibanError(name, "a file that the manifest does not list", "the files of the manifest", "take it out")
+        CarryError("extra", name, "a file that the manifest does not list", "the files of the manifest", "take it out")
         for name in sorted(set(files) - {part.file for part in parts} - {MANIFEST})
     ]
     checks = _checks(files, parts, problems)
@@ -317,7 +344,9 @@ def compared(files: Mapping[str, bytes]) -> Carried:
                 continue
             rows = cells.from_csv(files[part.file], part.file)
             found = (
-                [] if cells.digest(rows) == part.sum else list(_differences(part.file, "", rows, checks)) or [KibanError(part.file, "other cells", "", STEP)]
+                []
+                if cells.digest(rows) == part.sum
+                else list(_differences(part.file, "", rows, checks)) or [CarryError("other", part.file, "other cells", "", STEP)]
             )
             problems += found
             if not found:
@@ -326,7 +355,7 @@ def compared(files: Mapping[str, bytes]) -> Carried:
             (notes if part.kind in ("pdf", "xlsx") else problems).append(error)
     if problems:
         raise ManyErrors("carry", problems)
-    return Carried(whole.kind, whole.path, originals, tuple(notes))
+    return Carried(whole.kind, whole.path, originals, tuple(notes), tuple(part.file for part in parts))
 
 
 def _manifest(content: bytes) -> tuple[Part, list[Part]]:
@@ -336,15 +365,15 @@ def _manifest(content: bytes) -> tuple[Part, list[Part]]:
             raise ValueError(", ".join(rows[0]))
         whole, *rest = (Part(file, kind, path, form, int(count), sum) for file, kind, path, form, count, sum in rows[1:])
     except (ValueError, IndexError) as error:
-        raise KibanError(MANIFEST, f"other columns or cells ({error})", ", ".join(HEAD), STEP) from error
+        raise CarryError("manifest", MANIFEST, f"other columns or cells ({error})", ", ".join(HEAD), STEP) from error
     if whole.form != VERSION or whole.kind not in ("region", "plan"):
-        raise KibanError(
-            MANIFEST, f"{whole.kind} of version {whole.form}", f"a region or a plan of version {VERSION}", "carry it with the same version of kiban"
+        raise CarryError(
+            "version", MANIFEST, f"{whole.kind} of version {whole.form}", f"a region or a plan of version {VERSION}", "carry it with the same version of kiban"
         )
     if whole.sum != cells.digest(cells.trimmed([part.cells() for part in rest])) or whole.rows != len(rest):
-        raise KibanError(MANIFEST, "rows that are not as they were written", "the manifest that kiban carry out wrote", STEP)
+        raise CarryError("manifest", MANIFEST, "rows that are not as they were written", "the manifest that kiban carry out wrote", STEP)
     if len({part.file for part in rest}) != len(rest) or len({part.path for part in rest}) != len(rest):
-        raise KibanError(MANIFEST, "a file or path twice", "each once", STEP)
+        raise CarryError("manifest", MANIFEST, "a file or path twice", "each once", STEP)
     return whole, rest
 
 
@@ -357,8 +386,8 @@ def _checks(files: Mapping[str, bytes], parts: list[Part], problems: list[KibanE
     if part is None or part.file not in files:
         return {}
     rows = cells.from_csv(files[part.file], part.file)
-    if cells.digest(rows) != part.sum:
-        problems.append(KibanError(part.file, "rows that are not as they were written", "the file that kiban carry out wrote", STEP))
+    if cells.digest(rows) != part.sum or any(len(row) < 4 for row in rows):
+        problems.append(CarryError("other", part.file, "rows that are not as they were written", "the file that kiban carry out wrote", STEP))
         return {}
     out: dict[tuple[str, str], list[str]] = {}
     for row in rows[1:]:
@@ -372,7 +401,8 @@ def _differences(file: str, sheet: str, rows: Rows, checks: Checks) -> Iterator[
     place = f"{file} {sheet}".strip()
     if len(wanted) != len(have):
         first = next((at for at, (a, b) in enumerate(zip(wanted, have, strict=False)) if a != b), min(len(wanted), len(have)))
-        yield KibanError(f"{place}, row {first + 1}", f"{len(have)} rows", f"{len(wanted)} rows", STEP)
+        told = {"sheet": sheet, "row": f"{first + 1}", "now": f"{len(have)}", "then": f"{len(wanted)}"}
+        yield CarryError("rows", f"{place}, row {first + 1}", f"{len(have)} rows", f"{len(wanted)} rows", STEP, **{**told, "file": file})
         return
     for number, (known, row) in enumerate(zip(wanted, rows, strict=True), 1):
         said = cells.check(row)
@@ -382,7 +412,10 @@ def _differences(file: str, sheet: str, rows: Rows, checks: Checks) -> Iterator[
             if said[1 + 4 * at : 5 + 4 * at] != known[1 + 4 * at : 5 + 4 * at]:
                 head = rows[0][at] if not sheet and at < len(rows[0]) else f"column {at + 1}"
                 name = "" if sheet or at == 0 else f" ({row[0][:60]})"
-                yield KibanError(f"{place}, row {number}, {head}{name}", repr(row[at])[:80] if at < len(row) else "nothing", "the cell as it was written", STEP)
+                said_now = row[at] if at < len(row) else ""
+                told = {"sheet": sheet, "row": f"{number}", "column": head, "name": "" if sheet or at == 0 else row[0][:60], "now": said_now[:80]}
+                found = repr(said_now)[:80] if at < len(row) else "nothing"
+                yield CarryError("cell", f"{place}, row {number}, {head}{name}", found, "the cell as it was written", STEP, **{**told, "file": file})
 
 
 def _paper_changes(part: Part, content: bytes, checks: Checks) -> list[KibanError]:
@@ -390,7 +423,7 @@ def _paper_changes(part: Part, content: bytes, checks: Checks) -> list[KibanErro
     step = "read it with care; the papers are made again from the records"
     if part.kind == "pdf":
         same = cells.digest([[content.hex()]]) == part.sum
-        return [] if same else [KibanError(part.file, "a pdf that was built again on the way", "the same bytes", step)]
+        return [] if same else [CarryError("pdf", part.file, "a pdf that was built again on the way", "the same bytes", step)]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "paper.xlsx"
         path.write_bytes(content)
@@ -399,7 +432,7 @@ def _paper_changes(part: Part, content: bytes, checks: Checks) -> list[KibanErro
         return []
     known = [sheet for file, sheet in checks if file == part.file]
     found = [one for sheet in known for one in _differences(part.file, sheet, sheets.get(sheet, []), checks)]
-    return found or [KibanError(part.file, "other sheets", ", ".join(known), step)]
+    return found or [CarryError("sheets", part.file, "other sheets", ", ".join(known), step)]
 
 
 def _workbook_sum(sheets: Mapping[str, Rows]) -> str:
@@ -417,13 +450,13 @@ def _original(whole: str, part: Part, rows: Rows) -> bytes:
     """The bytes of the file that a part carries."""
     fits = part.path in (*RECORDS, PAPERS) if whole == "plan" else _restorable(part.path) and REGION_TYPES[PurePosixPath(part.path).suffix] == part.kind
     if not fits:
-        raise KibanError(f"{MANIFEST}, {part.file}", repr(part.path), "the path of a file of a region or plan", STEP)
+        raise CarryError("path", f"{MANIFEST}, {part.file}", repr(part.path), "the path of a file of a region or plan", STEP)
     if part.kind == "json":
-        return cells.emit_json(cells.rows_json(rows, part.file), int(part.form) if part.form.isdecimal() else 0)
+        return cells.emit_json(cells.rows_json(rows, part.file), int(part.form) if part.form in ("1", "2") else 0)
     text = cells.rows_table(rows) if part.kind == "table" else cells.rows_text(rows, part.file)
     encoding, _, ends = part.form.partition(" ")
     if encoding not in ("utf-8", "utf-8-sig", "cp932"):
-        raise KibanError(f"{MANIFEST}, {part.file}", repr(part.form), "an encoding that kiban writes", STEP)
+        raise CarryError("path", f"{MANIFEST}, {part.file}", repr(part.form), "an encoding that kiban writes", STEP)
     return (text.replace("\n", "\r\n") if ends == "crlf" else text).encode(encoding)
 
 
@@ -505,28 +538,107 @@ def carry_in(carried: Carried, target: Path, catalogue: Catalogue, lang: str, de
     stamp = datetime.now(TOKYO).strftime("%Y%m%d-%H%M%S")
     if carried.kind == "region":
         return _region_in(carried, target, stamp, detour)
-    records = {name.removesuffix(".json"): _record(carried, name, kind) for name, kind in RECORDS.items()}
-    manifest: Manifest = _record(carried, PAPERS, Manifest)
-    folder = Folder(**records)
-    day = manifest.made_on or folder.plan.made_on.astimezone(TOKYO).date()
+    folder, day = plan_of(carried)
     if (target / "region.yaml").exists():
         raise KibanError(str(target), "a region folder", "a plan folder or a new one", "choose another folder")
+    keep_older(target, carried, stamp)
+    return put_folder(folder, catalogue, lang, target, day, {name: carried.originals[name] for name in RECORDS})
+
+
+def plan_of(carried: Carried) -> tuple[Folder, date]:
+    """The records of a carried plan, and the day on which its papers were made.
+
+    Raises
+    ------
+    KibanError  a record is missing, is none that this version can read, or is that of another plan than the manifest says
+    """
+    folder = Folder(**{name.removesuffix(".json"): _record(carried, name, kind) for name, kind in RECORDS.items()})
+    manifest: Manifest = _record(carried, PAPERS, Manifest)
+    if folder.plan.id != carried.id or not ID.match(carried.id):
+        raise CarryError("id", MANIFEST, repr(carried.id), f"the id of the plan, {folder.plan.id!r}", STEP)
+    return folder, manifest.made_on or folder.plan.made_on.astimezone(TOKYO).date()
+
+
+def keep_older(target: Path, carried: Carried, stamp: str) -> None:
+    """Copy the records of a plan folder to `旧版`, where others are about to take their place."""
     old = {name: (target / name).read_bytes() for name in RECORDS if (target / name).is_file()}
     if any(content != carried.originals[name] for name, content in old.items()):
         kept = target / OLD / stamp
         kept.mkdir(parents=True, exist_ok=True)
         for name, content in old.items():
             (kept / name).write_bytes(content)
-    return put_folder(folder, catalogue, lang, target, day, {name: carried.originals[name] for name in RECORDS})
+
+
+def region_of(carried: Carried, detour: Detour | None = None) -> Region:
+    """A carried region, read as it would stand in its folder.
+
+    Raises
+    ------
+    KibanError  its files are no region, or one of another id than the manifest says
+    """
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place) / "region"
+        folder.mkdir()
+        _pour(carried, folder)
+        region = read(folder, detour=detour)
+    if region.id != carried.id or not ID.match(carried.id):
+        raise CarryError("id", MANIFEST, repr(carried.id), f"the id of the region, {region.id!r}", STEP)
+    return region
+
+
+def region_into(carried: Carried, regions: Path, name: str, done: Version, state: str, detour: Detour | None = None) -> Version | None:
+    """Write a carried region among the region folders of a server. What stood there is a version that can be brought back; files that no csv, xlsx or pdf
+    can hold, such as heights, stay. None: the folder is new.
+
+    state: what `state_of` said of the folder when the change was shown
+
+    Raises
+    ------
+    ConflictError  somebody changed the folder since
+    RegionError    the folder would not be whole, or cannot be written; it is as it was
+    """
+
+    def edit(fresh: Path) -> None:
+        if state_of(fresh) != state:
+            raise ConflictError(name, "a change that somebody else made meanwhile", "the state of the preview", "look at the preview again")
+        for path in _carriable(fresh):
+            path.unlink()
+        _pour(carried, fresh)
+
+    if (regions / name).exists():
+        return exchange(regions, name, edit, done)
+    enter(regions, name, lambda fresh: _pour(carried, fresh), detour)
+    return None
+
+
+def state_of(folder: Path) -> str:
+    """A word that changes when what a region or plan folder says changes."""
+    digest = hashlib.sha256()
+    names = [path for path in map(folder.joinpath, RECORDS) if path.is_file()] if (folder / "plan.json").is_file() else _carriable(folder)
+    for path in names:
+        digest.update(path.relative_to(folder).as_posix().encode() + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _carriable(folder: Path) -> list[Path]:
+    """The files of a region folder that travel."""
+    found = sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()) if folder.is_dir() else []
+    return [path for path in found if _restorable(path.relative_to(folder).as_posix())]
+
+
+def _pour(carried: Carried, folder: Path) -> None:
+    for path, content in carried.originals.items():
+        (folder / path).parent.mkdir(exist_ok=True)
+        (folder / path).write_bytes(content)
 
 
 def _record(carried: Carried, name: str, kind: Any) -> Any:
     if name not in carried.originals:
-        raise KibanError(name, "no such record", "every record of a plan", STEP)
+        raise CarryError("record", name, "no such record", "every record of a plan", STEP)
     try:
         return msgspec.json.decode(carried.originals[name], type=kind)
     except (msgspec.ValidationError, msgspec.DecodeError, KibanError) as error:
-        raise KibanError(name, str(error), "a record of this version of kiban", "carry it with the same version of kiban on both sides") from error
+        raise CarryError("record", name, str(error), "a record of this version of kiban", "carry it with the same version of kiban on both sides") from error
 
 
 def _region_in(carried: Carried, target: Path, stamp: str, detour: Detour | None) -> list[Path]:
@@ -535,9 +647,7 @@ def _region_in(carried: Carried, target: Path, stamp: str, detour: Detour | None
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=".carry-", dir=target.parent))
     try:
-        for path, content in carried.originals.items():
-            (draft / path).parent.mkdir(exist_ok=True)
-            (draft / path).write_bytes(content)
+        _pour(carried, draft)
         read(draft, detour=detour)
         draft.chmod(0o755)
         if target.is_dir():

@@ -143,6 +143,10 @@ class Editing:
         plan, funding = fund_again(folder.plan, folder.region, folder.problem, folder.design, catalogue, inputs, day)
         return _write(Folder(plan, folder.region, folder.problem, folder.design, funding, inputs), catalogue, lang, self.path, day)
 
+    def put(self, folder: Folder, catalogue: Catalogue, lang: str, day: date, exact: Mapping[str, bytes]) -> list[Path]:
+        """Like `put_folder`, in a folder that is held already."""
+        return _write(folder, catalogue, lang, self.path, day, exact)
+
 
 @contextmanager
 def editing(path: Path) -> Iterator[Editing]:

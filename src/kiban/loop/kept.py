@@ -9,28 +9,31 @@ second is kept as a draft from which both can be chosen or joined.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
 from kiban.base.errors import ConflictError, KibanError
 from kiban.catalogue import Catalogue
-from kiban.loop.files import editing, read_inputs, settle
+from kiban.loop.files import Editing, editing, read_inputs, settle
 from kiban.loop.folder import READY
 from kiban.loop.inputs import INPUTS, write_inputs
 from kiban.loop.inputs import read_inputs as inputs_alone
 from kiban.records.funding import Inputs
 from kiban.records.rules import Record
-from kiban.store import Saved, Store
+
+if TYPE_CHECKING:  # the database is loaded when it is opened
+    from kiban.store import Saved, Store
 
 KIND, DRAFTS = "inputs", "inputs-draft"
 OUTSIDE = "files"  # the author of what was changed in the folder, where nobody says who
 MARK = ".kept.json"  # in a plan folder: the version that it holds
+LOOKED = 100  # versions in which an older text is looked for
 Part = Literal["facts", "quantities", "prices", "tax", "quotes", "words", "voices"]
 Key = tuple[Part, str]
 Change = Callable[[Inputs], Inputs]
@@ -146,6 +149,33 @@ def merged(base: Inputs, theirs: Inputs, mine: Inputs) -> tuple[Inputs, tuple[Cl
     return assembled(joined), tuple(clashes)
 
 
+@dataclass(frozen=True)
+class Meeting:
+    """What people put in here, and what came with the same plan from elsewhere: `inputs` is both together, where they clash that of here.
+
+    new: what only came; clashes: said otherwise on both sides; older: what came is what was said here before
+    """
+
+    inputs: Inputs
+    new: tuple[Difference, ...]
+    clashes: tuple[Clash, ...]
+    older: tuple[Difference, ...]
+
+
+def meet(here: Inputs, other: Inputs, past: Iterable[Inputs] = ()) -> Meeting:
+    """Join what came from elsewhere to what people put in here; `past`: the versions of here.
+
+    >>> both = meet(Inputs(words={"a": "x", "b": "y"}), Inputs(words={"a": "x2", "b": "y1", "c": "z"}), [Inputs(words={"b": "y1"})])
+    >>> both.inputs.words, [one.key for one in both.new], [one.key for one in both.clashes], [one.key for one in both.older]
+    ({'a': 'x', 'b': 'y', 'c': 'z'}, ['c'], ['a'], ['b'])
+    """
+    now, came, said = entries(here), entries(other), [entries(one) for one in past]
+    old = {key for key, value in came.items() if _text(now.get(key)) != _text(value) and any(key in one and _text(one[key]) == _text(value) for one in said)}
+    joined, clashes = merged(assembled({key: came[key] for key in old}), here, other)
+    new = tuple(Difference(*key, None, value) for key, value in came.items() if key not in now and key not in old)
+    return Meeting(joined, new, clashes, tuple(Difference(*key, now.get(key), came[key]) for key in came if key in old))
+
+
 def _text(value: Any) -> Any:
     """What a person put in, without what was generated beside it."""
     return value[0] if isinstance(value, tuple) else value
@@ -225,6 +255,40 @@ class Kept:
             made = self.store.restore(KIND, self.id, number, author=who, reason=why, expected_version=expected, now=self.now())
             self._write(self.read(made), made)
             return made
+
+    def exchange(self, put: Callable[[Editing, Inputs], object], other: Inputs, *, who: str, why: str, expected: int) -> Outcome:
+        """Have other records of the plan written, and join what people put into those to what they put in here; where both said something else, that of
+        here stays and the other is put aside. The folder may be new.
+
+        put  writes the records and the joined inputs into the folder, which is held
+
+        Raises
+        ------
+        ConflictError  somebody saved after version `expected`; KibanError, OSError: the folder cannot be written
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with editing(self.path) as edit:
+            number, here = self._take_in()
+            if number != expected:
+                raise ConflictError(self.id, f"version {number}", f"version {expected}", "look at the preview again")
+            meeting = meet(here, other, self.past())
+            try:
+                put(edit, meeting.inputs)
+            finally:
+                with suppress(OSError):  # there is something in it, as it should be
+                    self.path.rmdir()
+            if entries(meeting.inputs) != entries(here):
+                number = self.store.save(KIND, self.id, meeting.inputs, author=who, reason=why, expected_version=number, now=self.now())
+            if number:
+                self._write(meeting.inputs, number)
+            if entries(meeting.inputs) != entries(other):
+                os.utime(self.path / INPUTS)  # money and papers came with other inputs: they are to be made again
+            draft = self.put_aside(Draft(kind="upload", base=0, inputs=other), who=who, why=why) if meeting.clashes else None
+            return Outcome(number, draft, meeting.clashes)
+
+    def past(self) -> list[Inputs]:
+        """What people had put in before: the newest versions but the last."""
+        return [self.read(saved.version) for saved in self.history()[-LOOKED:-1]]
 
     def read(self, number: int) -> Inputs:
         """The content of a version. Raises NotFoundError."""

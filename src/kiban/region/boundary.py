@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from kiban.base.errors import RegionError
 from kiban.region.columns import find
 from kiban.region.geodesy import Plane, Point
 from kiban.region.geojson import features, shape_of
+
+if TYPE_CHECKING:  # loaded by the first function that computes with it: a server starts without numpy
+    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,8 @@ def topology(content: Mapping[str, Any]) -> dict[str, Any]:
 
     Source: The TopoJSON format specification: arcs are delta-encoded whole numbers when there is a transform; ~i is arc i backwards.
     """
+    import numpy as np
+
     transform = content.get("transform")
     scale = np.array(transform["scale"] if transform else (1.0, 1.0))
     move = np.array(transform["translate"] if transform else (0.0, 0.0))

@@ -145,7 +145,7 @@ def _sources(draft: Draft, files: Sequence[Given], today: date) -> list[str]:
         keys.append(key)
     unstated = [given.path.name for given in files if given.source is None]
     if unstated:
-        why = "公表者・日付・利用条件がわからない。region.yaml の sources に書く / publisher, date and licence unknown: write them into region.yaml"
+        why = "公表者・日付・利用条件がわからない。資料を取り込み直すときに書ける / publisher, date, licence unknown: say them when it is brought again"
         draft.notes.append(
             say.note("出典の書かれていないファイル / files without a stated source", why, "ファイルを用意した人 / who brought the file", unstated)
         )

@@ -60,7 +60,7 @@ REASONS: dict[str, tuple[str, str, str]] = {
     ),
     "flee": (
         "指定緊急避難場所 / places to flee to",
-        "滞在する場所ではないので含めていない(--emergency で含む) / nobody stays there: left out",
+        "滞在する場所ではないので含めていない（「指定緊急避難場所も地点にする」で含む） / nobody stays there: left out",
         "市町村の防災担当課 / disaster section of the town",
     ),
     "no_kind": (

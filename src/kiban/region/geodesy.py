@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:  # loaded by the first function that computes with it: a server starts without numpy
+    import numpy as np
+    from numpy.typing import NDArray
+
 
 Point = tuple[float, float]  # latitude, longitude
 
@@ -35,6 +37,8 @@ def distance_m(a: Point, b: Point) -> float:
 
 def lengths_m(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
     """Geodesic lengths between rows of two (n, 2) arrays of latitude, longitude."""
+    import numpy as np
+
     if len(a) == 0:
         return np.zeros(0)
     return np.asarray(_geod().inv(a[:, 1], a[:, 0], b[:, 1], b[:, 0])[2], dtype=np.float64)
@@ -51,17 +55,23 @@ class Plane:
 
     def to(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """(n, 2) latitude, longitude to (n, 2) metres east and north."""
+        import numpy as np
+
         east, north = self._there.transform(points[:, 1], points[:, 0])
         return np.column_stack([east, north])
 
     def back(self, metres: NDArray[np.float64]) -> NDArray[np.float64]:
         """(n, 2) metres east and north to (n, 2) latitude, longitude."""
+        import numpy as np
+
         lon, lat = self._there.transform(metres[:, 0], metres[:, 1], direction="INVERSE")
         return np.column_stack([lat, lon])
 
 
 def plane_of(points: Sequence[Point]) -> Plane:
     """The plane about the middle of the box around some points."""
+    import numpy as np
+
     array = np.asarray(points, dtype=np.float64)
     low, high = array.min(axis=0), array.max(axis=0)
     return Plane((float(low[0] + high[0]) / 2, float(low[1] + high[1]) / 2))

@@ -7,11 +7,13 @@ always connect all points, since the shortest tree between the points is among t
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from kiban.region.geodesy import Point, plane_of
+
+if TYPE_CHECKING:  # loaded by the first function that computes with it: a server starts without numpy
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 def gabriel(points: Sequence[Point]) -> list[tuple[int, int]]:
@@ -22,6 +24,8 @@ def gabriel(points: Sequence[Point]) -> list[tuple[int, int]]:
     >>> gabriel([(35.0, 139.0), (35.0, 139.01), (35.0, 139.02)])
     [(0, 1), (1, 2)]
     """
+    import numpy as np
+
     if len(points) < 2:
         return []
     flat = plane_of(points).to(np.asarray(points, dtype=np.float64))
@@ -38,6 +42,8 @@ def gabriel(points: Sequence[Point]) -> list[tuple[int, int]]:
 
 def _delaunay(flat: NDArray[np.float64]) -> NDArray[np.int64]:
     """The edges of the Delaunay triangulation; of points on one line, the steps along it."""
+    import numpy as np
+
     spread = flat - flat.mean(axis=0)
     _, size, axes = np.linalg.svd(spread, full_matrices=False)
     if len(flat) < 3 or size[1] <= 1e-9 * size[0]:

@@ -10,10 +10,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from kiban.region.geodesy import Plane, Point, distance_m, lengths_m, plane_of
+
+if TYPE_CHECKING:  # loaded by the first function that computes with it: a server starts without numpy
+    import numpy as np
 
 SNAP_M = 1.0  # a foot point this near to the end of a link is taken to be that junction
 
@@ -94,6 +96,8 @@ def _walk(near: Mapping[Point, set[Point]], ends: set[Point], start: Point, step
 
 def shape_lengths(shapes: Sequence[Sequence[Point]]) -> list[float]:
     """Metres along each shape, to the centimetre."""
+    import numpy as np
+
     if not shapes:
         return []
     a = np.array([point for shape in shapes for point in shape[:-1]], dtype=np.float64)
@@ -135,6 +139,8 @@ def attach(graph: Graph, points: Mapping[str, Point], limit_m: float) -> tuple[G
     -------
     the graph with the splits; id → (junction, metres off the street); id → metres, of the points beyond the limit
     """
+    import numpy as np
+
     if not graph.links or not points:
         return graph, {}, {}
     import shapely  # half a second to load: only where there are streets
@@ -178,6 +184,8 @@ def attach(graph: Graph, points: Mapping[str, Point], limit_m: float) -> tuple[G
 
 def _split(out: Graph, link: Link, flat: np.ndarray, cuts: Sequence[tuple[float, str]], plane: Plane, joined: dict[str, tuple[str, float]]) -> None:
     """Replace a link by its parts; cuts within a metre of each other share a junction."""
+    import numpy as np
+
     steps = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(flat, axis=0).T))])
     whole = float(steps[-1])
     part: list[Point] = [link.shape[0]]

@@ -16,9 +16,10 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
-from kiban.base.errors import RegionError
+from kiban.base.errors import ConflictError, RegionError
 from kiban.records.rules import Record
 from kiban.region.folder import read
+from kiban.region.head import Detour
 from kiban.region.write import save
 
 KEPT = ".kiban"  # beside the region folders; no region has such a name
@@ -75,6 +76,32 @@ def exchange(regions: Path, name: str, edit: Callable[[Path], None], done: Versi
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
     return done
+
+
+def enter(regions: Path, name: str, fill: Callable[[Path], None], detour: Detour | None = None) -> None:
+    """Fill a new region folder beside the others, and put it among them when it can be read.
+
+    Raises
+    ------
+    ConflictError  somebody made a folder of this name meanwhile
+    RegionError    what was filled in is no region, or cannot be written
+    """
+    kept = regions / KEPT / name
+    fresh = kept / "fresh"
+    with _LOCK:
+        mend(regions)
+        try:
+            shutil.rmtree(fresh, ignore_errors=True)
+            fresh.mkdir(parents=True)
+            fill(fresh)
+            read(fresh, detour=detour)
+            if (regions / name).exists():
+                raise ConflictError(name, "a folder of this name", "a new one", "look at the preview again")
+            fresh.rename(regions / name)
+        except OSError as error:
+            raise RegionError(name, f"{error.strerror}", "a folder with space that may be written", "free some space, then try again") from error
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
 
 
 def mend(regions: Path) -> None:

@@ -9,17 +9,18 @@ import heapq
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from kiban.records.region import Missing, Place, Site
-from kiban.records.terrain import COARSEST_M
 from kiban.region import missing as say
 from kiban.region.boundary import Area
 from kiban.region.geodesy import Point, plane_of
 from kiban.region.head import Head
 from kiban.region.links import gabriel
 from kiban.region.streets import Graph, Link, pieces, place, shape_lengths
+
+if TYPE_CHECKING:  # loaded by the first function that computes with it: a server starts without numpy
+    import numpy as np
 
 
 def candidate_links(points: dict[str, Point], factor: float) -> Graph:
@@ -45,6 +46,8 @@ def inland(graph: Graph, polygons: Sequence[Area], points: Mapping[str, Point], 
 
     One that alone connects its ends stays; between two islands or parts of the region it is then a link of kind "sea".
     """
+    import numpy as np
+
     if not polygons or not graph.links:
         return graph, []
     import shapely
@@ -140,6 +143,8 @@ def computed(
     if stranded:
         ask = "通信事業者(収容局の位置)、道路台帳の所管課 / carrier (place of the exchange), road register"
         out.append(say.note(say.NO_EXCHANGE, "有線の起点がない / no line can start there", ask, stranded))
+    from kiban.records.terrain import COARSEST_M
+
     if head.elevation and head.elevation.spacing_m > COARSEST_M:
         why = f"間隔 {head.elevation.spacing_m:.0f} m: 見通し・回折の判定に使えない / too coarse for line of sight and diffraction"
         out.append(say.note(say.ELEVATION_COARSE, why, "国土地理院 基盤地図情報 数値標高モデル / 10 m elevation model"))

@@ -27,6 +27,7 @@ from kiban.accounts.people import login_of, next_end
 from kiban.base.errors import AccountError, KibanError
 from kiban.base.settings import LANGUAGES
 from kiban.records.account import ROLES, Account
+from kiban.region import said
 from kiban.web.frame import Frame
 from kiban.web.signing_in import COOKIE, Signing, address_of, local
 
@@ -281,8 +282,11 @@ class AccountPages:
     def _asked(self, request: Request) -> dict[str, str]:
         """Day, person and action that were asked for; what does not fit asks for nothing."""
         query = request.query_params
-        found = re.fullmatch(r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?", unicodedata.normalize("NFKC", query.get("day", "")).strip())
-        day = f"{found[1]}-{int(found[2]):02}-{int(found[3]):02}" if found else ""
+        try:
+            found, _ = said.day(query.get("day", ""))
+        except ValueError:
+            found = None
+        day = found.isoformat() if found else ""
         action = query.get("action", "")
         return {"day": day, "who": query.get("who", "")[:80], "action": action if action in ACTIONS else ""}
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -18,7 +18,6 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
-from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kiban.base.errors import KibanError
@@ -27,15 +26,15 @@ from kiban.catalogue import Catalogue
 from kiban.jobs import Jobs
 from kiban.region.imports import Imports
 from kiban.region.towns import Towns
-from kiban.store import Store
 from kiban.web.accounts import AccountPages
 from kiban.web.again import AgainPages
 from kiban.web.building import BuildPages
+from kiban.web.carrying import Carrying
 from kiban.web.catalogue_pages import CataloguePages
 from kiban.web.compare import ComparePages
 from kiban.web.design_page import DesignPage
 from kiban.web.fact_pages import FactPages
-from kiban.web.frame import HERE, Frame
+from kiban.web.frame import Frame
 from kiban.web.handover_pages import HandoverPages
 from kiban.web.help import HelpPages
 from kiban.web.history_pages import HistoryPages
@@ -50,6 +49,9 @@ from kiban.web.quote_pages import QuotePages
 from kiban.web.signing_in import Recording, Signing, SigningIn, too_many
 from kiban.web.supports import SupportPages
 from kiban.web.towns import TownPages
+
+if TYPE_CHECKING:  # the database is loaded when it is opened
+    from kiban.store import Store
 
 # Nothing is loaded from elsewhere; the map draws through a worker of our own and through blobs, charts set style attributes.
 POLICY = (
@@ -116,6 +118,8 @@ def create_app(
         keeping = Keeping(shown, frame, jobs)
         for pages in (PaperPages, HistoryPages, FactPages, QuotePages, HandoverPages):
             routes += pages(keeping).routes()
+        if regions is not None and state is not None:
+            routes += Carrying(keeping, regions, state / "carried").routes()
     routes += CasePages(Library(catalogue.cases, {id: usecase.words for id, usecase in catalogue.usecases.items()}), frame).routes()
     frame.menu.append(("menu.cases", "/cases"))
     routes += [*MoneyPages(shown, frame).routes(), *SupportPages(shown, frame).routes(), *ComparePages(shown, frame).routes()]
@@ -154,7 +158,7 @@ def create_app(
     routes += AccountPages(signing, frame, lambda request, seconds: too_many(answer, frame, request, seconds)).routes()
     handlers: dict[Any, Any] = {HTTPException: refused, KibanError: trouble, Exception: broken}
     return Starlette(
-        routes=[Route("/health", health), *routes, Mount("/static", StaticFiles(directory=HERE / "static"))],
+        routes=[Route("/health", health), *routes, Mount("/static", frame.assets)],
         # No page holds a secret that a guess beside it could find out by its size, so pages may be packed.
         middleware=[
             Middleware(Headers),

@@ -35,6 +35,7 @@ from kiban.region.match import without_persons
 from kiban.region.sheet import sheets_of
 from kiban.region.versions import KEPT
 from kiban.web.frame import Frame
+from kiban.web.refused import refused
 from kiban.web.towns import TownPages
 from kiban.web.uploads import Upload, plain_name, uploaded
 
@@ -120,11 +121,13 @@ class BuildPages:
         """How far it is; the problems, if there are any; the town, when it is there."""
         self.frame.need(request, "editor")
         one = self._build(request)
-        if one.state == "done":
+        state = one.state  # read before the problems: the thread writes them first
+        if state == "done":
             return RedirectResponse(self.frame.url(request, f"/towns/{quote(one.id)}"), 303)
-        context = {"one": one, "kinds": KINDS, "percent": int(100 * one.share)}
+        problems = [problem for given in one.problems for problem in refused(given, self.frame.language(request))]
+        context = {"one": one, "state": state, "problems": problems, "kinds": KINDS, "percent": int(100 * one.share)}
         response = self.frame.page(request, "town_build.html", context, status=200)
-        if one.state == "running":
+        if state == "running":
             response.headers["refresh"] = "2"
         return response
 

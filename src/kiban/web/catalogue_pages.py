@@ -24,7 +24,7 @@ from starlette.routing import Route
 
 from kiban.base.errors import KibanError
 from kiban.catalogue import KINDS, Catalogue, words
-from kiban.catalogue.catalogue import CHECK_AGAIN, REGIONS_FOR_PROVEN, needs_source, quantities
+from kiban.catalogue.catalogue import CHECK_AGAIN, REGIONS_FOR_PROVEN, Level, needs_source, quantities
 from kiban.catalogue.differences import Difference, differences
 from kiban.catalogue.links import used_by
 from kiban.catalogue.reader import PACKAGE_DATA, overridden
@@ -78,7 +78,8 @@ class CataloguePages:
     plans: Plans
     frame: Frame
     _texts: dict[str, str] = field(default_factory=dict)
-    _levels: dict[str, str] = field(default_factory=dict)
+    _levels: dict[str, Level] = field(default_factory=dict)
+    _unknown: dict[str, int] = field(default_factory=dict)
     _old: dict[date, set[str]] = field(default_factory=dict)
 
     def routes(self) -> list[Route]:
@@ -87,6 +88,9 @@ class CataloguePages:
 
     async def kinds(self, request: Request) -> Response:
         """Every kind: what it is, how many there are, how many wait for a source or are out of date."""
+        return await run_in_threadpool(self._kinds, request)
+
+    def _kinds(self, request: Request) -> Response:
         stale, rows = self._stale(), []
         for name in KINDS:
             ids = self.catalogue.of(name)
@@ -119,7 +123,7 @@ class CataloguePages:
                 "day": getattr(record, "checked_on", None) or getattr(record, "seen_on", None),
                 "review": getattr(record, "review_by", None),
                 "stale": entry in stale,
-                "unknown": sum(quantity.value is None for quantity in quantities(record)),
+                "unknown": self._waiting(entry, record),
                 "own": self._is_own(kind, id),
             }
             if (level and row["level"] != level) or (state == "stale" and not row["stale"]) or (state == "unknown" and not row["unknown"]):
@@ -222,12 +226,6 @@ class CataloguePages:
         assert needs_source(record) is False
         return word(f"catalogue.why.{level}", cases=len(users), regions=regions, wanted=REGIONS_FOR_PROVEN)
 
-    def _level(self, entry: str) -> str:
-        """How far an entry has come; found out once, for the files stay as they were read."""
-        if entry not in self._levels:
-            self._levels[entry] = self.catalogue.level(entry)
-        return self._levels[entry]
-
     def _stale(self) -> set[str]:
         """The entries whose day has come."""
         today = self._today()
@@ -256,6 +254,18 @@ class CataloguePages:
 
     def _own(self, kind: str) -> int:
         return sum(self._is_own(kind, id) for id in self.catalogue.of(kind))
+
+    def _level(self, entry: str) -> Level:
+        """The level of an entry, computed once: the catalogue of a running server does not change."""
+        if entry not in self._levels:
+            self._levels[entry] = self.catalogue.level(entry)
+        return self._levels[entry]
+
+    def _waiting(self, entry: str, record: Any) -> int:
+        """How many values of an entry are unknown, counted once."""
+        if entry not in self._unknown:
+            self._unknown[entry] = sum(quantity.value is None for quantity in quantities(record))
+        return self._unknown[entry]
 
     def _text(self, kind: str, id: str) -> str:
         """All that an entry says, as it is searched; made once."""

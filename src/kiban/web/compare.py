@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
@@ -22,13 +22,15 @@ from kiban.documents.view import View
 from kiban.documents.workbook import Book, Cell
 from kiban.loop.given import TOKYO
 from kiban.loop.kept import Kept
-from kiban.loop.plan import fund_again
 from kiban.records.plan import Plan
-from kiban.store import Saved
 from kiban.web.comparing import Comparison, Side, compare, signed
 from kiban.web.frame import Frame
 from kiban.web.money import Row, Said, Scale, scale_of, scales
+from kiban.web.pages import conditions
 from kiban.web.plans import Plans
+
+if TYPE_CHECKING:  # the database is loaded when it is opened
+    from kiban.store import Saved
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 MARK = "@"  # between the folder of a plan and the number of a stored version of it
@@ -106,19 +108,18 @@ class ComparePages:
         rows, word = [], self.frame.words(request)
         for name in self.plans.names():
             try:
-                plan = self.plans.read(name).plan
+                one = self.plans.read(name)
             except KibanError:
                 continue
-            made = plan.made_on.astimezone(TOKYO)
-            rows.append({"id": name, "text": f"{name}: {plan.sentence} ({made:%Y-%m-%d %H:%M})"})
+            plan, view = one.plan, self.plans.view(request, one)
+            told = " · ".join([plan.sentence, *conditions(view)])
+            rows.append({"id": name, "text": f"{told} · {self.frame.moment(request, plan.made_on)}"})
             for saved in self._typed(name, plan):
-                at = saved.at.astimezone(TOKYO)
-                text = word("compare.inputs", number=saved.version, day=f"{at:%Y-%m-%d %H:%M}", author=saved.author, reason=saved.reason)
-                rows.append({"id": f"{name}{MARK}{INPUTS}{saved.version}", "text": f"{name}: {text}"})
+                text = word("compare.inputs", number=saved.version, day=self.frame.moment(request, saved.at), author=saved.author, reason=saved.reason)
+                rows.append({"id": f"{name}{MARK}{INPUTS}{saved.version}", "text": f"{told} · {text}"})
             for saved in self._versions(plan):
-                at = saved.at.astimezone(TOKYO)
-                text = word("compare.version", number=saved.version, day=f"{at:%Y-%m-%d %H:%M}", author=saved.author, reason=saved.reason)
-                rows.append({"id": f"{name}{MARK}{saved.version}", "text": f"{name}: {text}"})
+                text = word("compare.version", number=saved.version, day=self.frame.moment(request, saved.at), author=saved.author, reason=saved.reason)
+                rows.append({"id": f"{name}{MARK}{saved.version}", "text": f"{told} · {text}"})
         return rows
 
     def _typed(self, name: str, plan: Plan) -> list[Saved]:
@@ -137,6 +138,8 @@ class ComparePages:
 
     def _side(self, request: Request, asked: str) -> Side:
         """A plan by its folder, or a stored version of it. Raises HTTPException 404."""
+        from kiban.loop.plan import fund_again  # loads the solver: not before two plans are compared
+
         name, _, number = asked.rpartition(MARK) if MARK in asked else (asked, "", "")
         word = self.frame.words(request)
         if name not in self.plans.names():
@@ -151,6 +154,8 @@ class ComparePages:
                 raise HTTPException(404, word("error.no_plan", name=asked))
             # The design and the day are those of the plan, so that what differs comes from what was put in.
             inputs, day = kept.read(int(number.removeprefix(INPUTS))), one.funding.made_on or one.plan.made_on.astimezone(TOKYO).date()
+            from kiban.loop.plan import fund_again  # the engines are loaded when a version is computed anew
+
             plan, funding = fund_again(one.plan, one.region, one.problem, one.design, catalogue, inputs, day)
             view = View(plan, catalogue, words(catalogue, lang), lang, one.region.name, one.region.sources)
             return Side(f"{name} {word('compare.inputs.short', number=number.removeprefix(INPUTS))}", view, funding, inputs, one.region)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from kiban.base.jdate import day_text
 from kiban.documents.money_words import by_source
 from kiban.documents.office.desk import SOURCES
 from kiban.documents.reasons import assumed_name
@@ -225,7 +226,7 @@ def _typed(a: Side, b: Side) -> list[Change]:
         shown = {f"fact {id}": fact_value(side.view, id, value) for id, value in given.facts.items()}
         shown |= {f"quantity {id}": f"{value:,g}" for id, value in given.quantities.items()}
         shown |= {f"price {id}": f"{value:,g} {word('money.unit.yen')}" for id, value in given.prices.items()}
-        shown |= {f"quote {quote.supplier}": f"{quote.received}" for quote in given.quotes}
+        shown |= {f"quote {quote.supplier}": day_text(quote.received, side.view.lang) for quote in given.quotes}
         shown |= {f"passage {id}": text for id, text in given.words.items()}
         return shown | ({} if given.tax_rate is None else {"tax ": f"{given.tax_rate * 100:g} %"})
 

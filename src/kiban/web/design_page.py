@@ -15,14 +15,16 @@ from msgspec.structs import replace
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from kiban.base.errors import KibanError
 from kiban.base.jdate import fiscal_year
 from kiban.loop.folder import Folder
-from kiban.records.region import Region
+from kiban.records.plan import Figure
+from kiban.web.assets import ASK, packed
 from kiban.web.frame import Frame
+from kiban.web.map_data import map_data
 from kiban.web.pages import plan_page
 from kiban.web.plans import Plans
 
@@ -41,8 +43,9 @@ class Ready:
 
     stamp: int
     drill: Drill
-    links: list[Link]
-    lines: dict[str, list[int]]  # street → chosen arcs along it
+    links: list[dict[str, Any]]  # every street that the design uses
+    sheet: Sheet  # without figures: what lies where
+    between: dict[str, list[str]] = field(default_factory=dict)  # street → what lies near its ends
 
 
 @dataclass
@@ -57,41 +60,53 @@ class DesignPage:
     def routes(self) -> list[Route]:
         """All of them."""
         self.plans.add("design")
-        return [Route("/plans/{plan}/design", self.design), Route("/plans/{plan}/areas.geojson", self.areas)]
+        return [Route("/plans/{plan}/design", self.design), Route("/plans/{plan}/map.json", self.map)]
 
     async def design(self, request: Request) -> Response:
         """The page; `?cut=street:ID` or `exchange:ID` shows who is off then, `?sites=N` and `?links=N` the N-th part of a long table."""
         return await run_in_threadpool(self._design, request)
 
-    async def areas(self, request: Request) -> Response:
-        """The areas of hazards, and the streets that existing plant follows, for the map."""
-        _, one = self.plans.open(request)
-        return JSONResponse(areas(one.region), media_type="application/geo+json")
+    async def map(self, request: Request) -> Response:
+        """What the map draws, made and packed once until the plan changes."""
+        return await run_in_threadpool(self._map, request)
+
+    def _map(self, request: Request) -> Response:
+        name, one = self.plans.open(request)
+        path = self.plans.path(name) / "design.geojson"
+        if not path.is_file():
+            raise HTTPException(404, self.frame.words(request)("error.no_file", name=path.name))
+        made = self.plans.once(name, one, "map", lambda: packed(map_data(one.region, path.read_bytes()), "application/json"))
+        return made.answer(request, ASK)
 
     def _design(self, request: Request) -> Response:
         name, one = self.plans.open(request)
         ready = self._opened(name, one)
         view = self.plans.view(request, one)
-        sheet = self._sheet(one)
         asked = request.query_params.get("cut", "")
-        cut = self._cut(request, asked, ready, sheet) if asked else None
-        if cut is not None:
+        cut = None
+        if asked:
+            sheet = self._sheet(one, one.plan.figures)
+            cut = self._cut(request, asked, ready, sheet)
             view = replace_figures(view, sheet)
-        context = plan_page(view, self.plans.path(name))
+        context = self.plans.context(request, name, one) if cut is None else plan_page(view, self.plans.path(name))
         base = f"/plans/{quote(name)}"
         rows = context["design"]["sites"]
         wanted = request.query_params.get("site", "")
         place = next((number for number, row in enumerate(rows) if row["site"] == wanted), None)
         page = _page(request, "sites", len(rows), SITES) if place is None else place // SITES
-        links = self._links(one, ready)
+        links = ready.links
         part = _page(request, "links", len(links), LINKS)
-        shown = links[part * LINKS : (part + 1) * LINKS]
-        for row in shown:
-            row["between"] = ready_between(sheet, row["street"])
-            row["cut_url"] = self.frame.url(request, f"{base}/design", cut=f"street:{row['street']}") + "#cut"
+        shown = [
+            {
+                **row,
+                "between": ready_between(ready, row["street"]),
+                "cut_url": self.frame.url(request, f"{base}/design", cut=f"street:{row['street']}") + "#cut",
+            }
+            for row in links[part * LINKS : (part + 1) * LINKS]
+        ]
         context |= {
             "still_url": self.frame.url(request, f"{base}/map.svg"),
-            "areas_url": f"{base}/areas.geojson",
+            "map_url": f"{base}/map.json",
             "hazards": one.region.hazards,
             "ages": ages(one),
             "cut": cut,
@@ -124,19 +139,19 @@ class DesignPage:
             for index in sorted(one.design.arcs):
                 if one.problem.arcs[index].kind in ("line", "plant"):
                     lines.setdefault(one.problem.arcs[index].ref, []).append(index)
-            kept = Ready(stamp, drill, drill.links(), lines)
+            kept = Ready(stamp, drill, _links(one, drill.links(), lines), self._sheet(one, {}))
             for old in list(self._ready)[: max(0, len(self._ready) - KEPT + 1)]:
                 self._ready.pop(old, None)
             self._ready[name] = kept
         return kept
 
-    def _sheet(self, one: Folder) -> Sheet:
+    def _sheet(self, one: Folder, figures: Mapping[str, Figure]) -> Sheet:
         """The figures of a plan, to which those of one drill may be added."""
         from kiban.design.figures import Sheet
         from kiban.finance.ledger import Ledger
 
         ledger = Ledger()
-        ledger.update(one.plan.figures)
+        ledger.update(figures)
         usecases = {id: self.frame.catalogue.usecases[id] for demand in one.problem.demands if (id := demand.usecase) in self.frame.catalogue.usecases}
         return Sheet(ledger, one.problem, one.design, one.region, usecases)
 
@@ -152,34 +167,14 @@ class DesignPage:
         except KibanError as error:
             raise HTTPException(404, self.frame.words(request)("design.no_cut", name=asked)) from error
 
-    def _links(self, one: Folder, ready: Ready) -> list[dict[str, Any]]:
-        """Every street that the design uses: first those whose cut takes most off, then the long ones."""
-        names = {link.street: link for link in ready.links}
-        plants = {plant.id: plant for plant in one.region.plants}
-        streets = {street.id: street for street in one.region.streets}
-        rows = []
-        for street, arcs in ready.lines.items():
-            link = names.get(street)
-            own = plants.get(streets[street].plant or "") if any(one.problem.arcs[arc].kind == "plant" for arc in arcs) else None
-            rows.append(
-                {
-                    "street": street,
-                    "technologies": sorted({one.problem.arcs[arc].technology or "" for arc in arcs} - {""}),
-                    "metres": round(max(one.problem.arcs[arc].length_m for arc in arcs)),
-                    "off": link.sites if link else 0,
-                    "critical": link.critical if link else 0,
-                    "detour": link.detour if link else None,
-                    "plant": own,
-                }
-            )
-        return sorted(rows, key=lambda row: (-row["critical"], -row["off"], -row["metres"], row["street"]))
 
-
-def ready_between(sheet: Sheet, street: str) -> list[str]:
-    """What lies near the two ends of a street."""
+def ready_between(ready: Ready, street: str) -> list[str]:
+    """What lies near the two ends of a street, looked for once."""
     from kiban.design.drill_figures import between
 
-    return between(sheet, street)
+    if street not in ready.between:
+        ready.between[street] = between(ready.sheet, street)
+    return ready.between[street]
 
 
 def replace_figures(view: Any, sheet: Sheet) -> Any:
@@ -187,6 +182,29 @@ def replace_figures(view: Any, sheet: Sheet) -> Any:
     from dataclasses import replace as changed
 
     return changed(view, plan=replace(view.plan, figures=sheet.ledger.figures))
+
+
+def _links(one: Folder, ranked: list[Link], lines: Mapping[str, list[int]]) -> list[dict[str, Any]]:
+    """Every street that the design uses: first those whose cut takes most off, then the long ones."""
+    names = {link.street: link for link in ranked}
+    plants = {plant.id: plant for plant in one.region.plants}
+    streets = {street.id: street for street in one.region.streets}
+    rows = []
+    for street, arcs in lines.items():
+        link = names.get(street)
+        own = plants.get(streets[street].plant or "") if any(one.problem.arcs[arc].kind == "plant" for arc in arcs) else None
+        rows.append(
+            {
+                "street": street,
+                "technologies": sorted({one.problem.arcs[arc].technology or "" for arc in arcs} - {""}),
+                "metres": round(max(one.problem.arcs[arc].length_m for arc in arcs)),
+                "off": link.sites if link else 0,
+                "critical": link.critical if link else 0,
+                "detour": link.detour if link else None,
+                "plant": own,
+            }
+        )
+    return sorted(rows, key=lambda row: (-row["critical"], -row["off"], -row["metres"], row["street"]))
 
 
 def _used(drill: Drill, one: Folder) -> set[str]:
@@ -228,27 +246,3 @@ def ages(one: Folder) -> list[dict[str, Any]]:
         for plant in one.region.plants
     ]
     return sorted(rows, key=lambda row: (row["age"] is None, -(row["age"] or 0), row["plant"].id))
-
-
-def areas(region: Region) -> dict[str, Any]:
-    """Hazards as polygons and existing plant as lines (GeoJSON, WGS84 longitude and latitude)."""
-    at = {junction.id: [junction.lon, junction.lat] for junction in region.junctions}
-    built: Mapping[str, int | None] = {plant.id: plant.year_built for plant in region.plants}
-    features: list[dict[str, Any]] = [
-        {
-            "type": "Feature",
-            "geometry": {"type": "MultiPolygon", "coordinates": [[[[lon, lat] for lat, lon in ring] for ring in polygon] for polygon in hazard.polygons]},
-            "properties": {"part": "hazard", "name": hazard.name, "kind": hazard.kind},
-        }
-        for hazard in region.hazards
-    ]
-    features += [
-        {
-            "type": "Feature",
-            "geometry": {"type": "LineString", "coordinates": [at[street.a], *([lon, lat] for lat, lon in street.shape), at[street.b]]},
-            "properties": {"part": "plant", "name": street.plant, "year_built": built.get(street.plant)},
-        }
-        for street in region.streets
-        if street.plant
-    ]
-    return {"type": "FeatureCollection", "features": features}

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
@@ -18,16 +18,19 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from kiban.base.cells import writable
-from kiban.base.jdate import era_day, era_year
+from kiban.base.jdate import era_day, era_span, era_year
 from kiban.base.settings import LANGUAGES
 from kiban.catalogue import Catalogue, words
 from kiban.catalogue.words import Words
 from kiban.documents.view import JAPANESE, View
 from kiban.loop.given import TOKYO
 from kiban.records.account import ROLES, Role
-from kiban.store import Store
+from kiban.web.assets import Assets
 from kiban.web.tables import labelled
 from kiban.web.terms import Terms
+
+if TYPE_CHECKING:  # the database is loaded when it is opened
+    from kiban.store import Store
 
 HERE = Path(__file__).parent
 MOST_BODY = 256 * 1024  # bytes of a form; the longest passage of a paper, escaped, has less than half
@@ -65,9 +68,11 @@ class Frame:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     note: Callable[[Request, str, str, str], None] = lambda *_: None  # action, target, detail: into the audit log, where there is one
     logged: bool = False  # there is an audit log
+    carries: bool = False  # plans and regions can be carried to other networks
     menu: list[tuple[str, str]] = field(default_factory=list)  # key of the word, path: what the head of each page offers
 
     def __post_init__(self) -> None:
+        self.assets = Assets(HERE / "static")
         self._jinja = Environment(
             loader=FileSystemLoader(HERE / "templates"), autoescape=select_autoescape(["html"]), undefined=StrictUndefined, trim_blocks=True
         )
@@ -94,6 +99,11 @@ class Frame:
             return f"{era_year(day.year, short=True)}.{day.month}.{day.day}" if short else era_day(day)
         return day.isoformat() if short else f"{day.day} {day:%B} {day.year}"
 
+    def moment(self, request: Request, moment: datetime | str) -> str:
+        """A moment as people write it, in the time of Japan: R8.11.27 18:13, 2026-11-27 18:13."""
+        here = (datetime.fromisoformat(moment) if isinstance(moment, str) else moment).astimezone(TOKYO)
+        return f"{self.day(request, here, short=True)} {here:%H:%M}"
+
     def page(self, request: Request, template: str, context: Mapping[str, Any], view: View | None = None, status: int = 200) -> HTMLResponse:
         """A page; `view` is that of the plan on it, whose label then stands on top."""
         shown = self.language(request)
@@ -105,13 +115,17 @@ class Frame:
             "other_url": f"{request.url.path}?{urlencode([*known, ('lang', other)])}",
             "w": words(self.catalogue, shown),
             "day": lambda moment, short=False: self.day(request, moment, short=short),
-            "static": lambda name: f"/static/{name}",
+            "moment": lambda moment: self.moment(request, moment),
+            "year": lambda year: era_year(year) if shown == "ja" else str(year),
+            "span": lambda period: era_span(period) if shown == "ja" else period,
+            "static": self.assets.url,
             "url": lambda path, **query: self.url(request, path, **query),
             "label": view.plan.label if view else None,
             "gloss": view.gloss() if view else "",
             "term": Terms(words(self.catalogue, shown), lambda: self.url(request, "/help/words")),
             "who": self.who(request),
             "logged": self.logged,
+            "carries": self.carries,
             "alone": getattr(request.state, "who", None) is None,
             "may": lambda role: may(self.who(request).role, role),
             "menu": [(key, path, request.url.path == path or (path != "/" and request.url.path.startswith(path + "/"))) for key, path in self.menu],

@@ -22,7 +22,7 @@ from kiban.documents.view import View
 from kiban.loop.folder import KINDS
 from kiban.loop.kept import differences
 from kiban.records.funding import Inputs
-from kiban.web.keeping import Keeping, Known, Told, moment_text, who_text, why_text
+from kiban.web.keeping import Keeping, Known, moment_text, who_text, why_text
 from kiban.web.preview import rows
 
 SHOWN = 100  # versions in the pack, the newest
@@ -43,7 +43,10 @@ class HandoverPages:
         """All of it on one page."""
         known = await self.keeping.open(request)
         self.keeping.frame.note(request, "view", f"plans/{known.name}", "handover")
-        paper = await run_in_threadpool(self._paper, known, self.keeping.plans.view(request, known.one))
+        return await run_in_threadpool(self._page, request, known)
+
+    def _page(self, request: Request, known: Known) -> Response:
+        paper = self._paper(known, self.keeping.plans.view(request, known.one))
         context = {
             "paper": paper,
             "rows": rows(paper, self.keeping.frame.language(request)),
@@ -68,7 +71,7 @@ class HandoverPages:
         return Response(content, media_type=KINDS["." + ending], headers={"content-disposition": name})
 
     def _paper(self, known: Known, view: View) -> Paper:
-        told = Told(view, known.one.funding, self.keeping.printing(known))
+        told = self.keeping.told(known, view)
         versions, own, before = [], {}, Inputs()
         for saved in known.kept.history():
             inputs = known.kept.read(saved.version)

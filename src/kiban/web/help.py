@@ -37,8 +37,18 @@ class HelpPages:
         word = self.frame.words(request)
         tabs = [tab or "summary" for tab in ORDER if tab in self.plans.tabs()]
         names = self.plans.names()
+        menu = {path for _, path in self.frame.menu} | ({"/new"} if "/jobs" in {path for _, path in self.frame.menu} else set())
         plan = self.frame.url(request, f"/plans/{names[0]}") if names else ""
-        shown = [{"id": step, "minutes": MINUTES[step], "tab": word(f"tab.{TAB_OF[step]}") if TAB_OF.get(step) in tabs else ""} for step in STEPS]
+        start = {"town": "/towns", "issue": "/new"}
+        shown = [
+            {
+                "id": step,
+                "minutes": MINUTES[step],
+                "tab": word(f"tab.{TAB_OF[step]}") if TAB_OF.get(step) in tabs else "",
+                "url": self.frame.url(request, start[step]) if start.get(step) in menu else "",
+            }
+            for step in STEPS
+        ]
         return self.frame.page(request, "help.html", {"steps": shown, "total": sum(MINUTES.values()), "tabs": tabs, "plan": plan})
 
     async def words(self, request: Request) -> Response:

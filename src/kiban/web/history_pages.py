@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -19,9 +19,11 @@ from kiban.base.errors import ConflictError, NotFoundError
 from kiban.loop.kept import Draft, Key, assembled, differences, entries
 from kiban.loop.quoting import summary
 from kiban.records.funding import Inputs
-from kiban.store import Saved
 from kiban.web.frame import number_of, plain_text
 from kiban.web.keeping import Keeping, Known, Told, moment_text, numbered, reason_of, who_text, why_text
+
+if TYPE_CHECKING:  # the database is loaded when it is opened
+    from kiban.store import Saved
 
 SHOWN = 100  # versions on one page
 LOOKED = 50  # versions in which the text of an upload is looked for
@@ -183,7 +185,7 @@ class HistoryPages:
     # --- parts
 
     def _told(self, request: Request, known: Known) -> Told:
-        return self.keeping.told(request, known)
+        return self.keeping.told(known, self.keeping.plans.view(request, known.one))
 
     def _about(self, told: Told, saved: Saved) -> dict[str, Any]:
         when = moment_text(saved.at, told.view.lang)

@@ -6,13 +6,12 @@ In: the plans, the store, a form. Out: versions, and where to go next. Papers ar
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from functools import cached_property
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
@@ -32,11 +31,13 @@ from kiban.loop.given import TOKYO
 from kiban.loop.kept import OUTSIDE, Change, Draft, Kept, Outcome, remake, stale
 from kiban.records.fact import NamedFact
 from kiban.records.funding import COMPONENT, Funding, Inputs, Quote
-from kiban.store import Saved
 from kiban.web.frame import Frame, number_of
 from kiban.web.plans import Plans
 
-PRINTED = 20  # plans whose papers are kept at hand
+if TYPE_CHECKING:  # the database is loaded when it is opened
+    from kiban.store import Saved
+
+PLANS_KEPT = 20  # plans whose papers are kept at hand
 LONGEST_WHY = 300  # letters of a reason
 State = Literal["ready", "busy", "failed", "stale"]
 
@@ -105,14 +106,6 @@ class Queued:
 
 
 @dataclass(frozen=True)
-class Printing:
-    """What the papers of a plan say today: the papers, and each passage without anybody's own words."""
-
-    papers: tuple[Printed, ...]
-    generated: dict[str, str]
-
-
-@dataclass(frozen=True)
 class Known:
     """A plan as a page needs it: its name, its records, its newest version, and why that cannot be read, if it cannot."""
 
@@ -122,6 +115,14 @@ class Known:
     version: int
     inputs: Inputs
     trouble: str = ""
+
+
+@dataclass(frozen=True)
+class Written:
+    """The papers of a plan as they are today: with the officer's own words, and what each passage says without them, by its key."""
+
+    printed: tuple[Printed, ...]
+    generated: Mapping[str, str]
 
 
 @dataclass
@@ -134,7 +135,7 @@ class Keeping:
     remaking: Remaking | Queued = field(init=False)
 
     def __post_init__(self) -> None:
-        self._made: dict[str, tuple[object, Printing]] = {}
+        self._written: dict[str, tuple[Folder, Inputs, date, Written]] = {}
         if self.jobs is not None:
             self.remaking = Queued(self.jobs, self.frame.lang)
             return
@@ -225,28 +226,36 @@ class Keeping:
         wanted = dict.fromkeys([*known.one.funding.missing, *points, *rows])
         return [id for id in wanted if id in self.frame.catalogue.facts and id not in known.inputs.facts]
 
-    def printing(self, known: Known) -> Printing:
-        """The papers of the newest version; put together once until something of the plan changes."""
-        stamp = ((known.kept.path / "plan.json").stat().st_mtime_ns, known.version, known.inputs, self.today())
-        found = self._made.get(known.name)
-        if found is None or found[0] != stamp:
-            dossier = self.dossier(known)
-            found = (stamp, Printing(tuple(office_papers(dossier, public(dossier))), generated(dossier)))
-            self._made.pop(known.name, None)
-            self._made[known.name] = found
-            for name in list(self._made)[:-PRINTED]:
-                self._made.pop(name, None)
-        return found[1]
-
-    def told(self, request: Request, known: Known) -> Told:
-        """Says what somebody put in, in the language of the request."""
-        return Told(self.plans.view(request, known.one), known.one.funding, self.printing(known))
-
     def dossier(self, known: Known) -> Dossier:
         """What the papers of the plan are made from, with the newest version of what people have put in."""
         one, catalogue = known.one, self.frame.catalogue
         office = View(one.plan, catalogue, words(catalogue, "ja"), "ja", one.region.name, one.region.sources)
         return Dossier(office, one.region, one.problem, one.design, one.funding, known.inputs, self.today())
+
+    def written(self, known: Known) -> Written:
+        """The papers of the plan, written again when the plan, what people put in, or the day is another."""
+        dossier = self.dossier(known)
+        last = self._written.get(known.name)
+        if last is not None and last[0] is known.one and last[1:3] == (known.inputs, dossier.today):
+            return last[3]
+        found = written_of(dossier)
+        self._written.pop(known.name, None)
+        self._written[known.name] = (known.one, known.inputs, dossier.today, found)
+        for name in list(self._written)[:-PLANS_KEPT]:
+            self._written.pop(name, None)
+        return found
+
+    def told(self, known: Known, view: View) -> Told:
+        """Who says in words what people put in."""
+        return Told(view, known.one.funding, self.written(known))
+
+
+def written_of(dossier: Dossier) -> Written:
+    """The papers of a dossier, and what each passage says without anybody's own words."""
+    printed = tuple(office_papers(dossier, public(dossier)))
+    if dossier.inputs.words or dossier.inputs.made:
+        return Written(printed, generated(dossier))
+    return Written(printed, {key: passage.text for one in printed for key, passage in one.paper.passages().items()})
 
 
 @dataclass(frozen=True)
@@ -255,12 +264,12 @@ class Told:
 
     view: View
     funding: Funding
-    printing: Printing
+    written: Written
+    labels: dict[str, tuple[str, str]] = field(init=False, default_factory=dict)
 
-    @cached_property
-    def labels(self) -> dict[str, tuple[str, str]]:
-        """Paper and label of each passage."""
-        return {key: (one.paper.title, passage.label) for one in self.printing.papers for key, passage in one.paper.passages().items()}
+    def __post_init__(self) -> None:
+        for printed in self.written.printed:
+            self.labels.update({key: (printed.paper.title, passage.label) for key, passage in printed.paper.passages().items()})
 
     def name(self, part: str, key: str) -> str:
         """What it is about."""
@@ -280,7 +289,7 @@ class Told:
         """What was put in; of a passage without own words the generated text."""
         word = self.view.word
         if part == "words":
-            return self.printing.generated.get(key, word("kept.generated")) if value is None else (value[0] or word("kept.emptied"))
+            return self.written.generated.get(key, word("kept.generated")) if value is None else (value[0] or word("kept.emptied"))
         if value is None:
             return word("kept.nothing")
         if isinstance(value, Quote):

@@ -13,6 +13,7 @@ from datetime import date
 from typing import Any, Literal
 from urllib.parse import quote
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -527,6 +528,9 @@ class MoneyPages:
 
     async def money(self, request: Request) -> Response:
         """What it costs, who pays, and what of it nobody knows."""
+        return await run_in_threadpool(self._money, request)
+
+    def _money(self, request: Request) -> Response:
         name, one = self.plans.open(request)
         view = self.plans.view(request, one)
         self.frame.note(request, "view", f"plans/{name}", "money")

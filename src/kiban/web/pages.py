@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kiban.base.formula import formulas
-from kiban.base.jdate import era_year
+from kiban.base.jdate import era_span, era_year
 from kiban.catalogue import KINDS
 from kiban.documents.drills import drill_label
 from kiban.documents.evidence import facts, others
@@ -48,7 +48,12 @@ SPAN = re.compile(r"^(\d{4}(?:-\d{2}){0,2})-(\d{4})(?=\D|$)")  # "2018-2019", "2
 
 
 def plan_page(view: View, path: Path) -> dict[str, Any]:
-    """The plan page: the view, the nearest cases, the chart's numbers, the files with their sizes."""
+    """The plan page: what the plan says, and the files with their sizes."""
+    return {**plan_said(view), **plan_files(view, path)}
+
+
+def plan_said(view: View) -> dict[str, Any]:
+    """What a page of a plan says of it, computed from the view alone: the same until the plan changes."""
     issue, design, word = view.step("issue"), view.step("design"), view.word
     names, technologies = row_names(view), [row["technology"] for row in design["technologies"]]
     matched = dict.fromkeys(text for match in (*issue["usecases"], *issue["models"]) for text in match["words"])
@@ -90,6 +95,12 @@ def plan_page(view: View, path: Path) -> dict[str, Any]:
         "known_case": lambda id: view.catalogue.cases.get(id),
         "case_cost": lambda case: case_cost(view, case),
         "record_name": lambda record: names.get(record.removeprefix("plants/"), record) if record.startswith("plants/") else view.name(record),
+    }
+
+
+def plan_files(view: View, path: Path) -> dict[str, Any]:
+    """The papers and files of a plan as they lie in its folder now."""
+    return {
         "papers": _papers(path),
         "paper_gloss": _paper_names(view),
         "files": [
@@ -199,6 +210,7 @@ def index_row(view: View, name: str) -> dict[str, Any]:
         "sentence": view.plan.sentence,
         "region": view.local(view.region_name),
         "made": view.plan.made_on,
+        "conditions": conditions(view),
         "total": _total(view),
         "verdict": view.step("verdict")["status"],
     }
@@ -224,8 +236,12 @@ def _facts(case: Case, view: View) -> list[str]:
     """Where, when, what it cost: what is known of a case, in a line."""
     word = view.word
     where = f"{case.prefecture or ''}{case.municipality or ''}" or (word("value.kind." + case.kind) if case.kind != "project" else "")
-    parts = [where, SPAN.sub(r"\1〜\2", case.period) if case.period else ""]
+    parts = [where, _period(case.period or "", view.lang)]
     return [part for part in (*parts, *case_cost(view, case)) if part]
+
+
+def _period(period: str, lang: str) -> str:
+    return era_span(period) if lang == "ja" else SPAN.sub(r"\1〜\2", period)
 
 
 def _ends(view: View, figure: Figure) -> str:

@@ -31,6 +31,7 @@ from kiban.records.funding import Inputs
 from kiban.web.frame import plain_text
 from kiban.web.keeping import Keeping, Known, reason_of
 from kiban.web.preview import rows
+from kiban.web.refused import Refused, noted
 from kiban.web.uploads import as_files, told, uploads
 
 LONGEST = 20_000  # letters of a passage: ten pages
@@ -68,9 +69,9 @@ class PaperPages:
         self.frame.note(request, "view", f"plans/{known.name}", "papers")
         return await run_in_threadpool(self._all, request, known)
 
-    def _all(self, request: Request, known: Known, wrong: str = "", details: Sequence[str] = (), status: int = 200) -> Response:
+    def _all(self, request: Request, known: Known, wrong: str = "", details: Sequence[Refused] = (), status: int = 200) -> Response:
         path = known.kept.path
-        own = {printed.path: printed.paper for printed in self._printed(known)}
+        own = {printed.path: printed.paper for printed in self.keeping.written(known).printed}
         leaking = self.warned(known)
         by_id = {paper: self.frame.catalogue.papers[paper] for paper in self.frame.catalogue.papers}
         files = {form.texts.get("file", ""): form for form in by_id.values()}
@@ -137,11 +138,11 @@ class PaperPages:
         """One paper."""
         known = await self.keeping.open(request)
         self.frame.note(request, "view", f"plans/{known.name}", f"papers/{request.path_params['paper']}")
-        return self._one(request, known)
+        return await run_in_threadpool(self._one, request, known)
 
     def _one(self, request: Request, known: Known, typed: dict[str, str] | None = None, wrong: str = "", status: int = 200) -> Response:
         printed = self._find(request, known)
-        made = self.keeping.printing(known).generated
+        made = self.keeping.written(known).generated
         passages = {}
         for key, passage in printed.paper.passages().items():
             before = known.inputs.made.get(key)
@@ -178,7 +179,7 @@ class PaperPages:
         text = known.inputs.words[key] if seen else plain_text(form.get("text", ""))
         if len(text) > LONGEST:
             return self._one(request, known, form, self.frame.words(request)("papers.too_long", count=f"{len(text):,}", longest=f"{LONGEST:,}"), 422)
-        made = self.keeping.printing(known).generated.get(key, "").strip()
+        made = self.keeping.written(known).generated.get(key, "").strip()
         back = "back" in form or text == made
 
         def change(inputs: Inputs) -> Inputs:
@@ -220,10 +221,12 @@ class PaperPages:
             try:
                 inputs, said = await run_in_threadpool(self._taken, request, known, inputs, name, content)
             except KibanError as error:
-                return await run_in_threadpool(self._all, request, known, word("papers.upload.unreadable", name=name), told(error), 422)
+                return await run_in_threadpool(
+                    self._all, request, known, word("papers.upload.unreadable", name=name), told(error, self.frame.language(request)), 422
+                )
             notes += said
         if inputs == known.inputs:
-            return await run_in_threadpool(self._all, request, known, word("papers.upload.same"), notes, 422)
+            return await run_in_threadpool(self._all, request, known, word("papers.upload.same"), [noted(note) for note in notes], 422)
         draft = Draft(kind="upload", base=known.version, inputs=inputs, notes=tuple(notes))
         why = word("papers.why.upload", list=", ".join(name for name, _ in files))
         number = await run_in_threadpool(known.kept.put_aside, draft, who=who.name, why=reason_of(why))
@@ -237,7 +240,7 @@ class PaperPages:
             with as_files([(name, content)]) as (path,):
                 inputs, said = merge_estimate(inputs, known.one.funding, read_estimate(path))
             return inputs, [word("papers.upload.estimate", name=name), *said]
-        found, made = read_words(content, name), self.keeping.printing(known).generated
+        found, made = read_words(content, name), self.keeping.written(known).generated
         notes = [word("papers.upload.read", name=name, count=len(found))]
         if strange := sorted(set(found) - set(made)):
             notes.append(word("papers.upload.strange", name=name, list=", ".join(strange[:10])))
@@ -251,11 +254,8 @@ class PaperPages:
 
     # --- parts
 
-    def _printed(self, known: Known) -> Sequence[Printed]:
-        return self.keeping.printing(known).papers
-
     def _find(self, request: Request, known: Known) -> Printed:
-        for printed in self._printed(known):
+        for printed in self.keeping.written(known).printed:
             if printed.paper.id == request.path_params["paper"]:
                 return printed
         raise HTTPException(404, self.frame.words(request)("error.no_file", name=request.path_params["paper"]))

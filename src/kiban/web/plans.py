@@ -5,10 +5,12 @@ In: the folder of plan folders. Out: `Plans`, which opens them for every group o
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
@@ -23,12 +25,26 @@ from kiban.documents.map_svg import design_svg
 from kiban.documents.view import View
 from kiban.loop.folder import FILES, KINDS, Folder, paper_names, read_folder
 from kiban.loop.issue import LONGEST
+from kiban.web.assets import ASK, Packed, packed
 from kiban.web.frame import Frame
 from kiban.web.making import ANSWER, Regions
-from kiban.web.pages import conditions, figure_page, index_row, plan_page
+from kiban.web.pages import conditions, figure_page, index_row, plan_files, plan_said
 
 # The pages of a plan, in the order in which an officer needs them; a group of pages adds its own by `Plans.add`.
 ORDER = ("", "options", "design", "money", "supports", "quotes", "papers", "compare", "handover")
+
+PACK = 6  # of 9: how long a picture is packed while somebody waits for it
+
+T = TypeVar("T")
+
+
+@dataclass
+class Opened:
+    """A plan folder as it was read, and what was computed from it alone since."""
+
+    stamp: int
+    folder: Folder
+    kept: dict[object, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -39,7 +55,8 @@ class Plans:
     frame: Frame
 
     def __post_init__(self) -> None:
-        self._read: dict[str, tuple[int, Folder]] = {}
+        self._read: dict[str, Opened] = {}
+        self._lock = threading.Lock()
         self._tabs: set[str] = {""}
 
     def names(self) -> list[str]:
@@ -51,11 +68,34 @@ class Plans:
         return self.folder / name
 
     def read(self, name: str) -> Folder:
-        """A plan that is there. Raises KibanError when its files are broken."""
-        stamp = (self.folder / name / "plan.json").stat().st_mtime_ns
-        if self._read.get(name, (0,))[0] != stamp:
-            self._read[name] = (stamp, read_folder(self.folder / name))
-        return self._read[name][1]
+        """A plan that is there; one that changed is read, which may take half a second: not to be called where everybody waits.
+
+        Raises KibanError when its files are broken.
+        """
+        path = self.folder / name / "plan.json"
+        with suppress(KeyError):
+            if (known := self._read[name]).stamp == path.stat().st_mtime_ns:
+                return known.folder
+        with self._lock:  # two who ask for a changed plan read it once
+            stamp = path.stat().st_mtime_ns
+            if name not in self._read or self._read[name].stamp != stamp:
+                self._read[name] = Opened(stamp, read_folder(self.folder / name))
+            return self._read[name].folder
+
+    def once(self, name: str, one: Folder, key: object, make: Callable[[], T]) -> T:
+        """What is computed from a plan alone, computed once until the plan changes; two who ask at the same moment may both compute it."""
+        known = self._read.get(name)
+        if known is None or known.folder is not one:
+            return make()
+        if key not in known.kept:
+            known.kept[key] = make()
+        found: T = known.kept[key]
+        return found
+
+    def context(self, request: Request, name: str, one: Folder) -> dict[str, Any]:
+        """What the pages of a plan say of it, in the language of the request."""
+        view = self.view(request, one)
+        return {**self.once(name, one, ("said", view.lang), lambda: plan_said(view)), **plan_files(view, self.path(name))}
 
     def open(self, request: Request) -> tuple[str, Folder]:
         """Name and content of the plan in the path `/plans/{plan}…`. Raises HTTPException 404, KibanError."""
@@ -103,7 +143,6 @@ class PlanPages:
     plans: Plans
     frame: Frame
     regions: Regions | None  # where plans can be made
-    _stills: dict[tuple[str, str], tuple[Folder, str]] = field(default_factory=dict)  # plan and language → the picture of that plan
 
     def routes(self) -> list[Route]:
         """All of them."""
@@ -119,6 +158,9 @@ class PlanPages:
 
     async def index(self, request: Request) -> Response:
         """The plans that there are."""
+        return await run_in_threadpool(self._index, request)
+
+    def _index(self, request: Request) -> Response:
         names = self.plans.names()
         if len(names) == 1 and self.regions is None:
             return RedirectResponse(self.frame.url(request, f"/plans/{quote(names[0])}"))
@@ -129,7 +171,7 @@ class PlanPages:
             except KibanError as error:  # one broken folder must not hide the others
                 row = {"name": name, "trouble": str(error)}
             rows.append({**row, "url": self.frame.url(request, f"/plans/{quote(name)}")})
-        known = await run_in_threadpool(self._towns) if self.regions else []
+        known = self._towns() if self.regions else []
         context = {"rows": rows, "making": self.regions is not None, "regions": known, "longest": LONGEST, "towns": "menu.towns" in dict(self.frame.menu)}
         return self.frame.page(request, "index.html", context)
 
@@ -144,7 +186,7 @@ class PlanPages:
 
     def _shown(self, request: Request, tab: str, template: str) -> Response:
         name, one = self.plans.open(request)
-        context = plan_page(self.plans.view(request, one), self.plans.path(name))
+        context = self.plans.context(request, name, one)
         context["still_url"] = self.frame.url(request, f"/plans/{quote(name)}/map.svg")
         town = self.regions.with_id(one.region.id) if self.regions is not None else None
         context["again_url"] = self._again(request, one, town)
@@ -160,25 +202,31 @@ class PlanPages:
 
     async def summary(self, request: Request) -> Response:
         """What came out: the verdict, the key figures, the map, what to do next."""
-        return self._shown(request, "", "plan.html")
+        return await run_in_threadpool(self._shown, request, "", "plan.html")
 
     async def options(self, request: Request) -> Response:
         """The options side by side, what would flip the verdict, whom to ask."""
-        return self._shown(request, "options", "options.html")
+        return await run_in_threadpool(self._shown, request, "options", "options.html")
 
     async def still(self, request: Request) -> Response:
         """The map as a picture that needs no script."""
+        return await run_in_threadpool(self._still, request)
+
+    def _still(self, request: Request) -> Response:
         name, one = self.plans.open(request)
-        lang = self.frame.language(request)
-        kept = self._stills.get((name, lang))
-        if kept is None or kept[0] is not one:
+
+        def drawn() -> Packed:
             technologies = [row["technology"] for row in self.plans.view(request, one).step("design")["technologies"]]
-            kept = (one, await run_in_threadpool(design_svg, one.region, one.problem, one.design, technologies, self.frame.words(request)("page.north")))
-            self._stills[name, lang] = kept
-        return Response(kept[1], media_type="image/svg+xml")
+            drawing = design_svg(one.region, one.problem, one.design, technologies, self.frame.words(request)("page.north"))
+            return packed(drawing.encode(), "image/svg+xml", PACK)
+
+        return self.plans.once(name, one, ("still", self.frame.language(request)), drawn).answer(request, ASK)
 
     async def figure(self, request: Request) -> Response:
         """One figure with all that it is computed from."""
+        return await run_in_threadpool(self._figure, request)
+
+    def _figure(self, request: Request) -> Response:
         name, one = self.plans.open(request)
         key = request.query_params.get("id", "")
         if key not in one.plan.figures:
@@ -190,6 +238,9 @@ class PlanPages:
 
     async def file(self, request: Request) -> Response:
         """A file of the plan."""
+        return await run_in_threadpool(self._file, request)
+
+    def _file(self, request: Request) -> Response:
         name, _ = self.plans.open(request)
         wanted, path = request.path_params["file"], self.plans.path(name)
         papers = {paper: KINDS[Path(paper).suffix] for paper in paper_names(path)}

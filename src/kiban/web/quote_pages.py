@@ -20,6 +20,7 @@ from kiban.loop.kept import Draft
 from kiban.loop.quoting import imported, summary
 from kiban.records.funding import Inputs
 from kiban.web.keeping import Keeping, Known, line_name, reason_of
+from kiban.web.refused import Refused
 from kiban.web.uploads import as_files, told, uploads
 
 SENT = ("参考見積依頼書.docx", "見積様式.xlsx", "要件一覧.xlsx")  # what a supplier is sent
@@ -43,8 +44,8 @@ class QuotePages:
         self.keeping.frame.note(request, "view", f"plans/{known.name}", "quotes")
         return await run_in_threadpool(self._page, request, known)
 
-    def _page(self, request: Request, known: Known, wrong: str = "", details: tuple[str, ...] = (), status: int = 200) -> Response:
-        say = self.keeping.told(request, known)
+    def _page(self, request: Request, known: Known, wrong: str = "", details: tuple[Refused, ...] = (), status: int = 200) -> Response:
+        say = self.keeping.told(known, self.keeping.plans.view(request, known.one))
         found = summary(known.one, known.inputs, self.keeping.frame.catalogue, self.keeping.today())
         quotes = {quote.supplier: quote for quote in known.inputs.quotes}
         funding = known.one.funding
@@ -73,7 +74,7 @@ class QuotePages:
         try:
             inputs, notes = await run_in_threadpool(self._read, known, files)
         except KibanError as error:
-            return await run_in_threadpool(self._page, request, known, word("quotes.unreadable"), tuple(told(error)), 422)
+            return await run_in_threadpool(self._page, request, known, word("quotes.unreadable"), tuple(told(error, frame.language(request))), 422)
         draft = Draft(kind="upload", base=known.version, inputs=inputs, notes=tuple(notes))
         why = word("quotes.why.upload", list=", ".join(name for name, _ in files))
         number = await run_in_threadpool(known.kept.put_aside, draft, who=who.name, why=reason_of(why))
@@ -99,7 +100,7 @@ class QuotePages:
 
     def _mail(self, known: Known) -> str:
         """The request as a text that can be copied into a mail, as the paper says it today."""
-        paper = next(one.paper for one in self.keeping.printing(known).papers if one.paper.id == "quote-request")
+        paper = next(printed.paper for printed in self.keeping.written(known).printed if printed.paper.id == "quote-request")
         lines: list[str] = [paper.title, ""]
         for block in paper.blocks:
             if isinstance(block, Heading):

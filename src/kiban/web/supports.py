@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -268,6 +269,9 @@ class SupportPages:
 
     async def supports(self, request: Request) -> Response:
         """Every support once, those of one answer where `?answer=` asks for them."""
+        return await run_in_threadpool(self._supports, request)
+
+    def _supports(self, request: Request) -> Response:
         name, one = self.plans.open(request)
         view, scale, path = self.plans.view(request, one), scale_of(request), f"/plans/{quote(name)}/supports"
         reader = Reader(Said(view, one.funding), one, scale)

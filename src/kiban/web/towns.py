@@ -24,7 +24,6 @@ from kiban.catalogue.words import Words
 from kiban.documents.view import EXAMPLE
 from kiban.records.region import Evidence, Fact, Missing, Place, Plant, Region, Site
 from kiban.region import said
-from kiban.region.columns import table
 from kiban.region.imports import TOKEN, Imports
 from kiban.region.towns import Towns, reading
 from kiban.region.versions import undo, versions
@@ -154,6 +153,7 @@ class TownPages:
             broken = {"name": request.path_params["region"], "trouble": str(error)}
             return self.frame.page(request, "town_broken.html", {**broken, "history": self._history(broken["name"])})
         word, lang = self.frame.words(request), self.frame.language(request)
+        texts = self.frame.catalogue.words[lang]
         known = self.towns.of(region.lg_code)
         year = self.frame.now().year
         done = request.query_params.get("done", "")
@@ -184,9 +184,9 @@ class TownPages:
             "facts": [
                 {
                     "id": fact.id,
-                    "known": fact.id in (*table()["facts"], *table()["flags"]),
+                    "name": texts.get(f"town.fact.{fact.id}") or texts.get(f"fact.{fact.id}") or fact.id,
                     "value": word("town.yes" if fact.value else "town.no") if isinstance(fact.value, bool) else _number(fact.value),
-                    "unit": fact.unit,
+                    "unit": texts.get(f"town.unit.{fact.unit}", texts.get(f"unit.{fact.unit}", fact.unit)) if fact.unit else "",
                     "year": (era_year(fact.year) if lang == "ja" else str(fact.year)) if fact.year else "",
                     "source": self._source(region, fact.evidence, word),
                 }
@@ -236,7 +236,7 @@ class TownPages:
             except KibanError:  # a broken plan is named on the page of the plans
                 continue
             if one.region.id == region:
-                rows.append({"url": self.frame.url(request, f"/plans/{quote(name)}"), "sentence": one.plan.sentence, "made": f"{one.plan.made_on:%Y-%m-%d}"})
+                rows.append({"url": self.frame.url(request, f"/plans/{quote(name)}"), "sentence": one.plan.sentence, "made": one.plan.made_on})
         return rows
 
 

@@ -11,7 +11,7 @@ import tempfile
 import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from starlette.datastructures import UploadFile
@@ -19,7 +19,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import Message
 
+from kiban.base.errors import KibanError
 from kiban.web.frame import Frame
+from kiban.web.refused import Refused, refused
 
 MOST_UPLOAD = 65_000_000  # bytes of one request: three tables of the largest size
 MOST_FILES = 20
@@ -37,8 +39,8 @@ class Upload:
     content: bytes
 
 
-async def uploaded(frame: Frame, request: Request, most: int = MOST_UPLOAD) -> tuple[dict[str, str], list[Upload]]:
-    """The fields and the files of a form that a page of this server sent; files without a name are none.
+async def uploaded(frame: Frame, request: Request, most: int = MOST_UPLOAD, count: int = MOST_FILES) -> tuple[dict[str, str], list[Upload]]:
+    """The fields and the files of a form that a page of this server sent, at most `count` files; files without a name are none.
 
     Raises
     ------
@@ -58,16 +60,16 @@ async def uploaded(frame: Frame, request: Request, most: int = MOST_UPLOAD) -> t
         return message
 
     try:
-        return await _read(Request(request.scope, counted))
+        return await _read(Request(request.scope, counted), count)
     except HTTPException as error:
         if error.status_code != 400:
             raise
         many = "Too many" in str(error.detail)  # the reader's own words
-        raise HTTPException(413 if many else 400, frame.words(request)("upload.many" if many else "upload.broken", most=MOST_FILES)) from error
+        raise HTTPException(413 if many else 400, frame.words(request)("upload.many" if many else "upload.broken", most=count)) from error
 
 
-async def _read(request: Request) -> tuple[dict[str, str], list[Upload]]:
-    async with request.form(max_files=MOST_FILES, max_fields=MOST_FIELDS, max_part_size=64 * 1024) as form:
+async def _read(request: Request, count: int) -> tuple[dict[str, str], list[Upload]]:
+    async with request.form(max_files=count, max_fields=MOST_FIELDS, max_part_size=64 * 1024) as form:
         fields = {key: value for key, value in form.multi_items() if isinstance(value, str)}
         files = [Upload(value.filename, await value.read()) for _, value in form.multi_items() if isinstance(value, UploadFile) and value.filename]
     return fields, files
@@ -104,6 +106,6 @@ def as_files(files: Sequence[tuple[str, bytes]]) -> Iterator[list[Path]]:
         yield paths
 
 
-def told(error: Exception) -> list[str]:
-    """The lines of a message about such a file, without where it lay for a moment."""
-    return PLACE.sub("", str(error)).split("\n")
+def told(error: KibanError, lang: str) -> list[Refused]:
+    """The problems of such a file, without where it lay for a moment."""
+    return [replace(one, where=PLACE.sub("", one.where)) for one in refused(error, lang)]

@@ -1,5 +1,5 @@
-// The island of the plan page: the map of design.geojson. The tables say the same without it.
-import { Map as GLMap, NavigationControl, Popup, ScaleControl, setWorkerUrl, LngLatBounds } from "./vendor/maplibre-gl.mjs";
+// The island of the design page: the map. The tables say the same without it.
+import { Map as GLMap, NavigationControl, Popup, ScaleControl, prewarm, setWorkerUrl } from "./vendor/maplibre-gl.mjs";
 
 // The legend brings the colour of each technology.
 const UNKNOWN = "#4d4d4d", UNSERVED = "#a1000e";
@@ -23,11 +23,16 @@ function square() {
 
 async function drawMap(box) {
   const word = JSON.parse(box.dataset.words);
-  const [data, areas] = await Promise.all([box.dataset.geojson, box.dataset.areas].map(async (url) => (await fetch(url)).json()));
-  const cut = JSON.parse(box.dataset.cut || "{}");
   setWorkerUrl(new URL("./vendor/maplibre-gl-worker.mjs", import.meta.url).href);
+  prewarm(); // its worker starts while the data come
+  const data = await (await fetch(box.dataset.map)).json(); // on its way since the head of the page
+  const cut = JSON.parse(box.dataset.cut || "{}");
   const byTechnology = (name) => (technologies.length ? ["match", ["coalesce", ["get", name], ""], ...technologies.flatMap((id) => [id, colourOf(id)]), UNKNOWN] : UNKNOWN);
   const colour = byTechnology("technology");
+  const layer = (part, more) => ({ id: part, source: "design", ...more, filter: ["==", ["get", "part"], part] });
+  const lost = (part, ids, more) => ({ source: "design", ...more, filter: ["all", ["==", ["get", "part"], part], ["in", ["get", "id"], ["literal", ids ?? []]]] });
+  const two = ["!=", ["coalesce", ["get", "second"], ""], ""], unserved = ["!", ["coalesce", ["get", "served"], false]];
+  // All of it is one source, and said at once: the map is drawn once, not first empty and then part by part.
   const map = new GLMap({
     container: box,
     attributionControl: false,
@@ -36,43 +41,41 @@ async function drawMap(box) {
     touchPitch: false,
     cooperativeGestures: false,
     scrollZoom: false,
+    fadeDuration: 0,
+    validateStyle: false, // it is written below
+    ...(data.bounds && { bounds: data.bounds, fitBoundsOptions: { padding: Math.min(56, box.clientWidth / 10), maxZoom: 14 } }),
     locale: { "NavigationControl.ZoomIn": word["page.zoom_in"], "NavigationControl.ZoomOut": word["page.zoom_out"], "Popup.Close": word["page.close"], "Map.Title": word["page.map.alt"] },
     localIdeographFontFamily: "'Noto Sans JP','Noto Sans CJK JP',sans-serif",
-    style: { version: 8, sources: {}, layers: [{ id: "ground", type: "background", paint: { "background-color": "#eef3f7" } }] },
-  });
-  map.touchZoomRotate.disableRotation();
-  map.keyboard.disableRotation();
-  const bounds = new LngLatBounds();
-  for (const feature of data.features) if (feature.geometry.type === "Point") bounds.extend(feature.geometry.coordinates);
-  map.addControl(new NavigationControl({ showCompass: false }));
-  map.addControl(new ScaleControl());
-  await new Promise((done) => map.once("load", done));
-  if (!bounds.isEmpty()) map.fitBounds(bounds, { padding: Math.min(56, box.clientWidth / 10), duration: 0, maxZoom: 14 });
-  map.addImage("square", square(), { pixelRatio: 2 });
-  map.addSource("design", { type: "geojson", data });
-  map.addSource("areas", { type: "geojson", data: areas });
-  const areaLayer = (part, more) => map.addLayer({ source: "areas", ...more, filter: ["==", ["get", "part"], part] });
-  areaLayer("hazard", { id: "hazard", type: "fill", paint: { "fill-color": "#b3261e", "fill-opacity": 0.18, "fill-outline-color": "#b3261e" } });
-  areaLayer("plant", { id: "plant", type: "line", layout: { "line-cap": "round", visibility: "none" }, paint: { "line-color": "#8a6d00", "line-width": 9, "line-opacity": 0.35 } });
-  const layer = (part, more) => map.addLayer({ source: "design", ...more, filter: ["==", ["get", "part"], part] });
-  const two = ["!=", ["coalesce", ["get", "second"], ""], ""];
-  layer("candidate", { id: "candidate", type: "line", paint: { "line-color": "#aab6c2", "line-width": 1 } });
-  layer("link", { id: "link", type: "line", layout: { "line-cap": "round" }, paint: { "line-color": colour, "line-width": 3.5 } });
-  layer("air", { id: "air", type: "line", paint: { "line-color": colour, "line-width": 2, "line-dasharray": [2, 2] } });
-  const lost = (ids) => ["in", ["get", "id"], ["literal", ids ?? []]];
-  map.addLayer({ id: "lost", type: "line", source: "design", filter: ["all", ["==", ["get", "part"], "link"], lost(cut.streets)], layout: { "line-cap": "butt" }, paint: { "line-color": UNSERVED, "line-width": 7, "line-dasharray": [1, 0.6] } });
-  map.addLayer({ id: "off", type: "circle", source: "design", filter: ["all", ["==", ["get", "part"], "site"], lost(cut.off)], paint: { "circle-radius": 12, "circle-color": "transparent", "circle-stroke-color": UNSERVED, "circle-stroke-width": 3 } });
-  layer("place", { id: "place", type: "symbol", layout: { "icon-image": "square", "icon-allow-overlap": true, "icon-ignore-placement": true } });
-  layer("site", {
-    id: "site",
-    type: "circle",
-    paint: {
-      "circle-radius": ["case", ["get", "critical"], 7, 5.5],
-      "circle-color": colour,
-      "circle-stroke-color": ["case", ["!", ["get", "served"]], UNSERVED, two, byTechnology("second"), "#fff"],
-      "circle-stroke-width": ["case", ["any", ["!", ["get", "served"]], two], 3.5, 1.5],
+    style: {
+      version: 8,
+      sources: { design: { type: "geojson", data: data.drawn } },
+      layers: [
+        { id: "ground", type: "background", paint: { "background-color": "#eef3f7" } },
+        layer("hazard", { type: "fill", paint: { "fill-color": "#b3261e", "fill-opacity": 0.18, "fill-outline-color": "#b3261e" } }),
+        layer("plant", { type: "line", layout: { "line-cap": "round", visibility: "none" }, paint: { "line-color": "#8a6d00", "line-width": 9, "line-opacity": 0.35 } }),
+        layer("candidate", { type: "line", paint: { "line-color": "#aab6c2", "line-width": 1 } }),
+        layer("link", { type: "line", layout: { "line-cap": "round" }, paint: { "line-color": colour, "line-width": 3.5 } }),
+        layer("air", { type: "line", paint: { "line-color": colour, "line-width": 2, "line-dasharray": [2, 2] } }),
+        lost("link", cut.streets, { id: "lost", type: "line", layout: { "line-cap": "butt" }, paint: { "line-color": UNSERVED, "line-width": 7, "line-dasharray": [1, 0.6] } }),
+        lost("site", cut.off, { id: "off", type: "circle", paint: { "circle-radius": 12, "circle-color": "transparent", "circle-stroke-color": UNSERVED, "circle-stroke-width": 3 } }),
+        layer("place", { type: "symbol", layout: { "icon-image": "square", "icon-allow-overlap": true, "icon-ignore-placement": true } }),
+        layer("site", {
+          type: "circle",
+          paint: {
+            "circle-radius": ["case", ["coalesce", ["get", "critical"], false], 7, 5.5],
+            "circle-color": colour,
+            "circle-stroke-color": ["case", unserved, UNSERVED, two, byTechnology("second"), "#fff"],
+            "circle-stroke-width": ["case", ["any", unserved, two], 3.5, 1.5],
+          },
+        }),
+      ],
     },
   });
+  map.once("style.load", () => map.addImage("square", square(), { pixelRatio: 2 }));
+  map.touchZoomRotate.disableRotation();
+  map.keyboard.disableRotation();
+  map.addControl(new NavigationControl({ showCompass: false }));
+  map.addControl(new ScaleControl());
 
   const about = ({ properties }) => {
     const node = document.createElement("div");
@@ -126,12 +129,13 @@ async function drawMap(box) {
     choice.addEventListener("change", () => map.setLayoutProperty(choice.dataset.layer, "visibility", choice.checked ? "visible" : "none"));
   const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
   const open = (row) => {
-    const feature = data.features.find((item) => item.properties.part === "site" && item.properties.id === row.dataset.site);
+    const feature = data.drawn.features.find((item) => item.properties.part === "site" && item.properties.id === row.dataset.site);
     if (!feature) return;
     map.easeTo({ center: feature.geometry.coordinates, zoom: Math.max(map.getZoom(), 12), duration: calm ? 0 : 400 });
     show(feature);
     box.scrollIntoView({ block: "nearest", behavior: calm ? "auto" : "smooth" });
   };
+  await new Promise((done) => map.once("idle", done)); // the rows wait until the map is there
   for (const row of document.querySelectorAll("tr[data-site]")) {
     const name = row.querySelector(".name");
     const button = Object.assign(line(name.textContent, "button"), { type: "button", className: "name", lang: name.lang });
@@ -140,10 +144,10 @@ async function drawMap(box) {
     name.replaceWith(button);
     row.addEventListener("click", (event) => event.target.closest("a") || open(row));
   }
-  map.once("idle", () => (box.dataset.ready = "yes"));
+  box.dataset.after = Math.round(performance.now()); // ms since the page was called
+  box.dataset.ready = "yes";
 }
 
-document.documentElement.classList.add("js");
 const mapBox = document.getElementById("map");
 if (mapBox) {
   drawMap(mapBox).catch((error) => {
