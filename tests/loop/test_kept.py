@@ -169,7 +169,7 @@ def test_what_was_put_in_while_the_plan_was_designed_again_stands_in_the_new_one
     began, folder = read_inputs(kept.path), read_folder(kept.path)
     made: Any = SimpleNamespace(plan=folder.plan, designed=folder, funding=folder.funding, inputs=replace(began, facts={"population": 8000.0}))
     kept.save(word("qa.share", "設計の間に"), who="佐藤", why="次", expected=1)
-    write_folder(made, folder.region, shipped_catalogue, "ja", kept.path, began)
+    write_folder(made, folder.region, shipped_catalogue, "ja", kept.path, lambda there: merged(began, there, made.inputs)[0])
     number, inputs = kept.current()
     assert inputs.words == {"qa.why-now": "前から", "qa.share": "設計の間に"}
     assert inputs.facts == {"population": 8000.0}

@@ -224,6 +224,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     from kiban.loop.given import Given
     from kiban.loop.inputs import with_facts
     from kiban.loop.issue import plan_id
+    from kiban.loop.kept import merged
     from kiban.loop.plan import make_plan
     from kiban.records.funding import Inputs
 
@@ -259,7 +260,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
             keeper.remove()
         _print_questions(made, catalogue, args.json, time.monotonic() - began)
         return 4
-    files = write_folder(made, region, catalogue, settings.lang, args.output, stood)
+    files = write_folder(made, region, catalogue, settings.lang, args.output, lambda there: merged(stood, there, made.inputs)[0])
     if keeper is not None:
         keeper.remove()
     if args.save:

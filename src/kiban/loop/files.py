@@ -16,7 +16,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -75,10 +75,10 @@ __all__ = [
 PATIENCE = 120  # seconds that a writer waits for others: each of them computes its papers while it holds the folder
 
 
-def write_folder(made: Made, region: Region, catalogue: Catalogue, lang: str, target: Path, began: Inputs | None = None) -> list[Path]:
+def write_folder(made: Made, region: Region, catalogue: Catalogue, lang: str, target: Path, join: Callable[[Inputs], Inputs] | None = None) -> list[Path]:
     """Write all files of a plan; returns their paths.
 
-    began: what people had put into this plan when its making began; what they have put in since goes along, for a design takes minutes.
+    join: from what stands in the folder now to what the plan is to have: a design takes minutes, and people go on writing.
 
     Raises
     ------
@@ -89,21 +89,18 @@ def write_folder(made: Made, region: Region, catalogue: Catalogue, lang: str, ta
     assert made.funding is not None
     day = made.plan.made_on.astimezone(TOKYO).date()
     folder = Folder(made.plan, region, made.designed.problem, made.designed.design, made.funding, made.inputs)
-    if began is None or not target.is_dir():
+    if join is None or not target.is_dir():
         return put_folder(folder, catalogue, lang, target, day)
     with editing(target):
-        return _write(_with_new_inputs(folder, catalogue, target, day, began), catalogue, lang, target, day)
+        return _write(_with_inputs(folder, catalogue, day, join(inputs_of(target, folder.plan.id))), catalogue, lang, target, day)
 
 
-def _with_new_inputs(folder: Folder, catalogue: Catalogue, target: Path, day: date, began: Inputs) -> Folder:
-    """The plan with what was put into the folder that is held since `began`; where both say something else, what stands in the folder stays."""
-    there = inputs_of(target, folder.plan.id)
-    if there == began:
+def _with_inputs(folder: Folder, catalogue: Catalogue, day: date, inputs: Inputs) -> Folder:
+    """The plan with other inputs: money and verdict are those of them."""
+    if inputs == folder.inputs:
         return folder
-    from kiban.loop.kept import merged  # it reads folders through this module
-    from kiban.loop.plan import fund_again
+    from kiban.loop.plan import fund_again  # as below
 
-    inputs, _ = merged(began, there, folder.inputs)
     plan, funding = fund_again(folder.plan, folder.region, folder.problem, folder.design, catalogue, inputs, day)
     return Folder(plan, folder.region, folder.problem, folder.design, funding, inputs)
 
