@@ -239,7 +239,9 @@ class Jobs:
     def _stop(self, lane: _Lane) -> None:
         """Ask the running process to stop, and end it when it does not."""
         if lane.process is not None:
-            lane.process.send_signal(signal.SIGINT)
+            # A plan ends with the design found so far; papers are written whole or not at all, so they are simply ended: of a server that was started
+            # in the background of a script, SIGINT would reach no command that does not ask for it.
+            lane.process.send_signal(signal.SIGINT if lane.kind == "plan" else signal.SIGTERM)
             lane.hurry = threading.Timer(HURRY, lane.process.kill)
             lane.hurry.daemon = True
             lane.hurry.start()

@@ -188,7 +188,7 @@ class TownPages:
                     "id": fact.id,
                     "name": texts.get(f"town.fact.{fact.id}") or texts.get(f"fact.{fact.id}") or fact.id,
                     "value": word("town.yes" if fact.value else "town.no") if isinstance(fact.value, bool) else _number(fact.value),
-                    "unit": texts.get(f"town.unit.{fact.unit}", texts.get(f"unit.{fact.unit}", fact.unit)) if fact.unit else "",
+                    "unit": texts.get(f"town.unit.{fact.unit}", texts.get(f"unit.{fact.unit}", fact.unit)) if fact.unit not in (None, "ratio") else "",
                     "year": (era_year(fact.year) if lang == "ja" else str(fact.year)) if fact.year else "",
                     "source": self._source(region, fact.evidence, word),
                 }
