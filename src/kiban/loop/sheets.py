@@ -24,6 +24,7 @@ from python_calamine import CalamineError, CalamineWorkbook
 
 from kiban.base.errors import KibanError, ManyErrors
 from kiban.documents.areas import check_areas
+from kiban.region.xlsx import letters
 
 MAX_BYTES = 20_000_000  # of the file
 MAX_UNPACKED = 200_000_000  # of everything in it
@@ -38,19 +39,6 @@ RELATION = re.compile(rb"<Relationship\b[^>]*>")
 def _attribute(tag: bytes, name: str) -> str:
     found = re.search(rb"\b" + name.encode() + rb'="([^"]*)"', tag)
     return html.unescape(found[1].decode("utf-8", "replace")) if found else ""
-
-
-def letters(index: int) -> str:
-    """The letters of a column counted from 0.
-
-    >>> letters(0), letters(27)
-    ('A', 'AB')
-    """
-    name, index = "", index + 1
-    while index:
-        index, rest = divmod(index - 1, 26)
-        name = chr(65 + rest) + name
-    return name
 
 
 @dataclass
