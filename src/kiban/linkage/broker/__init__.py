@@ -1,1 +1,1 @@
-"""`kiban broker`: NGSI-LD (ETSI GS CIM 009 v1.9.1) and NGSIv2 in one process, on its own database."""
+"""The context broker: NGSI-LD and NGSIv2 on one store, in one process."""

@@ -1,0 +1,148 @@
+"""@context and media types of NGSI-LD requests and answers (clauses 6.3.4–6.3.6)."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from kiban.linkage.broker.server import GEO, JSON, LD, LINK_REL, Call, Headers, Remembered, Reply, dumps
+from kiban.linkage.errors import Problem
+
+LINK = re.compile(r'<([^>]*)>\s*((?:;\s*[\w!#$&+.^`|~-]+\s*=\s*(?:"[^"]*"|[^;,\s]*)\s*)*)')
+ACCEPTED: Remembered = Remembered()
+LINKED: Remembered = Remembered()
+BODIES = {b"application/json", b"application/ld+json"}
+PATCHES = BODIES | {b"application/merge-patch+json"}
+
+
+def link_context(header: bytes) -> str | None:
+    """The URL of the @context in a Link header, None if there is none.
+
+    >>> link_context(b'<https://a.jp/c.jsonld>; rel="http://www.w3.org/ns/json-ld#context"; type="application/ld+json"')
+    'https://a.jp/c.jsonld'
+    """
+    if not header:
+        return None
+    known = LINKED.get(header)
+    if known is None:
+        found = [url for url, rest in LINK.findall(header.decode("latin-1")) if "http://www.w3.org/ns/json-ld#context" in rest]
+        if len(found) > 1:
+            raise Problem("BadRequestData", "more than one @context in the Link header", header.decode("latin-1"))
+        known = LINKED.keep(header, found[0] if found else "")
+    return known or None
+
+
+def accepted(call: Call, offered: tuple[bytes, ...] = (JSON, LD)) -> bytes:
+    """The media type of the answer: the best of those offered; 406 if none fits.
+
+    Ranges with q-values are honoured; application/json wins among equals.
+    """
+    header = call.accept
+    if not header or header == b"*/*":
+        return offered[0]
+    key = (header, offered)
+    known = ACCEPTED.get(key)
+    if known is None:
+        best: tuple[float, int, int] | None = None
+        known = b""
+        for part in header.decode("latin-1").split(","):
+            name, *rest = (piece.strip() for piece in part.split(";"))
+            quality = 1.0
+            for piece in rest:
+                if piece.startswith("q="):
+                    try:
+                        quality = float(piece[2:])
+                    except ValueError:
+                        quality = 0.0
+            for place, media in enumerate(offered):
+                text = media.decode()
+                exact = 2 if name == text else 1 if name == text.split("/")[0] + "/*" else 0 if name == "*/*" else -1
+                if exact >= 0 and quality > 0 and (best is None or (quality, exact, -place) > best):
+                    best, known = (quality, exact, -place), media
+        ACCEPTED.keep(key, known)
+    if not known:
+        raise Problem("NotAcceptable", "no such media type is offered", f"offered: {', '.join(media.decode() for media in offered)}")
+    return known
+
+
+async def open_call(call: Call) -> None:
+    """The @context of a request without a body: the Link header, else the core context."""
+    if call.link:
+        url = link_context(call.link)
+        if url is not None:
+            call.terms = call.broker.contexts.known(url) or await call.broker.contexts.term_map(url, call.tenant)
+            return
+    call.terms = call.broker.contexts.core
+
+
+async def open_body(call: Call, *, patch: bool = False, many: bool = False) -> Any:
+    """The JSON of a request with its @context in `call.terms`; `@context` is taken out of an object.
+
+    many: the body is a list whose members bring their own @context when the media type is application/ld+json (`member_terms` reads it).
+    """
+    media = call.content_type.split(b";", 1)[0].strip().lower()
+    if media not in (PATCHES if patch else BODIES):
+        raise Problem(
+            "UnsupportedMediaType",
+            "this media type cannot be read",
+            f"found {media.decode('latin-1') or 'none'}; expected application/json or application/ld+json",
+        )
+    value = call.json()
+    url = link_context(call.link)
+    if many and isinstance(value, list):
+        if media == b"application/ld+json":
+            if url is not None:
+                raise Problem("BadRequestData", "application/ld+json takes its @context from the body", "leave the Link header out")
+            call.terms = call.broker.contexts.core
+        else:
+            await open_call(call)
+        return value
+    if not isinstance(value, dict):
+        raise Problem("BadRequestData", "a JSON object is expected", f"found {type(value).__name__}")
+    if media == b"application/ld+json":
+        if "@context" not in value:
+            raise Problem("BadRequestData", "@context is missing", "application/ld+json carries its @context in the body")
+        if url is not None:
+            raise Problem("BadRequestData", "application/ld+json takes its @context from the body", "leave the Link header out")
+        call.terms = await call.broker.contexts.term_map(value.pop("@context"), call.tenant)
+    else:
+        if "@context" in value:
+            raise Problem("BadRequestData", "application/json does not carry a @context", "send application/ld+json, or name it in a Link header")
+        await open_call(call)
+    return value
+
+
+async def member_terms(call: Call, member: dict[str, Any]) -> Any:
+    """The @context of one member of a batch; `@context` is taken out of it."""
+    if call.content_type.split(b";", 1)[0].strip().lower() == b"application/ld+json":
+        if "@context" not in member:
+            raise Problem("BadRequestData", "@context is missing", "each member of application/ld+json carries its @context")
+        return await call.broker.contexts.term_map(member.pop("@context"), call.tenant)
+    if "@context" in member:
+        raise Problem("BadRequestData", "application/json does not carry a @context", "send application/ld+json, or name it in a Link header")
+    return call.terms
+
+
+def context_header(terms: Any) -> tuple[bytes, bytes]:
+    """The Link header of an answer in application/json."""
+    known = LINKED.get(terms.key)
+    if known is None:
+        source = terms.source
+        url = source if isinstance(source, str) else next((part for part in source if isinstance(part, str)), "") if isinstance(source, list) else ""
+        known = LINKED.keep(terms.key, (b"link", b"<" + url.encode() + LINK_REL))
+    return known  # type: ignore[no-any-return]
+
+
+def answer(call: Call, value: Any, *, status: int = 200, media: bytes | None = None, headers: Headers | None = None) -> Reply:
+    """A JSON answer with its @context: in the Link header, or in the body for application/ld+json (each member of a list)."""
+    media = accepted(call) if media is None else media
+    found = [] if headers is None else headers
+    if media == LD:
+        source = call.terms.source
+        if isinstance(value, list):
+            value = [{**part, "@context": source} if isinstance(part, dict) else part for part in value]
+        elif isinstance(value, dict):
+            value = {**value, "@context": source}
+    elif media == JSON or media == GEO:
+        found = [*found, context_header(call.terms)]
+    return Reply(status, found, dumps(value), media)

@@ -1,0 +1,323 @@
+"""The HTTP side: one ASGI callable, its routes, and what every request goes through.
+
+A handler gets a `Call` and gives a `Reply`; errors are raised as `Problem`. Everything here runs for each request, so it is written for microseconds:
+headers are read once, paths are walked in a tree, what a query string means is remembered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import parse_qsl, unquote
+
+import msgspec
+import orjson
+
+from kiban.linkage.errors import Problem
+
+if TYPE_CHECKING:
+    from kiban.linkage.broker.contexts import TermMap
+
+JSON, LD, GEO = b"application/json", b"application/ld+json", b"application/geo+json"
+LINK_REL = b'>; rel="http://www.w3.org/ns/json-ld#context"; type="application/ld+json"'
+BODY_LIMIT = 16 * 1024 * 1024
+DEPTH_LIMIT = 64
+QUERY_LIMIT = 32 * 1024
+REMEMBERED = 8192
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class Reply(NamedTuple):
+    """What goes back: status, further headers, body bytes, and the media type (None: no body)."""
+
+    status: int
+    headers: Headers = []
+    body: bytes = b""
+    media: bytes | None = None
+
+
+class Call:
+    """One request on its way: what was asked, by whom, in which tenant, with which @context.
+
+    params   of the query string, percent-decoded; the last of equal names counts
+    path     the variable parts of the path, percent-decoded
+    """
+
+    __slots__ = ("accept", "body", "broker", "content_type", "headers", "link", "method", "params", "path", "query", "raw_path", "subject", "tenant", "terms")
+
+    broker: Any
+    method: str
+    raw_path: bytes
+    path: tuple[str, ...]
+    query: bytes
+    params: dict[str, str]
+    headers: dict[bytes, bytes]
+    body: bytes
+    accept: bytes
+    content_type: bytes
+    link: bytes
+    tenant: str
+    subject: str
+    terms: TermMap
+
+    def header(self, name: bytes) -> str:
+        """A header as text, "" if it was not sent."""
+        return self.headers.get(name, b"").decode("latin-1")
+
+    def json(self) -> Any:
+        """The body as JSON; 400 InvalidRequest if it is none."""
+        return decode_json(self.body)
+
+
+def decode_json(body: bytes) -> Any:
+    """JSON of a request body with a limit on its depth.
+
+    >>> decode_json(b'{"a": [1]}')
+    {'a': [1]}
+    """
+    if not body:
+        raise Problem("InvalidRequest", "the body is empty", "JSON is expected")
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        if "recursion" in str(error):
+            raise Problem("InvalidRequest", "the body is nested too deeply", f"at most {DEPTH_LIMIT} levels") from None
+        raise Problem("InvalidRequest", "the body is not JSON", str(error)) from None
+    if body.count(b"{") + body.count(b"[") > DEPTH_LIMIT and depth(value) > DEPTH_LIMIT:
+        raise Problem("InvalidRequest", "the body is nested too deeply", f"at most {DEPTH_LIMIT} levels")
+    return value
+
+
+def depth(value: Any) -> int:
+    """How deeply lists and objects are nested; an iterative walk.
+
+    >>> depth({"a": [[1]]})
+    3
+    """
+    deepest, stack = 0, [(value, 1)]
+    while stack:
+        part, level = stack.pop()
+        if isinstance(part, dict):
+            stack.extend((item, level + 1) for item in part.values())
+        elif isinstance(part, list):
+            stack.extend((item, level + 1) for item in part)
+        else:
+            continue
+        deepest = max(deepest, level)
+    return deepest
+
+
+dumps = orjson.dumps
+encode = msgspec.json.encode
+
+Handler = Callable[[Call], Awaitable[Reply]]
+
+
+class Routes:
+    """A tree of path segments; `{name}` stands for any segment.
+
+    >>> routes = Routes()
+    >>> async def show(call): ...
+    >>> routes.add("GET", "/a/{id}", show)
+    >>> routes.find(b"/a/x%2Fy")[1]
+    ('x/y',)
+    """
+
+    def __init__(self) -> None:
+        self.root: dict[bytes, Any] = {}
+        self.listed: list[tuple[str, str, Handler]] = []
+
+    def add(self, method: str, path: str, handler: Handler) -> None:
+        """A handler for a method and a path."""
+        node = self.root
+        for part in path.encode().split(b"/")[1:]:
+            node = node.setdefault(b"{}" if part.startswith(b"{") else part, {})
+        node.setdefault(b"/methods", {})[method] = handler
+        self.listed.append((method, path, handler))
+
+    def find(self, path: bytes) -> tuple[dict[str, Handler], tuple[str, ...]] | None:
+        """The handlers by method and the variable parts of a raw path; None if nothing lives there."""
+        node = self.root
+        found: tuple[str, ...] = ()
+        for part in path.split(b"/")[1:]:
+            below = node.get(part)
+            if below is None:
+                below = node.get(b"{}")
+                if below is None or not part:
+                    return None
+                text = part.decode("ascii", "replace")
+                found += (unquote(text) if "%" in text else text,)
+            node = below
+        methods = node.get(b"/methods")
+        return None if methods is None else (methods, found)
+
+
+class Remembered(dict[Any, Any]):
+    """A bounded memory: when it is full it starts anew."""
+
+    def keep(self, key: Any, value: Any) -> Any:
+        """Remember and give back."""
+        if len(self) >= REMEMBERED:
+            self.clear()
+        self[key] = value
+        return value
+
+
+QUERIES: Remembered = Remembered()
+
+
+def read_query(query: bytes) -> dict[str, str]:
+    """The parameters of a query string.
+
+    >>> read_query(b"type=A%2CB&q=a==1")
+    {'type': 'A,B', 'q': 'a==1'}
+    """
+    known = QUERIES.get(query)
+    if known is not None:
+        return known  # type: ignore[no-any-return]
+    if len(query) > QUERY_LIMIT:
+        raise Problem("InvalidRequest", "the query string is too long", f"at most {QUERY_LIMIT} bytes", status=414)
+    try:
+        text = query.decode("utf-8")
+        pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=100)
+    except ValueError as error:
+        raise Problem("InvalidRequest", "the query string cannot be read", str(error)) from None
+    return QUERIES.keep(query, dict(pairs))  # type: ignore[no-any-return]
+
+
+class App:
+    """The ASGI callable of one broker."""
+
+    def __init__(self, broker: Any, routes: Routes) -> None:
+        self.broker, self.routes = broker, routes
+        self.observe: Callable[[str, str, int, float], None] | None = None  # method, route group, status, seconds
+        self.log: Callable[[Call, Reply, float], None] | None = None
+        self.cors: bytes | None = None
+        self.body_limit = BODY_LIMIT
+        self.seconds = 60.0
+        self.running = 0
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        """One connection's event, as ASGI wants it."""
+        if scope["type"] == "http":
+            await self.http(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self.lifespan(receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1003})
+
+    async def lifespan(self, receive: Any, send: Any) -> None:
+        """Start and stop of the broker's own tasks."""
+        while True:
+            event = await receive()
+            if event["type"] == "lifespan.startup":
+                await self.broker.start()
+                await send({"type": "lifespan.startup.complete"})
+            else:
+                await self.broker.stop()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+    async def http(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        """One request: route, read, decide, answer."""
+        began = time.perf_counter()
+        call = Call()
+        call.broker, call.method, call.raw_path, call.query = self.broker, scope["method"], scope["raw_path"], scope["query_string"]
+        call.headers = headers = dict(scope["headers"])
+        call.path, call.params, call.body, call.subject = (), {}, b"", ""
+        get = headers.get
+        call.accept, call.content_type, call.link = get(b"accept", b""), get(b"content-type", b""), get(b"link", b"")
+        call.tenant = get(b"ngsild-tenant", b"").decode("latin-1")
+        self.running += 1
+        try:
+            try:
+                reply = await self.answer(call, receive)
+            except Problem as problem:
+                reply = self.problem(call, problem)
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:  # noqa: BLE001 - the last net: the client gets a proper answer, the log the whole story
+                reply = self.broker.unexpected(call, error)
+        finally:
+            self.running -= 1
+        sent: Headers = [*reply.headers]
+        if reply.media is not None:
+            sent.append((b"content-type", reply.media))
+        if reply.status != 204 or reply.body:
+            sent.append((b"content-length", str(len(reply.body)).encode()))
+        if self.cors is not None and b"origin" in headers:
+            sent.append((b"access-control-allow-origin", self.cors))
+            sent.append((b"access-control-expose-headers", b"Link, Location, NGSILD-Results-Count, NGSILD-Tenant, NGSILD-Warning, Fiware-Total-Count"))
+        if call.tenant and not call.raw_path.startswith(b"/v2"):
+            sent.append((b"ngsild-tenant", call.tenant.encode("latin-1")))
+        await send({"type": "http.response.start", "status": reply.status, "headers": sent})
+        await send({"type": "http.response.body", "body": b"" if call.method == "HEAD" else reply.body})
+        if self.observe is not None:
+            self.observe(call.method, "", reply.status, time.perf_counter() - began)
+        if self.log is not None:
+            self.log(call, reply, time.perf_counter() - began)
+
+    async def answer(self, call: Call, receive: Any) -> Reply:
+        """The reply of the handler that the path names."""
+        found = self.routes.find(call.raw_path)
+        if found is None:
+            raise Problem("ResourceNotFound", "nothing lives at this address", call.raw_path.decode("latin-1"), status=404)
+        methods, call.path = found
+        handler = methods.get(call.method)
+        if handler is None:
+            if call.method == "OPTIONS":
+                return self.options(call, methods)
+            if call.method == "HEAD" and "GET" in methods:
+                handler = methods["GET"]
+            else:
+                allowed = ", ".join(sorted(methods))
+                body = Problem("MethodNotAllowed", f"{call.method} is not offered here", f"offered: {allowed}").body()
+                return Reply(405, [(b"allow", allowed.encode())], dumps(body), JSON)
+        if call.query:
+            call.params = read_query(call.query)
+        if call.method in ("POST", "PUT", "PATCH", "DELETE"):
+            call.body = await self.read_body(call, receive)
+        return await handler(call)
+
+    def options(self, call: Call, methods: dict[str, Handler]) -> Reply:
+        """What may be done here; the answer to a browser's question before it sends."""
+        allowed = ", ".join(sorted({*methods, "OPTIONS"})).encode()
+        headers: Headers = [(b"allow", allowed)]
+        if b"PATCH" in allowed:
+            headers.append((b"accept-patch", b"application/json, application/ld+json, application/merge-patch+json"))
+        if self.cors is not None and b"access-control-request-method" in call.headers:
+            headers += [
+                (b"access-control-allow-methods", allowed),
+                (b"access-control-allow-headers", b"Content-Type, Accept, Link, Authorization, NGSILD-Tenant, Fiware-Service, Fiware-ServicePath, X-Auth-Token"),
+                (b"access-control-max-age", b"86400"),
+            ]
+        return Reply(204, headers)
+
+    async def read_body(self, call: Call, receive: Any) -> bytes:
+        """The whole body; 413 if it is larger than allowed."""
+        length = call.headers.get(b"content-length")
+        if length is not None and int(length) > self.body_limit:
+            raise Problem("BadRequestData", "the body is too large", f"at most {self.body_limit} bytes", status=413)
+        event = await receive()
+        if not event.get("more_body"):
+            return event.get("body", b"")  # type: ignore[no-any-return]
+        parts, size = [event["body"]], len(event["body"])
+        while event.get("more_body"):
+            async with asyncio.timeout(self.seconds):
+                event = await receive()
+            if event["type"] == "http.disconnect":
+                raise Problem("InvalidRequest", "the connection ended before the body did", "send it again")
+            parts.append(event.get("body", b""))
+            size += len(parts[-1])
+            if size > self.body_limit:
+                raise Problem("BadRequestData", "the body is too large", f"at most {self.body_limit} bytes", status=413)
+        return b"".join(parts)
+
+    def problem(self, call: Call, problem: Problem) -> Reply:
+        """An error as the API in use says it."""
+        if call.raw_path.startswith(b"/v2"):
+            return self.broker.v2_problem(problem)  # type: ignore[no-any-return]
+        return Reply(problem.status, [], dumps(problem.body()), JSON)

@@ -1,0 +1,432 @@
+"""What both databases have in common: the statements of one transaction.
+
+A database gives `all`, `one`, `do` and `many` with `?` for every value, and says in a few methods where it differs: places on the map, conditions.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from kiban.linkage.broker import times
+from kiban.linkage.broker.render import decode, encode_lean
+from kiban.linkage.broker.store.contract import Entity, Event, Message, Selection
+
+MONTH = 7  # of a time in text: 2026-11
+HEAD = frozenset({"id", "type", "scope", "createdAt", "modifiedAt", "expiresAt", "deletedAt"})
+
+
+def members(entity: Entity) -> list[str]:
+    """The attributes (IRIs) of an entity in the internal form.
+
+    >>> members({"id": "urn:a", "type": ["https://e.jp/T"], "https://e.jp/level": []})
+    ['https://e.jp/level']
+    """
+    return [name for name in entity if name not in HEAD]
+
+
+class Names:
+    """IRIs of types and attributes as small numbers, remembered; numbers of a transaction that did not come through are forgotten."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, int] = {}
+        self.iris: dict[int, str] = {}
+        self.tenants: dict[str, int] = {}
+        self.declared: frozenset[int] = frozenset()
+        self.partitions: list[str] = []
+
+    def forget(self) -> None:
+        """Everything is read again."""
+        self.known.clear()
+        self.iris.clear()
+        self.tenants.clear()
+        self.partitions = []
+
+
+class Statements:
+    """Reads and writes of one transaction, the same for both databases."""
+
+    names: Names
+
+    # --- what a database gives
+    def all(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+        """All rows."""
+        raise NotImplementedError
+
+    def one(self, sql: str, values: Sequence[Any] = ()) -> Any:
+        """The first row or None."""
+        raise NotImplementedError
+
+    def do(self, sql: str, values: Sequence[Any] = ()) -> int:
+        """Change rows; how many."""
+        raise NotImplementedError
+
+    def many(self, sql: str, rows: list[Any]) -> None:
+        """The same statement for many rows."""
+        raise NotImplementedError
+
+    def insert(self, sql: str, values: Sequence[Any]) -> int:
+        """Insert one row and return its key; the statement ends before RETURNING."""
+        raise NotImplementedError
+
+    def place(self, tenant: int, key: int, entity: Entity, old: Entity | None) -> None:
+        """Keep where the entity is."""
+        raise NotImplementedError
+
+    def unplace(self, key: int) -> None:
+        """Forget where the entity is."""
+        raise NotImplementedError
+
+    def condition(self, tenant: int, selection: Selection) -> tuple[str, list[Any], bool]:
+        """The selection as SQL on `entity e` with its values; True if it uses nothing but indexes."""
+        raise NotImplementedError
+
+    def make_partition(self, month: str) -> None:
+        """A table of history for one month."""
+        raise NotImplementedError
+
+    # --- names
+    def tenant(self, name: str) -> int | None:
+        """The key of a tenant, None if nothing was ever written to it."""
+        key = self.names.tenants.get(name)
+        if key is None:
+            row = self.one("SELECT key FROM tenant WHERE name = ?", (name,))
+            if row is not None:
+                key = self.names.tenants[name] = row[0]
+        return key
+
+    def open_tenant(self, name: str) -> int:
+        """The key of a tenant, made if it is new."""
+        key = self.tenant(name)
+        if key is None:
+            self.do("INSERT INTO tenant (name) VALUES (?) ON CONFLICT (name) DO NOTHING", (name,))
+            key = self.names.tenants[name] = self.one("SELECT key FROM tenant WHERE name = ?", (name,))[0]
+        return key
+
+    def tenants(self) -> list[tuple[int, str]]:
+        """Key and name of every tenant."""
+        return [(row[0], row[1]) for row in self.all("SELECT key, name FROM tenant ORDER BY key")]
+
+    def number(self, iri: str) -> int | None:
+        """The number of a name, None if it was never used."""
+        key = self.names.known.get(iri)
+        if key is None:
+            row = self.one("SELECT key FROM name WHERE iri = ?", (iri,))
+            if row is not None:
+                key = self.names.known[iri] = row[0]
+                self.names.iris[row[0]] = iri
+        return key
+
+    def new_number(self, iri: str) -> int:
+        """The number of a name, given now if it is new."""
+        key = self.number(iri)
+        if key is None:
+            self.do("INSERT INTO name (iri) VALUES (?) ON CONFLICT (iri) DO NOTHING", (iri,))
+            key = self.names.known[iri] = self.one("SELECT key FROM name WHERE iri = ?", (iri,))[0]
+            self.names.iris[key] = iri
+        return key
+
+    def iri(self, number: int) -> str:
+        """The name behind a number."""
+        iri = self.names.iris.get(number)
+        if iri is None:
+            iri = self.names.iris[number] = str(self.one("SELECT iri FROM name WHERE key = ?", (number,))[0])
+        return iri
+
+    # --- entities
+    def lean(self, tenant: int, id: str) -> tuple[bytes, bool] | None:
+        """An entity as compact JSON without system times, and whether only its top names need a context."""
+        row = self.one("SELECT lean, flat, expires FROM entity WHERE tenant = ? AND id = ?", (tenant, id))
+        if row is None or (row[2] is not None and row[2] <= times.clock()):
+            return None
+        return row[0], bool(row[1])
+
+    def entity(self, tenant: int, id: str) -> Entity | None:
+        """An entity in the internal form, None if it is not there or has expired."""
+        row = self.one("SELECT lean, sys, expires FROM entity WHERE tenant = ? AND id = ?", (tenant, id))
+        if row is None or (row[2] is not None and row[2] <= times.clock()):
+            return None
+        return decode(row[0], row[1])
+
+    def find(self, tenant: int, selection: Selection, limit: int, offset: int = 0) -> list[tuple[bytes, bytes, bool]]:
+        """Selected entities (lean, system times, flat) in the order of their creation."""
+        where, values, _ = self.condition(tenant, selection)
+        return self.all(f"SELECT e.lean, e.sys, e.flat FROM {where} ORDER BY e.key LIMIT ? OFFSET ?", [*values, limit, offset])  # noqa: S608 - own text
+
+    def count(self, tenant: int, selection: Selection) -> int:
+        """How many entities are selected."""
+        where, values, _ = self.condition(tenant, selection)
+        return int(self.one(f"SELECT count(*) FROM {where}", values)[0])  # noqa: S608 - own text
+
+    def ids(self, tenant: int, selection: Selection) -> list[str]:
+        """The ids of all selected entities."""
+        where, values, _ = self.condition(tenant, selection)
+        return [row[0] for row in self.all(f"SELECT e.id FROM {where} ORDER BY e.key", values)]  # noqa: S608 - own text
+
+    def indexed(self, tenant: int, selection: Selection) -> bool:
+        """True if the selection is answered by indexes alone."""
+        return self.condition(tenant, selection)[2]
+
+    def put(self, tenant: int, entity: Entity, old: Entity | None) -> None:
+        """Keep an entity; old: what stands there now, None if nothing does."""
+        lean, sys, flat = encode_lean(entity)
+        expires = times.parse(entity["expiresAt"]) if "expiresAt" in entity else None
+        created, modified = times.parse(entity["createdAt"]), times.parse(entity["modifiedAt"])
+        if old is None:
+            stale = self.one("SELECT key, lean, sys FROM entity WHERE tenant = ? AND id = ?", (tenant, entity["id"])) if expires is not None else None
+            if stale is not None:  # one that has expired and was not swept yet
+                self.remove(tenant, stale[0], decode(stale[1], stale[2]))
+            key = self.insert(
+                "INSERT INTO entity (tenant, id, lean, flat, sys, created, modified, expires) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (tenant, entity["id"], lean, int(flat), sys, created, modified, expires),
+            )
+            before_types: Iterable[str] = ()
+            before: Iterable[str] = ()
+        else:
+            key = self.one("SELECT key FROM entity WHERE tenant = ? AND id = ?", (tenant, entity["id"]))[0]
+            self.do(
+                "UPDATE entity SET lean = ?, flat = ?, sys = ?, created = ?, modified = ?, expires = ? WHERE key = ?",
+                (lean, int(flat), sys, created, modified, expires, key),
+            )
+            before_types, before = old["type"], members(old)
+        number = self.new_number
+        types, attrs = set(entity["type"]), set(members(entity))
+        before_types, before = set(before_types), set(before)
+        for iri in types - before_types:
+            self.do("INSERT INTO etype (tenant, type, entity) VALUES (?, ?, ?)", (tenant, number(iri), key))
+        for iri in before_types - types:
+            self.do("DELETE FROM etype WHERE tenant = ? AND type = ? AND entity = ?", (tenant, number(iri), key))
+        if added := [(tenant, number(iri), key) for iri in attrs - before]:
+            self.many("INSERT INTO eattr (tenant, attr, entity) VALUES (?, ?, ?)", added)
+        for iri in before - attrs:
+            self.do("DELETE FROM eattr WHERE tenant = ? AND attr = ? AND entity = ?", (tenant, number(iri), key))
+        if self.names.declared:
+            self.index(tenant, key, entity, old)
+        self.place(tenant, key, entity, old)
+
+    def index(self, tenant: int, key: int, entity: Entity, old: Entity | None) -> None:
+        """Values of the declared attributes of one entity."""
+        if old is not None:
+            self.do("DELETE FROM eindex WHERE entity = ?", (key,))
+        rows = [
+            (tenant, attr, *value, key)
+            for iri in members(entity)
+            if (attr := self.names.known.get(iri)) in self.names.declared
+            for value in index_values(entity[iri])
+        ]
+        if rows:
+            self.many("INSERT INTO eindex (tenant, attr, num, text, entity) VALUES (?, ?, ?, ?, ?)", rows)
+
+    def delete(self, tenant: int, entity: Entity) -> None:
+        """Remove an entity that stands there."""
+        row = self.one("SELECT key FROM entity WHERE tenant = ? AND id = ?", (tenant, entity["id"]))
+        if row is not None:
+            self.remove(tenant, row[0], entity)
+
+    def remove(self, tenant: int, key: int, entity: Entity) -> None:
+        """Remove one entity by its key with everything that points to it."""
+        self.do("DELETE FROM entity WHERE key = ?", (key,))
+        for iri in entity["type"]:
+            self.do("DELETE FROM etype WHERE tenant = ? AND type = ? AND entity = ?", (tenant, self.new_number(iri), key))
+        for iri in members(entity):
+            self.do("DELETE FROM eattr WHERE tenant = ? AND attr = ? AND entity = ?", (tenant, self.new_number(iri), key))
+        if self.names.declared:
+            self.do("DELETE FROM eindex WHERE entity = ?", (key,))
+        self.unplace(key)
+
+    def expired(self, now: int, limit: int = 500) -> list[tuple[int, Entity]]:
+        """Tenant and entity of what has expired."""
+        rows = self.all("SELECT tenant, lean, sys FROM entity WHERE expires IS NOT NULL AND expires <= ? LIMIT ?", (now, limit))
+        return [(row[0], decode(row[1], row[2])) for row in rows]
+
+    def types(self, tenant: int) -> list[tuple[str, int]]:
+        """Every type in use with the number of its entities."""
+        rows = self.all("SELECT type, count(*) FROM etype WHERE tenant = ? GROUP BY type ORDER BY type", (tenant,))
+        return [(self.iri(row[0]), row[1]) for row in rows]
+
+    def attributes(self, tenant: int) -> list[tuple[str, int]]:
+        """Every attribute in use with the number of its entities."""
+        rows = self.all("SELECT attr, count(*) FROM eattr WHERE tenant = ? GROUP BY attr ORDER BY attr", (tenant,))
+        return [(self.iri(row[0]), row[1]) for row in rows]
+
+    def attributes_of(self, tenant: int, type: str) -> list[tuple[str, int]]:
+        """The attributes of the entities of one type, each with the number of entities."""
+        rows = self.all(
+            "SELECT a.attr, count(*) FROM etype t JOIN eattr a ON a.tenant = t.tenant AND a.entity = t.entity WHERE t.tenant = ? AND t.type = ? "
+            "GROUP BY a.attr ORDER BY a.attr",
+            (tenant, self.number(type)),
+        )
+        return [(self.iri(row[0]), row[1]) for row in rows]
+
+    def types_with(self, tenant: int, attr: str) -> list[tuple[str, int]]:
+        """The types of the entities that have an attribute, each with the number of entities."""
+        rows = self.all(
+            "SELECT t.type, count(*) FROM eattr a JOIN etype t ON t.tenant = a.tenant AND t.entity = a.entity WHERE a.tenant = ? AND a.attr = ? "
+            "GROUP BY t.type ORDER BY t.type",
+            (tenant, self.number(attr)),
+        )
+        return [(self.iri(row[0]), row[1]) for row in rows]
+
+    # --- kept documents: subscriptions, registrations, contexts, maps, snapshots
+    def put_thing(self, tenant: int, kind: str, id: str, doc: Any, *, expires: int | None = None) -> bool:
+        """Keep a document under its id; True if it is new."""
+        now, text = times.clock(), json.dumps(doc, ensure_ascii=False, separators=(",", ":")).encode()
+        self.touch(kind)
+        if self.do(
+            "UPDATE thing SET doc = ?, modified = ?, expires = ? WHERE tenant = ? AND kind = ? AND id = ?", (text, now, expires, tenant, kind, id)
+        ):
+            return False
+        self.do(
+            "INSERT INTO thing (tenant, kind, id, doc, created, modified, expires) VALUES (?, ?, ?, ?, ?, ?, ?)", (tenant, kind, id, text, now, now, expires)
+        )
+        return True
+
+    def thing(self, tenant: int, kind: str, id: str) -> tuple[Any, Any, int, int] | None:
+        """A document, its state, and when it was made and changed (µs); None if it is not there or has expired."""
+        row = self.one("SELECT doc, state, created, modified, expires FROM thing WHERE tenant = ? AND kind = ? AND id = ?", (tenant, kind, id))
+        if row is None or (row[4] is not None and row[4] <= times.clock()):
+            return None
+        return json.loads(row[0]), json.loads(row[1]) if row[1] else {}, row[2], row[3]
+
+    def things(self, tenant: int | None, kind: str, limit: int = -1, offset: int = 0) -> list[tuple[int, str, Any, Any, int, int]]:
+        """Documents of a kind in the order of their creation: tenant, id, document, state, made, changed; tenant None: of all tenants."""
+        where, values = ("", []) if tenant is None else (" AND tenant = ?", [tenant])
+        rows = self.all(
+            f"SELECT tenant, id, doc, state, created, modified FROM thing WHERE kind = ?{where} AND (expires IS NULL OR expires > ?) "  # noqa: S608 - own text
+            "ORDER BY seq" + self.page(limit, offset),
+            [kind, *values, times.clock()],
+        )
+        return [(row[0], row[1], json.loads(row[2]), json.loads(row[3]) if row[3] else {}, row[4], row[5]) for row in rows]
+
+    @staticmethod
+    def page(limit: int, offset: int) -> str:
+        """LIMIT and OFFSET, both numbers; a negative limit: all."""
+        return "" if limit < 0 else f" LIMIT {int(limit)} OFFSET {int(offset)}"
+
+    def count_things(self, tenant: int, kind: str) -> int:
+        """How many documents of a kind a tenant has."""
+        return int(
+            self.one("SELECT count(*) FROM thing WHERE tenant = ? AND kind = ? AND (expires IS NULL OR expires > ?)", (tenant, kind, times.clock()))[0]
+        )
+
+    def set_state(self, tenant: int, kind: str, id: str, state: Any) -> None:
+        """The counters of a document; no change of the document itself."""
+        self.do("UPDATE thing SET state = ? WHERE tenant = ? AND kind = ? AND id = ?", (json.dumps(state, ensure_ascii=False).encode(), tenant, kind, id))
+
+    def delete_thing(self, tenant: int, kind: str, id: str) -> bool:
+        """Remove a document; False if it was not there."""
+        self.touch(kind)
+        return self.do("DELETE FROM thing WHERE tenant = ? AND kind = ? AND id = ?", (tenant, kind, id)) > 0
+
+    def touch(self, kind: str) -> None:
+        """Tell other workers that documents of this kind have changed."""
+        self.do("INSERT INTO changed (kind, n) VALUES (?, 1) ON CONFLICT (kind) DO UPDATE SET n = changed.n + 1", (kind,))
+
+    def changes(self, kind: str) -> int:
+        """A number that grows with every change of a document of this kind."""
+        row = self.one("SELECT n FROM changed WHERE kind = ?", (kind,))
+        return int(row[0]) if row else 0
+
+    # --- outbox
+    def enqueue(self, messages: Sequence[Message], now: int) -> list[int]:
+        """Put notifications into the outbox; their numbers."""
+        return [
+            self.insert(
+                "INSERT INTO outbox (endpoint, tenant, subscription, word, request, first, due) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (message.endpoint, message.tenant, message.subscription, message.order, message.request, now, now),
+            )
+            for message in messages
+        ]
+
+    # --- history
+    def partitions(self) -> list[str]:
+        """The months that have a table of history, oldest first."""
+        if not self.names.partitions:
+            self.names.partitions = [row[0] for row in self.all("SELECT month FROM partition ORDER BY month")]
+        return self.names.partitions
+
+    def partition(self, at: int) -> str:
+        """The table of history for a time, made if it is new."""
+        month = times.text(at)[:MONTH].replace("-", "")
+        if month not in self.partitions():
+            self.make_partition(month)
+            self.do("INSERT INTO partition (month) VALUES (?) ON CONFLICT (month) DO NOTHING", (month,))
+            self.names.partitions = []
+        return f"history_{month}"
+
+    def temporal(self, tenant: int, id: str) -> tuple[int, dict[str, Any]] | None:
+        """The key and head (id, type, scope, times) of an entity's history."""
+        row = self.one("SELECT key, doc FROM tentity WHERE tenant = ? AND id = ?", (tenant, id))
+        return None if row is None else (row[0], json.loads(row[1]))
+
+    def put_temporal(self, tenant: int, head: dict[str, Any], *, deleted: int | None = None) -> int:
+        """Keep the head of an entity's history; its key."""
+        text = json.dumps(head, ensure_ascii=False, separators=(",", ":")).encode()
+        created, modified = times.parse(head["createdAt"]), times.parse(head["modifiedAt"])
+        known = self.temporal(tenant, head["id"])
+        if known is None:
+            key = self.insert(
+                "INSERT INTO tentity (tenant, id, doc, created, modified, deleted) VALUES (?, ?, ?, ?, ?, ?)",
+                (tenant, head["id"], text, created, modified, deleted),
+            )
+            before: set[str] = set()
+        else:
+            key, before = known[0], set(known[1]["type"])
+            self.do("UPDATE tentity SET doc = ?, created = ?, modified = ?, deleted = ? WHERE key = ?", (text, created, modified, deleted, key))
+        for iri in set(head["type"]) - before:
+            self.do("INSERT INTO ttype (tenant, type, entity) VALUES (?, ?, ?)", (tenant, self.new_number(iri), key))
+        for iri in before - set(head["type"]):
+            self.do("DELETE FROM ttype WHERE tenant = ? AND type = ? AND entity = ?", (tenant, self.new_number(iri), key))
+        return key
+
+    def delete_temporal(self, tenant: int, id: str) -> bool:
+        """Remove an entity's history; False if there was none."""
+        known = self.temporal(tenant, id)
+        if known is None:
+            return False
+        for month in self.partitions():
+            self.do(f"DELETE FROM history_{month} WHERE entity = ?", (known[0],))  # noqa: S608 - a number
+        for iri in known[1]["type"]:
+            self.do("DELETE FROM ttype WHERE tenant = ? AND type = ? AND entity = ?", (tenant, self.new_number(iri), known[0]))
+        self.do("DELETE FROM tentity WHERE key = ?", (known[0],))
+        return True
+
+    def record(self, key: int, events: Sequence[Event]) -> None:
+        """Add instances to the history of an entity."""
+        tables: dict[str, list[tuple[Any, ...]]] = {}
+        for event in events:
+            value = event.instance.get("value")
+            num = float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+            doc = json.dumps(event.instance, ensure_ascii=False, separators=(",", ":")).encode()
+            row = (key, self.new_number(event.attr), event.at, event.instance["instanceId"], event.recorded, num, event.instance.get("datasetId"), doc)
+            tables.setdefault(self.partition(event.at), []).append((*row, int(event.deleted)))
+        for table, rows in tables.items():
+            self.many(
+                f"INSERT INTO {table} (entity, attr, at, instance, recorded, num, dataset, doc, deleted) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+                rows,
+            )
+
+    def months(self, since: int | None, until: int | None, newest: bool = False) -> Iterator[str]:
+        """The tables of history that touch a span of time (`at`)."""
+        low = times.text(since)[:MONTH].replace("-", "") if since is not None else ""
+        high = times.text(until)[:MONTH].replace("-", "") if until is not None else "~"
+        months = [f"history_{month}" for month in self.partitions() if low <= month <= high]
+        return iter(reversed(months) if newest else months)
+
+
+def index_values(instances: list[dict[str, Any]]) -> Iterator[tuple[float | None, str | None]]:
+    """The numbers and texts of an attribute that an index can find.
+
+    >>> list(index_values([{"type": "Property", "value": [3, "three"]}, {"type": "Relationship", "object": "urn:a"}]))
+    [(3.0, None), (None, 'three'), (None, 'urn:a')]
+    """
+    for instance in instances:
+        value = instance.get("value", instance.get("object", instance.get("vocab")))
+        for item in value if isinstance(value, list) else (value,):
+            if isinstance(item, bool) or item is None:
+                continue
+            if isinstance(item, (int, float)):
+                yield float(item), None
+            elif isinstance(item, str):
+                yield None, item

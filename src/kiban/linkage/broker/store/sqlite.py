@@ -1,0 +1,442 @@
+"""The store in one SQLite file: WAL, one group-commit writer, R*Tree for places.
+
+Functions that write run in the event loop, one after the other, in one transaction; only COMMIT, which waits for the disk, runs in a thread.
+What comes in meanwhile forms the next group. Reads go on on other connections and never see what is not on disk yet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, TypeVar
+
+from kiban.linkage.broker import times
+from kiban.linkage.broker.render import decode
+from kiban.linkage.broker.store.contract import Entity, Selection, Who
+from kiban.linkage.broker.store.indexing import comparisons
+from kiban.linkage.broker.store.sql import Names, Statements, members
+from kiban.linkage.errors import Problem
+
+T = TypeVar("T")
+GROUP = 256  # writes in one transaction at most
+STEPS = 20_000  # virtual machine steps between two looks at the clock
+CACHE_KIB = 64 * 1024
+
+
+def box(geometry: Any) -> tuple[float, float, float, float] | None:
+    """West, east, south, north of a GeoJSON geometry in degrees; None if it has no coordinates.
+
+    >>> box({"type": "LineString", "coordinates": [[137.0, 37.5], [136.9, 37.4]]})
+    (136.9, 137.0, 37.4, 37.5)
+    """
+    points: list[Any] = []
+    stack = [part.get("coordinates") for part in geometry.get("geometries", [])] or [geometry.get("coordinates")]
+    while stack:
+        part = stack.pop()
+        if isinstance(part, (list, tuple)) and part:
+            if isinstance(part[0], (int, float)):
+                points.append(part)
+            else:
+                stack.extend(part)
+    if not points:
+        return None
+    return min(p[0] for p in points), max(p[0] for p in points), min(p[1] for p in points), max(p[1] for p in points)
+
+
+class Session(Statements):
+    """Statements on one SQLite connection."""
+
+    def __init__(self, connection: sqlite3.Connection, names: Names) -> None:
+        self.connection, self.names = connection, names
+        self.rest: dict[int, Any] = {}  # conditions that no index answers, while their query runs
+        self.turn = 0
+        connection.create_function("fits", 3, self.fits)
+
+    def fits(self, lean: bytes, sys: bytes, number: int) -> bool:
+        """Called by SQLite for each row that the indexes left over."""
+        entity = decode(lean, sys)
+        return all(part.matches(entity) for part in self.rest[number])
+
+    def all(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+        return self.connection.execute(sql, values).fetchall()
+
+    def one(self, sql: str, values: Sequence[Any] = ()) -> Any:
+        return self.connection.execute(sql, values).fetchone()
+
+    def do(self, sql: str, values: Sequence[Any] = ()) -> int:
+        return self.connection.execute(sql, values).rowcount
+
+    def many(self, sql: str, rows: list[Any]) -> None:
+        self.connection.executemany(sql, rows)
+
+    def insert(self, sql: str, values: Sequence[Any]) -> int:
+        return self.connection.execute(sql, values).lastrowid or 0
+
+    def place(self, tenant: int, key: int, entity: Entity, old: Entity | None) -> None:  # noqa: ARG002 - the other database needs it
+        rows = [(attr, instance["value"]) for attr in members(entity) for instance in entity[attr] if instance.get("type") == "GeoProperty"]
+        if old is not None:
+            before = [(attr, instance["value"]) for attr in members(old) for instance in old[attr] if instance.get("type") == "GeoProperty"]
+            if before == rows:
+                return
+            self.unplace(key)
+        for attr, geometry in rows:
+            if (corners := box(geometry)) is not None:
+                place = self.insert(
+                    "INSERT INTO place (west, east, south, north, entity, attr) VALUES (?, ?, ?, ?, ?, ?)", (*corners, key, self.new_number(attr))
+                )
+                self.do("INSERT INTO placed (entity, place) VALUES (?, ?)", (key, place))
+
+    def unplace(self, key: int) -> None:
+        places = self.all("SELECT place FROM placed WHERE entity = ?", (key,))
+        if places:
+            self.many("DELETE FROM place WHERE id = ?", places)
+            self.do("DELETE FROM placed WHERE entity = ?", (key,))
+
+    def make_partition(self, month: str) -> None:
+        self.do(
+            f"CREATE TABLE IF NOT EXISTS history_{month} (entity INTEGER NOT NULL, attr INTEGER NOT NULL, at INTEGER NOT NULL, instance TEXT NOT NULL, "
+            "recorded INTEGER NOT NULL, num REAL, dataset TEXT, doc BLOB NOT NULL, deleted INTEGER NOT NULL, "
+            "PRIMARY KEY (entity, attr, at, instance)) STRICT, WITHOUT ROWID"
+        )
+
+    def condition(self, tenant: int, selection: Selection) -> tuple[str, list[Any], bool]:
+        where, values, rest = ["e.tenant = ?", "(e.expires IS NULL OR e.expires > ?)"], [tenant, times.clock()], []
+        source = "entity e"
+        quick = False
+        for part in selection.flat:
+            if len(part.who) == 1 and part is selection:
+                source, found = self.one_kind(tenant, part.who[0], where, values, rest)
+                quick = quick or found
+            elif part.who:
+                rest.append(Any_(part.who))
+            if part.attrs:
+                numbers = [number for attr in part.attrs if (number := self.number(attr)) is not None]
+                marks = ", ".join("?" * len(numbers))
+                where.append(f"e.key IN (SELECT entity FROM eattr WHERE tenant = ? AND attr IN ({marks}))")  # noqa: S608 - marks only
+                values += [tenant, *numbers]
+                quick = True
+            if part.q is not None:
+                left, found = self.by_index(tenant, part.q, where, values)
+                quick = quick or found
+                if left:
+                    rest.append(part.q)
+            if part.scope is not None:
+                rest.append(part.scope)
+            if part.geo is not None:
+                quick = self.by_place(tenant, part.geo, where, values) or quick
+                rest.append(part.geo)
+        if rest:
+            self.turn += 1
+            self.rest = {number: parts for number, parts in self.rest.items() if number > self.turn - 8} | {self.turn: rest}
+            where.append("fits(e.lean, e.sys, ?)")
+            values.append(self.turn)
+        return f"{source} WHERE {' AND '.join(where)}", values, quick and not rest
+
+    def one_kind(self, tenant: int, who: Who, where: list[str], values: list[Any], rest: list[Any]) -> tuple[str, bool]:
+        """The conditions of a single selector; its source and True if an index answers it."""
+        quick = False
+        source = "entity e"
+        if who.ids:
+            where.append(f"e.id IN ({', '.join('?' * len(who.ids))})")
+            values += who.ids
+            quick = True
+        if who.types is not None:
+            names = who.types.simple()
+            if names is None:
+                rest.append(who.types)
+            else:
+                numbers = [number for name in names if (number := self.number(name)) is not None]
+                quick = True
+                if len(numbers) == 1 and not who.ids:
+                    source = "etype t CROSS JOIN entity e ON e.key = t.entity"
+                    where[:0] = ["t.tenant = ?", "t.type = ?"]
+                    values[:0] = [tenant, numbers[0]]
+                else:
+                    where.append(f"e.key IN (SELECT entity FROM etype WHERE tenant = ? AND type IN ({', '.join('?' * len(numbers))}))")  # noqa: S608
+                    values += [tenant, *numbers]
+        if who.pattern is not None:
+            rest.append(Who(pattern=who.pattern))
+        return source, quick
+
+    def by_index(self, tenant: int, q: Any, where: list[str], values: list[Any]) -> tuple[bool, bool]:
+        """Comparisons on declared attributes go to their index; True if something is left over, True if the index was used."""
+        found, complete = comparisons(q)
+        used = False
+        for attr, column, operator, operand in found:
+            number = self.number(attr)
+            if number is None or number not in self.names.declared:
+                complete = False
+                continue
+            if operator == "range":
+                where.append(f"e.key IN (SELECT entity FROM eindex WHERE attr = ? AND tenant = ? AND {column} BETWEEN ? AND ?)")  # noqa: S608
+                values += [number, tenant, *operand]
+            else:
+                where.append(f"e.key IN (SELECT entity FROM eindex WHERE attr = ? AND tenant = ? AND {column} {operator} ?)")  # noqa: S608
+                values += [number, tenant, operand]
+            used = True
+        return not complete, used
+
+    def by_place(self, tenant: int, geo: Any, where: list[str], values: list[Any]) -> bool:  # noqa: ARG002 - the key is enough here
+        """A window on the map goes to the R*Tree; what is inside is looked at exactly afterwards, in the same statement."""
+        window = geo.window()
+        if window is None:
+            return False
+        number = self.number(geo.attr)
+        where.append("e.key IN (SELECT entity FROM place WHERE west <= ? AND east >= ? AND south <= ? AND north >= ? AND attr = ?)")
+        west, south, east, north = window
+        values += [east, west, north, south, -1 if number is None else number]
+        return True
+
+
+class Any_:  # noqa: N801 - a small union of selectors
+    """Any of several selectors."""
+
+    def __init__(self, parts: tuple[Who, ...]) -> None:
+        self.parts = parts
+
+    def matches(self, entity: Entity) -> bool:
+        """True if one of them fits."""
+        return any(part.matches(entity) for part in self.parts)
+
+
+class SqliteStore:
+    """The contract on one SQLite file; `:memory:` is not offered, tests use a file."""
+
+    kind = "sqlite"
+
+    def __init__(self, path: Path, *, readers: int = 2, page_limit: int = 0, vfs: str = "") -> None:
+        self.path, self.vfs = path, vfs
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.names = Names()
+        connection = self.connect()
+        migrate(connection)
+        if page_limit:
+            connection.execute(f"PRAGMA max_page_count = {int(page_limit)}")
+        self.writer = Session(connection, self.names)
+        self.reader = Session(self.connect(), Names())
+        for session in (self.writer, self.reader):
+            declared = frozenset(row[0] for row in session.all("SELECT attr FROM declared"))
+            session.names.declared = declared
+            for number in declared:
+                session.iri(number)
+                session.names.known[session.names.iris[number]] = number
+        self.waiting: deque[tuple[Callable[[Any], Any], asyncio.Future[Any]]] = deque()
+        self.busy = False
+        self.closing = False
+        self.committer = ThreadPoolExecutor(1, thread_name_prefix="commit")
+        self.slower = ThreadPoolExecutor(readers, thread_name_prefix="reader")
+        self.spare: deque[Session] = deque()
+        self.after: Callable[[], None] | None = None  # called after each commit, in the event loop
+
+    def connect(self) -> sqlite3.Connection:
+        """One more connection with the settings of the broker."""
+        uri = f"file:{self.path}" + (f"?vfs={self.vfs}" if self.vfs else "")
+        connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=5.0, cached_statements=512)
+        for pragma in ("page_size = 8192", "journal_mode = WAL", "synchronous = FULL", "wal_autocheckpoint = 4000", f"cache_size = -{CACHE_KIB}"):
+            connection.execute(f"PRAGMA {pragma}")
+        connection.execute("PRAGMA temp_store = MEMORY")
+        return connection
+
+    # --- writing
+    def write(self, op: Callable[[Any], T]) -> asyncio.Future[T]:
+        """Run `op(session)` in the next group; the future is done when it is on disk."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        if self.closing:
+            future.set_exception(Problem("InternalError", "the broker is stopping", "send it again to the next one", status=503))
+            return future
+        self.waiting.append((op, future))
+        if not self.busy:
+            self.busy = True
+            loop.call_soon(self.group)
+        return future
+
+    def group(self) -> None:
+        """One transaction of what waits; its commit goes to the thread."""
+        batch = [self.waiting.popleft() for _ in range(min(len(self.waiting), GROUP))]
+        batch = [(op, future) for op, future in batch if not future.cancelled()]
+        if not batch:
+            self.next_group()
+            return
+        loop = asyncio.get_running_loop()
+        try:
+            self.writer.connection.execute("BEGIN IMMEDIATE")
+            results = self.run_all(batch)
+        except sqlite3.Error as error:
+            self.fail(batch, error)
+            return
+        job = loop.run_in_executor(self.committer, self.writer.connection.execute, "COMMIT")
+        job.add_done_callback(lambda done: self.committed(done, batch, results))
+
+    def run_all(self, batch: list[tuple[Callable[[Any], Any], asyncio.Future[Any]]]) -> list[tuple[bool, Any]]:
+        """The results of all functions; if one fails after it has written, all are rolled back and each runs again behind its own savepoint."""
+        connection = self.writer.connection
+        results: list[tuple[bool, Any]] = []
+        for op, _ in batch:
+            before = connection.total_changes
+            try:
+                results.append((True, op(self.writer)))
+            except sqlite3.Error:
+                raise
+            except Exception as error:  # noqa: BLE001 - handed to the one who asked
+                if connection.total_changes != before:
+                    return self.run_apart(batch)
+                results.append((False, error))
+        return results
+
+    def run_apart(self, batch: list[tuple[Callable[[Any], Any], asyncio.Future[Any]]]) -> list[tuple[bool, Any]]:
+        """Every function behind its own savepoint."""
+        connection = self.writer.connection
+        connection.execute("ROLLBACK")
+        self.names.forget()
+        connection.execute("BEGIN IMMEDIATE")
+        results: list[tuple[bool, Any]] = []
+        for op, _ in batch:
+            connection.execute("SAVEPOINT one")
+            try:
+                results.append((True, op(self.writer)))
+            except sqlite3.Error:
+                raise
+            except Exception as error:  # noqa: BLE001 - handed to the one who asked
+                connection.execute("ROLLBACK TO one")
+                self.names.forget()
+                results.append((False, error))
+            connection.execute("RELEASE one")
+        return results
+
+    def committed(self, done: asyncio.Future[Any], batch: list[Any], results: list[tuple[bool, Any]]) -> None:
+        """Everybody learns what became of their write."""
+        error = done.exception()
+        if isinstance(error, sqlite3.Error):
+            self.fail(batch, error)
+            return
+        if error is not None:
+            raise error
+        for (_, future), (well, result) in zip(batch, results, strict=True):
+            if not future.done():
+                if well:
+                    future.set_result(result)
+                else:
+                    future.set_exception(result)
+        if self.after is not None:
+            self.after()
+        self.next_group()
+
+    def fail(self, batch: list[Any], error: sqlite3.Error) -> None:
+        """The group is not on disk: all of it is told so, and the next group starts anew."""
+        if self.writer.connection.in_transaction:
+            self.writer.connection.execute("ROLLBACK")
+        self.names.forget()
+        problem = trouble(error)
+        for _, future in batch:
+            if not future.done():
+                future.set_exception(problem)
+        self.next_group()
+
+    def next_group(self) -> None:
+        """Go on if something waits."""
+        if self.waiting:
+            asyncio.get_running_loop().call_soon(self.group)
+        else:
+            self.busy = False
+
+    # --- reading
+    async def slow(self, fn: Callable[[Any], T], seconds: float = 10.0) -> T:
+        """Reads that may scan: in a thread, on a connection of its own, ended after `seconds`."""
+        return await asyncio.get_running_loop().run_in_executor(self.slower, self.timed, fn, seconds)
+
+    def timed(self, fn: Callable[[Any], T], seconds: float) -> T:
+        """One reading function with a time limit, in its thread."""
+        session = self.spare.popleft() if self.spare else Session(self.connect(), Names())
+        session.names.declared = self.reader.names.declared
+        end = time.monotonic() + seconds
+        session.connection.set_progress_handler(lambda: time.monotonic() > end, STEPS)
+        try:
+            session.connection.execute("BEGIN")
+            return fn(session)
+        except sqlite3.OperationalError as error:
+            if "interrupted" in str(error):
+                raise Problem(
+                    "TooComplexQuery", "the query takes too long", f"it was ended after {seconds:g} s: name a type, ids or an indexed attribute"
+                ) from error
+            raise trouble(error) from error
+        finally:
+            session.connection.set_progress_handler(None, 0)
+            if session.connection.in_transaction:
+                session.connection.execute("ROLLBACK")
+            self.spare.append(session)
+
+    def declare(self, iris: Sequence[str]) -> None:
+        """From now on these attributes have an index; what is stored already is indexed now. Only at start."""
+        session = self.writer
+        numbers = frozenset(session.new_number(iri) for iri in iris)
+        known = frozenset(row[0] for row in session.all("SELECT attr FROM declared"))
+        if numbers != known:
+            session.do("BEGIN IMMEDIATE")
+            session.do("DELETE FROM eindex")
+            session.do("DELETE FROM declared")
+            session.many("INSERT INTO declared (attr) VALUES (?)", [(number,) for number in numbers])
+            session.names.declared = numbers
+            marks = ", ".join(str(number) for number in numbers) or "NULL"
+            rows = session.connection.execute(
+                f"SELECT key, tenant, lean, sys FROM entity WHERE key IN (SELECT entity FROM eattr WHERE attr IN ({marks}))"  # noqa: S608 - numbers
+            )
+            for key, tenant, lean, sys in rows:
+                session.index(tenant, key, decode(lean, sys), None)
+            session.do("COMMIT")
+        for one in (self.writer, self.reader):
+            one.names.declared = numbers
+            for iri in iris:
+                one.number(iri)
+
+    def backup(self, target: Path) -> None:
+        """A consistent copy of the running database, in a thread of its own."""
+        source, copy = self.connect(), sqlite3.connect(target)
+        try:
+            source.backup(copy, pages=2000)
+        finally:
+            copy.close()
+            source.close()
+
+    async def close(self) -> None:
+        """Finish what waits and let go of the file."""
+        self.closing = True
+        while self.busy:
+            await asyncio.sleep(0.005)
+        self.committer.shutdown()
+        self.slower.shutdown()
+        for session in (self.writer, self.reader, *self.spare):
+            session.connection.close()
+
+
+def trouble(error: sqlite3.Error) -> Problem:
+    """What an operator can do about an error of the database.
+
+    >>> trouble(sqlite3.OperationalError("database or disk is full")).status
+    507
+    """
+    text = str(error)
+    if "full" in text:
+        return Problem("InternalError", "the disk is full", "nothing of this request was kept; make room, then send it again", status=507)
+    if "readonly" in text or "read-only" in text:
+        return Problem("InternalError", "the disk is read-only", "nothing of this request was kept; mount it for writing, then send it again", status=503)
+    return Problem("InternalError", "the database cannot be used now", f"{text}; nothing of this request was kept, send it again", status=503)
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring a file to the newest version; a newer one than this program knows is refused."""
+    versions = files("kiban.linkage.broker.store").joinpath("sqlite.sql").read_text("utf-8").split("-- version ")[1:]
+    have = connection.execute("PRAGMA user_version").fetchone()[0]
+    if have > len(versions):
+        raise Problem("InternalError", f"the database has version {have}, this program knows {len(versions)}", "use the newer program", status=500)
+    for number, text in enumerate(versions[have:], have + 1):
+        body = text.split("\n", 1)[1]
+        connection.executescript(f"BEGIN IMMEDIATE;\n{body}\nPRAGMA user_version = {number};\nCOMMIT;")
+
+
