@@ -13,7 +13,7 @@ from kiban.linkage.broker.geo import parse_geo
 from kiban.linkage.broker.negotiate import accepted, answer, context_header, open_body, open_call
 from kiban.linkage.broker.query import parse_q
 from kiban.linkage.broker.render import LOCATION, View, decode, languages, links, render, render_all, render_lean
-from kiban.linkage.broker.selection import order_key, parse_id_pattern, parse_names, parse_projection, parse_scope, parse_types
+from kiban.linkage.broker.selection import Projection, order_key, parse_id_pattern, parse_names, parse_projection, parse_scope, parse_types
 from kiban.linkage.broker.server import GEO, JSON, LD, Call, Headers, Remembered, Reply
 from kiban.linkage.broker.store import Selection, Who
 from kiban.linkage.broker.values import is_uri
@@ -71,14 +71,19 @@ def make_view(params: Mapping[str, str], call: Call, media: bytes) -> View:
         sys="sysAttrs" in options(params) or truth(params, "sysAttrs"),
         languages=languages(lang) if lang else (),
         attrs=frozenset(parse_names(attrs, terms)) if attrs else None,
-        pick=parse_projection(pick, terms, "pick").tree() if pick else None,
-        omit=parse_projection(omit, terms, "omit").tree() if omit else None,
+        pick=tree(parse_projection(pick, terms, "pick")) if pick else None,
+        omit=tree(parse_projection(omit, terms, "omit")) if omit else None,
         datasets=sets,
         geometry=(terms.expand(geometry) if geometry else LOCATION) if media == GEO else None,
         context=context,
         join=join if join in ("inline", "flat") else None,  # type: ignore[arg-type]
         depth=whole_number(params, "joinLevel", 1, 1, LEVELS),
     )
+
+
+def tree(projection: Projection | None) -> Any:
+    """A projection as the plain mapping that a view wants."""
+    return None if projection is None else {name: tree(below) for name, below in projection.members.items()}
 
 
 def linked(reader: Any, tenant: int, found: list[dict[str, Any]], view: View) -> dict[str, dict[str, Any]]:
