@@ -52,8 +52,10 @@ _SYSTEM = frozenset({"createdAt", "modifiedAt", "deletedAt"})
 _ANSWERS = frozenset({"entity", "entityList", *("previous" + member[0].upper() + member[1:] for member in _KIND_OF)})
 _SEALED = frozenset({"entityIdSealed", "entityTypeSealed"})
 _PLAIN = frozenset({"unitCode", "observedAt", "datasetId", "expiresAt", "objectType", "valueType", "lang", "instanceId"})
+# What NGSIv2 wrote and NGSI-LD has no place for (`ngsiv2.MEMORY`): kept, never shown here. No client can write a name with @.
+HIDDEN = "@v2"
 # Members of an instance that are not sub-attributes.
-RESERVED = frozenset({"type", *_KIND_OF, *_PLAIN, *_SYSTEM, *_ANSWERS, *_SEALED})
+RESERVED = frozenset({"type", *_KIND_OF, *_PLAIN, *_SYSTEM, *_ANSWERS, *_SEALED, HIDDEN})
 # Members of an entity that are not attributes.
 OWN = frozenset({"id", "type", "scope", "createdAt", "modifiedAt", "deletedAt", "expiresAt"})
 _UNITS = frozenset({"", "Property", "GeoProperty", "ListProperty"})

@@ -19,7 +19,7 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
-from kiban.linkage.broker.model import MEMBER, OWN, RESERVED, Entity, Instance
+from kiban.linkage.broker.model import HIDDEN, MEMBER, OWN, RESERVED, Entity, Instance
 from kiban.linkage.broker.values import CORE, geometry_fault, looks_like_geometry
 
 Projection = Mapping[str, "Projection | None"]
@@ -29,8 +29,8 @@ _NAMED = frozenset({"objectType", "valueType", "entityTypeSealed", "vocab"})
 _encode = msgspec.json.Encoder().encode
 _parts = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode = msgspec.json.Decoder().decode
-# What in the JSON of an instance is not the same in an answer: names of types and words, objects of lists, sub-attributes.
-_NOT_FLAT = re.compile(rb'"(?:objectType|valueType|entityTypeSealed|vocab|objectList)":|":\[?\{"type":"(?:%s)"' % "|".join(MEMBER).encode())
+# What in the JSON of an instance is not the same in an answer: names of types and words, objects of lists, sub-attributes, what is hidden.
+_NOT_FLAT = re.compile(rb'"(?:objectType|valueType|entityTypeSealed|vocab|objectList|@v2)":|":\[?\{"type":"(?:%s)"' % "|".join(MEMBER).encode())
 
 
 class Names(Protocol):
@@ -288,7 +288,7 @@ def _normalized(instance: Instance, names: Mapping[str, str], view: View, below:
             shown[key] = [{"object": id} for id in value]
         elif key in _NAMED:
             shown[key] = names[value] if isinstance(value, str) else [names[part] for part in value]
-        else:
+        elif key != HIDDEN:
             shown[key] = value
     if view.languages and "languageMap" in shown:
         shown = _translated(shown, view.languages)
@@ -434,7 +434,7 @@ def _lean_attribute(instances: list[Instance], created: str, modified: str) -> t
             if key in _TIMES:
                 continue
             if key in RESERVED:
-                if key in _NAMED or key == "objectList":
+                if key in _NAMED or key == "objectList" or key == HIDDEN:
                     flat = False
                 kept[key] = value
             else:
