@@ -150,6 +150,7 @@ class SqliteStore:
         self.slower = ThreadPoolExecutor(readers, thread_name_prefix="reader")
         self.spare: deque[Session] = deque()
         self.after: Callable[[], None] | None = None  # called after each commit, in the event loop
+        self.observe: Callable[[int, float, str], None] | None = None  # writes of a group, seconds of its commit, "" or why it is not on disk
 
     def connect(self) -> sqlite3.Connection:
         """One more connection with the settings of the broker."""
@@ -188,8 +189,9 @@ class SqliteStore:
         except sqlite3.Error as error:
             self.fail(batch, error)
             return
+        began = time.perf_counter()
         job = loop.run_in_executor(self.committer, self.writer.connection.execute, "COMMIT")
-        job.add_done_callback(lambda done: self.committed(done, batch, results))
+        job.add_done_callback(lambda done: self.committed(done, batch, results, began))
 
     def run_all(self, batch: list[tuple[Callable[[Any], Any], asyncio.Future[Any]]]) -> list[tuple[bool, Any]]:
         """The results of all functions; if one fails after it has written, all are rolled back and each runs again behind its own savepoint."""
@@ -227,7 +229,7 @@ class SqliteStore:
             connection.execute("RELEASE one")
         return results
 
-    def committed(self, done: asyncio.Future[Any], batch: list[Any], results: list[tuple[bool, Any]]) -> None:
+    def committed(self, done: asyncio.Future[Any], batch: list[Any], results: list[tuple[bool, Any]], began: float) -> None:
         """Everybody learns what became of their write."""
         error = done.exception()
         if isinstance(error, sqlite3.Error):
@@ -235,6 +237,8 @@ class SqliteStore:
             return
         if error is not None:
             raise error
+        if self.observe is not None:
+            self.observe(len(batch), time.perf_counter() - began, "")
         for (_, future), (well, result) in zip(batch, results, strict=True):
             if not future.done():
                 if well:
@@ -251,6 +255,8 @@ class SqliteStore:
             self.writer.connection.execute("ROLLBACK")
         self.names.forget()
         problem = trouble(error)
+        if self.observe is not None:
+            self.observe(len(batch), 0.0, str(problem))
         for _, future in batch:
             if not future.done():
                 future.set_exception(problem)
@@ -355,5 +361,3 @@ def migrate(connection: sqlite3.Connection) -> None:
     for number, text in enumerate(versions[have:], have + 1):
         body = text.split("\n", 1)[1]
         connection.executescript(f"BEGIN IMMEDIATE;\n{body}\nPRAGMA user_version = {number};\nCOMMIT;")
-
-
