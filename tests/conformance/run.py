@@ -265,13 +265,13 @@ def answers(base: str) -> bool:
 
 
 def areas(suite: Path) -> list[Path]:
-    """The top folders of the tests; the one about context information is divided once more."""
+    """The top folders of the tests, relative to the suite; the one about context information is divided once more."""
     found: list[Path] = []
     for folder in sorted(path for path in (suite / TESTS).iterdir() if path.is_dir()):
         found += sorted(path for path in folder.iterdir() if path.is_dir()) if folder.name == "ContextInformation" else [folder]
     if not found:
         raise RunError(f"{suite}: no folder {TESTS}; expected a copy of the suite")
-    return found
+    return [area.relative_to(suite) for area in found]
 
 
 def robot_command(given: argparse.Namespace, work: Path, base: str, mocks: int) -> list[str]:
@@ -338,7 +338,7 @@ def run_area(given: argparse.Namespace, suite: Path, area: Path, work: Path, bas
         ended.write_text("".join(f"{name}\n" for name in results), "utf-8")
         command = robot_command(given, work, base, mocks)
         command += ["--output", f"output-{attempt}.xml", "--prerunmodifier", f"robot_side.Limit:{given.timeout}:{ended}"]
-        command += ["--listener", f"robot_side.Progress:{progress}", str(area.relative_to(suite))]
+        command += ["--listener", f"robot_side.Progress:{progress}", str(area)]
         with (work / "robot.txt").open("ab") as output:
             process = subprocess.Popen(command, cwd=suite, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
             try:
