@@ -97,13 +97,13 @@ def words_and_ids(data: Path | None = None) -> tuple[Catalogue, dict[str, list[s
 
 
 def find_files(folder: Path, own: bool, problems: list[DataFileError]) -> list[DataFile]:
-    """Every data file of a folder, with the problems of names and sizes. Hidden files and texts (.md) are passed over."""
+    """Every data file of a folder, with the problems of names and sizes. Hidden files, texts (.md) and term tables (.jsonld) are passed over."""
     found: list[DataFile] = []
     prefix = f"{folder.name}/" if own else ""
     for path in sorted(folder.rglob("*")):
         parts = path.relative_to(folder).parts
         label = prefix + "/".join(parts)
-        if path.is_dir() or path.suffix == ".md" or any(part.startswith((".", "__")) for part in parts):
+        if path.is_dir() or path.suffix in (".md", ".jsonld") or any(part.startswith((".", "__")) for part in parts):
             continue
         kind = KINDS.get(parts[0])
         if kind is None or len(parts) != (3 if kind.versions else 2):

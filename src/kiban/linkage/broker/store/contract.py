@@ -39,7 +39,7 @@ class Who:
         return (
             (not self.ids or entity["id"] in self.ids)
             and (self.types is None or self.types.matches(entity))
-            and (self.pattern is None or self.pattern.search(entity["id"]) is not None)
+            and (self.pattern is None or bool(self.pattern.search(entity["id"])))
         )
 
 

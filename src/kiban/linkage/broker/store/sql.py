@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from kiban.linkage.broker import times
 from kiban.linkage.broker.render import decode, encode_lean
@@ -44,6 +44,15 @@ class Names:
         self.partitions = []
 
 
+class Condition(NamedTuple):
+    """A selection as SQL: source and WHERE with its values, the column to order by, and whether indexes alone answer it."""
+
+    text: str
+    values: list[Any]
+    key: str
+    quick: bool
+
+
 class Statements:
     """Reads and writes of one transaction, the same for both databases."""
 
@@ -78,8 +87,8 @@ class Statements:
         """Forget where the entity is."""
         raise NotImplementedError
 
-    def condition(self, tenant: int, selection: Selection) -> tuple[str, list[Any], bool]:
-        """The selection as SQL on `entity e` with its values; True if it uses nothing but indexes."""
+    def condition(self, tenant: int, selection: Selection) -> Condition:
+        """The selection as SQL on `entity e`."""
         raise NotImplementedError
 
     def make_partition(self, month: str) -> None:
@@ -138,35 +147,35 @@ class Statements:
     def lean(self, tenant: int, id: str) -> tuple[bytes, bool] | None:
         """An entity as compact JSON without system times, and whether only its top names need a context."""
         row = self.one("SELECT lean, flat, expires FROM entity WHERE tenant = ? AND id = ?", (tenant, id))
-        if row is None or (row[2] is not None and row[2] <= times.clock()):
+        if row is None or (row[2] is not None and row[2] <= times.now_us()):
             return None
         return row[0], bool(row[1])
 
     def entity(self, tenant: int, id: str) -> Entity | None:
         """An entity in the internal form, None if it is not there or has expired."""
         row = self.one("SELECT lean, sys, expires FROM entity WHERE tenant = ? AND id = ?", (tenant, id))
-        if row is None or (row[2] is not None and row[2] <= times.clock()):
+        if row is None or (row[2] is not None and row[2] <= times.now_us()):
             return None
         return decode(row[0], row[1])
 
     def find(self, tenant: int, selection: Selection, limit: int, offset: int = 0) -> list[tuple[bytes, bytes, bool]]:
         """Selected entities (lean, system times, flat) in the order of their creation."""
-        where, values, _ = self.condition(tenant, selection)
-        return self.all(f"SELECT e.lean, e.sys, e.flat FROM {where} ORDER BY e.key LIMIT ? OFFSET ?", [*values, limit, offset])  # noqa: S608 - own text
+        where, values, key, _ = self.condition(tenant, selection)
+        return self.all(f"SELECT e.lean, e.sys, e.flat FROM {where} ORDER BY {key} LIMIT ? OFFSET ?", [*values, limit, offset])  # noqa: S608 - own text
 
     def count(self, tenant: int, selection: Selection) -> int:
         """How many entities are selected."""
-        where, values, _ = self.condition(tenant, selection)
+        where, values, _, _ = self.condition(tenant, selection)
         return int(self.one(f"SELECT count(*) FROM {where}", values)[0])  # noqa: S608 - own text
 
     def ids(self, tenant: int, selection: Selection) -> list[str]:
         """The ids of all selected entities."""
-        where, values, _ = self.condition(tenant, selection)
-        return [row[0] for row in self.all(f"SELECT e.id FROM {where} ORDER BY e.key", values)]  # noqa: S608 - own text
+        where, values, key, _ = self.condition(tenant, selection)
+        return [row[0] for row in self.all(f"SELECT e.id FROM {where} ORDER BY {key}", values)]  # noqa: S608 - own text
 
     def indexed(self, tenant: int, selection: Selection) -> bool:
         """True if the selection is answered by indexes alone."""
-        return self.condition(tenant, selection)[2]
+        return self.condition(tenant, selection).quick
 
     def put(self, tenant: int, entity: Entity, old: Entity | None) -> None:
         """Keep an entity; old: what stands there now, None if nothing does."""
@@ -271,7 +280,7 @@ class Statements:
     # --- kept documents: subscriptions, registrations, contexts, maps, snapshots
     def put_thing(self, tenant: int, kind: str, id: str, doc: Any, *, expires: int | None = None) -> bool:
         """Keep a document under its id; True if it is new."""
-        now, text = times.clock(), json.dumps(doc, ensure_ascii=False, separators=(",", ":")).encode()
+        now, text = times.now_us(), json.dumps(doc, ensure_ascii=False, separators=(",", ":")).encode()
         self.touch(kind)
         if self.do(
             "UPDATE thing SET doc = ?, modified = ?, expires = ? WHERE tenant = ? AND kind = ? AND id = ?", (text, now, expires, tenant, kind, id)
@@ -285,7 +294,7 @@ class Statements:
     def thing(self, tenant: int, kind: str, id: str) -> tuple[Any, Any, int, int] | None:
         """A document, its state, and when it was made and changed (µs); None if it is not there or has expired."""
         row = self.one("SELECT doc, state, created, modified, expires FROM thing WHERE tenant = ? AND kind = ? AND id = ?", (tenant, kind, id))
-        if row is None or (row[4] is not None and row[4] <= times.clock()):
+        if row is None or (row[4] is not None and row[4] <= times.now_us()):
             return None
         return json.loads(row[0]), json.loads(row[1]) if row[1] else {}, row[2], row[3]
 
@@ -295,7 +304,7 @@ class Statements:
         rows = self.all(
             f"SELECT tenant, id, doc, state, created, modified FROM thing WHERE kind = ?{where} AND (expires IS NULL OR expires > ?) "  # noqa: S608 - own text
             "ORDER BY seq" + self.page(limit, offset),
-            [kind, *values, times.clock()],
+            [kind, *values, times.now_us()],
         )
         return [(row[0], row[1], json.loads(row[2]), json.loads(row[3]) if row[3] else {}, row[4], row[5]) for row in rows]
 
@@ -307,7 +316,7 @@ class Statements:
     def count_things(self, tenant: int, kind: str) -> int:
         """How many documents of a kind a tenant has."""
         return int(
-            self.one("SELECT count(*) FROM thing WHERE tenant = ? AND kind = ? AND (expires IS NULL OR expires > ?)", (tenant, kind, times.clock()))[0]
+            self.one("SELECT count(*) FROM thing WHERE tenant = ? AND kind = ? AND (expires IS NULL OR expires > ?)", (tenant, kind, times.now_us()))[0]
         )
 
     def set_state(self, tenant: int, kind: str, id: str, state: Any) -> None:

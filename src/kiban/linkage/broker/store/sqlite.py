@@ -20,7 +20,7 @@ from kiban.linkage.broker import times
 from kiban.linkage.broker.render import decode
 from kiban.linkage.broker.store.contract import Entity, Selection, Who
 from kiban.linkage.broker.store.indexing import comparisons
-from kiban.linkage.broker.store.sql import Names, Statements, members
+from kiban.linkage.broker.store.sql import Condition, Names, Statements, members
 from kiban.linkage.errors import Problem
 
 T = TypeVar("T")
@@ -105,8 +105,8 @@ class Session(Statements):
             "PRIMARY KEY (entity, attr, at, instance)) STRICT, WITHOUT ROWID"
         )
 
-    def condition(self, tenant: int, selection: Selection) -> tuple[str, list[Any], bool]:
-        where, values, rest = ["e.tenant = ?", "(e.expires IS NULL OR e.expires > ?)"], [tenant, times.clock()], []
+    def condition(self, tenant: int, selection: Selection) -> Condition:
+        where, values, rest = ["e.tenant = ?", "(e.expires IS NULL OR e.expires > ?)"], [tenant, times.now_us()], []
         source = "entity e"
         quick = False
         for part in selection.flat:
@@ -122,21 +122,20 @@ class Session(Statements):
                 values += [tenant, *numbers]
                 quick = True
             if part.q is not None:
-                left, found = self.by_index(tenant, part.q, where, values)
-                quick = quick or found
-                if left:
-                    rest.append(part.q)
+                self.by_index(tenant, part.q, where, values)
+                rest.append(part.q)
             if part.scope is not None:
                 rest.append(part.scope)
             if part.geo is not None:
-                quick = self.by_place(tenant, part.geo, where, values) or quick
+                self.by_place(tenant, part.geo, where, values)
                 rest.append(part.geo)
         if rest:
             self.turn += 1
             self.rest = {number: parts for number, parts in self.rest.items() if number > self.turn - 8} | {self.turn: rest}
             where.append("fits(e.lean, e.sys, ?)")
             values.append(self.turn)
-        return f"{source} WHERE {' AND '.join(where)}", values, quick and not rest
+        key = "e.key" if source == "entity e" else "t.entity"
+        return Condition(f"{source} WHERE {' AND '.join(where)}", values, key, quick and not rest)
 
     def one_kind(self, tenant: int, who: Who, where: list[str], values: list[Any], rest: list[Any]) -> tuple[str, bool]:
         """The conditions of a single selector; its source and True if an index answers it."""
@@ -147,10 +146,10 @@ class Session(Statements):
             values += who.ids
             quick = True
         if who.types is not None:
-            names = who.types.simple()
-            if names is None:
+            names = [each[0] for each in who.types.alternatives if len(each) == 1]
+            if len(names) < len(who.types.alternatives):
                 rest.append(who.types)
-            else:
+            elif names:
                 numbers = [number for name in names if (number := self.number(name)) is not None]
                 quick = True
                 if len(numbers) == 1 and not who.ids:
@@ -164,14 +163,12 @@ class Session(Statements):
             rest.append(Who(pattern=who.pattern))
         return source, quick
 
-    def by_index(self, tenant: int, q: Any, where: list[str], values: list[Any]) -> tuple[bool, bool]:
-        """Comparisons on declared attributes go to their index; True if something is left over, True if the index was used."""
-        found, complete = comparisons(q)
+    def by_index(self, tenant: int, q: Any, where: list[str], values: list[Any]) -> bool:
+        """Comparisons on declared attributes go to their index, and are looked at exactly afterwards; True if the index is used."""
         used = False
-        for attr, column, operator, operand in found:
+        for attr, column, operator, operand in comparisons(q):
             number = self.number(attr)
             if number is None or number not in self.names.declared:
-                complete = False
                 continue
             if operator == "range":
                 where.append(f"e.key IN (SELECT entity FROM eindex WHERE attr = ? AND tenant = ? AND {column} BETWEEN ? AND ?)")  # noqa: S608
@@ -180,7 +177,7 @@ class Session(Statements):
                 where.append(f"e.key IN (SELECT entity FROM eindex WHERE attr = ? AND tenant = ? AND {column} {operator} ?)")  # noqa: S608
                 values += [number, tenant, operand]
             used = True
-        return not complete, used
+        return used
 
     def by_place(self, tenant: int, geo: Any, where: list[str], values: list[Any]) -> bool:  # noqa: ARG002 - the key is enough here
         """A window on the map goes to the R*Tree; what is inside is looked at exactly afterwards, in the same statement."""

@@ -1,0 +1,95 @@
+"""`kiban broker`: the data linkage broker, NGSI-LD and NGSIv2 in one process; and its tools load, import, export, backup, restore."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import socket
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kiban.base.errors import KibanError
+from kiban.base.settings import Settings
+
+if TYPE_CHECKING:
+    from kiban.linkage.broker.broker import Options
+
+
+def add(parsers: Any) -> None:
+    """Arguments of `kiban broker`."""
+    parser = parsers.add_parser("broker", help="データ連携基盤（NGSI-LD・NGSIv2）を動かす / run the data linkage broker")
+    option = parser.add_argument
+    option("--host", default="127.0.0.1", help="待ち受けるアドレス（既定はこの機械だけ） / address to listen on (default: this machine only)")
+    option("--port", type=int, default=1026, help="ポート（既定 1026） / port (default 1026)")
+    option("--db", metavar="DB", help="SQLite のファイル、または postgresql://…（既定は利用者のデータフォルダ） / a SQLite file or postgresql://…")
+    option("--workers", type=int, default=1, metavar="N", help="プロセスの数（PostgreSQL のときだけ 2 以上） / processes (more than 1 with PostgreSQL only)")
+    option("--policy", type=Path, metavar="FILE", help="だれに何を許すか。他の機械から使うときは必須 / who may do what; required beyond this machine")
+    option("--context-map", type=Path, metavar="FILE", help="@context の URL とファイルの対応表（YAML か JSON） / @context URL → file")
+    option("--v2-context", metavar="URL", help="NGSIv2 の名前を広げる @context / the @context that expands NGSIv2 names")
+    option("--fetch-contexts", action="store_true", help="@context を外から取ってよい / @contexts may be fetched")
+    option("--allow-endpoint", action="append", default=[], metavar="NET", help="通知・転送してよい内部の宛先（CIDR か名前） / private targets that may be reached")
+    option("--index", action="append", default=[], metavar="ATTR", help="値で検索する属性（IRI か標準の名前） / attribute to index by value")
+    option("--history", choices=("on", "off"), default="on", help="履歴を残す（既定 on） / keep history (default on)")
+    option("--keep-months", type=int, default=0, metavar="N", help="これより古い履歴を消す（既定 0 は消さない） / drop history older than N months")
+    option("--cors", default="", metavar="ORIGIN", help="他のサイトの画面から使わせる / let pages of this origin in (* for all)")
+    option("--public-url", default="", metavar="URL", help="他から見た URL / how others reach this broker")
+    option("--access-log", action="store_true", help="要求を 1 行ずつ記録する / one line per request")
+
+
+def run(args: argparse.Namespace, settings: Settings) -> int:
+    """Serve until interrupted."""
+    from kiban.linkage.broker.broker import Options
+
+    if args.workers < 1:
+        raise KibanError("--workers", str(args.workers), "1 or more", "leave it out")
+    db = args.db or str(settings.state / "broker.db")
+    if args.workers > 1 and not db.startswith("postgres"):
+        raise KibanError("--workers", str(args.workers), "1 with a SQLite file", "give --db postgresql://…, or leave --workers out")
+    return serve(
+        Options(
+            host=args.host,
+            port=args.port,
+            db=db,
+            workers=args.workers,
+            policy=args.policy,
+            context_map=args.context_map,
+            v2_context=args.v2_context,
+            fetch_contexts=args.fetch_contexts,
+            allow_endpoints=tuple(args.allow_endpoint),
+            index=tuple(args.index),
+            history=args.history == "on",
+            keep_months=args.keep_months,
+            cors=args.cors,
+            public_url=args.public_url.rstrip("/"),
+            access_log=args.access_log,
+        )
+    )
+
+
+def serve(options: Options) -> int:
+    """One process, or several on one socket where any may end and is started again."""
+    import uvicorn
+    from uvicorn.supervisors import Multiprocess
+
+    from kiban.linkage.broker.serving import config, work
+
+    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((options.host, options.port))
+    except socket.gaierror as error:
+        raise KibanError("--host", repr(options.host), "an address of this machine", "leave it out for this machine alone") from error
+    except OSError as error:
+        raise KibanError("--port", f"port {options.port}: {error.strerror}", "a free port", f"--port {options.port + 1}") from error
+    settings = config(options)
+    if options.workers == 1:
+        server = uvicorn.Server(settings)
+        with suppress(KeyboardInterrupt):
+            server.run(sockets=[listener])
+        return 0 if server.started else 3
+    listener.listen(2048)
+    listener.set_inheritable(True)
+    Multiprocess(settings, target=functools.partial(work, options), sockets=[listener]).run()
+    return 0

@@ -1,0 +1,408 @@
+"""The HTTP handlers that read entities: retrieve, query, discovery of types and attributes (clauses 5.7.1, 5.7.2, 5.7.5–5.7.10)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from kiban.linkage.broker import entities
+from kiban.linkage.broker.api_entities import entity_id
+from kiban.linkage.broker.asked import Page, options, ordering, page, selected, truth, whole_number
+from kiban.linkage.broker.geo import parse_geo
+from kiban.linkage.broker.negotiate import accepted, answer, context_header, open_body, open_call
+from kiban.linkage.broker.query import parse_q
+from kiban.linkage.broker.render import LOCATION, View, decode, languages, links, render, render_all, render_lean
+from kiban.linkage.broker.selection import Projection, order_key, parse_id_pattern, parse_names, parse_projection, parse_scope, parse_types
+from kiban.linkage.broker.server import GEO, JSON, LD, Call, Headers, Remembered, Reply
+from kiban.linkage.broker.store import Selection, Who
+from kiban.linkage.broker.values import is_uri
+from kiban.linkage.errors import Problem, bad_request, not_found
+
+VIEWS: Remembered = Remembered()
+SORTED = 20_000  # entities that one ordered query may put in order
+JOINED = 5000  # linked entities in one answer
+LEVELS = 20
+FORMATS = {"normalized": "normalized", "concise": "concise", "simplified": "simplified", "keyValues": "simplified"}
+
+
+def view_of(call: Call, media: bytes) -> View:
+    """The view that a call's query string asks for, remembered."""
+    key = (call.query, call.terms.key, media)
+    if media == GEO:
+        return make_view(call.params, call, media)
+    found = VIEWS.get(key)
+    return found if found is not None else VIEWS.keep(key, make_view(call.params, call, media))
+
+
+def form_of(params: Mapping[str, str]) -> str:
+    """normalized, concise or simplified: `format` before `options`."""
+    chosen = params.get("format")
+    if chosen is not None:
+        if chosen not in FORMATS:
+            raise Problem("InvalidRequest", "unknown format", f"found {chosen[:40]!r}; expected normalized, concise or simplified")
+        return FORMATS[chosen]
+    asked = [FORMATS[name] for name in ("normalized", "concise", "simplified", "keyValues") if name in options(params)]
+    return asked[0] if asked else "normalized"
+
+
+def make_view(params: Mapping[str, str], call: Call, media: bytes) -> View:
+    """A View out of parameters."""
+    terms = call.terms
+    attrs, pick, omit, lang = params.get("attrs"), params.get("pick"), params.get("omit"), params.get("lang")
+    if (pick or omit) and attrs:
+        raise bad_request("attrs: found beside pick or omit; expected one or the other")
+    datasets = params.get("datasetId")
+    sets: frozenset[str | None] | None = None
+    if datasets is not None:
+        for name in datasets.split(","):
+            if name != "@none" and not is_uri(name):
+                raise bad_request(f"datasetId: found {name[:100]!r}; expected a URI or @none")
+        sets = frozenset(None if name == "@none" else name for name in datasets.split(","))
+    join = params.get("join")
+    if join is not None and join not in ("inline", "flat", "@none"):
+        raise bad_request(f"join: found {join[:40]!r}; expected inline, flat or @none")
+    geometry = params.get("geometryProperty")
+    context: Any = None
+    if media == LD or (media == GEO and "body=json" not in call.header(b"prefer").replace(" ", "")):
+        context = terms.source
+    return View(
+        format=form_of(params),  # type: ignore[arg-type]
+        sys="sysAttrs" in options(params) or truth(params, "sysAttrs"),
+        languages=languages(lang) if lang else (),
+        attrs=frozenset(parse_names(attrs, terms)) if attrs else None,
+        pick=tree(parse_projection(pick, terms, "pick")) if pick else None,
+        omit=tree(parse_projection(omit, terms, "omit")) if omit else None,
+        datasets=sets,
+        geometry=(terms.expand(geometry) if geometry else LOCATION) if media == GEO else None,
+        context=context,
+        join=join if join in ("inline", "flat") else None,  # type: ignore[arg-type]
+        depth=whole_number(params, "joinLevel", 1, 1, LEVELS),
+    )
+
+
+def tree(projection: Projection | None) -> Any:
+    """A projection as the plain mapping that a view wants."""
+    return None if projection is None else {name: tree(below) for name, below in projection.members.items()}
+
+
+def linked(reader: Any, tenant: int, found: list[dict[str, Any]], view: View) -> dict[str, dict[str, Any]]:
+    """The entities that relationships of these lead to, level by level."""
+    known: dict[str, dict[str, Any]] = {}
+    level = found
+    for _ in range(view.depth):
+        below = []
+        for entity in level:
+            for _, id in links(entity, view):
+                if id not in known and len(known) < JOINED and (other := reader.entity(tenant, id)) is not None:
+                    known[id] = other
+                    below.append(other)
+        level = below
+    return known
+
+
+def with_links(view: View, known: dict[str, dict[str, Any]]) -> View:
+    """The same view with the linked entities in it."""
+    return View(**{name: getattr(view, name) for name in view.__slots__ if name not in ("plain", "whole", "linked")}, linked=known)
+
+
+async def retrieve(call: Call) -> Reply:
+    """GET /entities/{id}"""
+    await open_call(call)
+    media = accepted(call, (JSON, LD, GEO))
+    id = entity_id(call)
+    view = view_of(call, media)
+    broker = call.broker
+    reach = entities.allowed(call, "entities.read")
+    if broker.forward.concerned(call):
+        return await broker.forward.retrieve(call, id, view, media, reach)  # type: ignore[no-any-return]
+    reader = broker.store.reader
+    tenant = entities.read_tenant(call, reader)
+    if reach is None and view.plain and view.whole:
+        found = reader.lean(tenant, id)
+        if found is None:
+            raise not_found(id)
+        body = render_lean(found[0], call.terms, view, flat=found[1])
+        return Reply(200, [context_header(call.terms)] if media == JSON else [], body, media)
+    entity = reader.entity(tenant, id)
+    if entity is None or not entities.within(reach, entity):
+        raise not_found(id)
+    return one(call, entity, view, media, linked(reader, tenant, [entity], view) if view.join else {})
+
+
+def one(call: Call, entity: dict[str, Any], view: View, media: bytes, known: dict[str, dict[str, Any]]) -> Reply:
+    """The answer with a single entity; 404 if none of the attributes that were asked for is there."""
+    if view.attrs is not None and not any(name in view.attrs for name in entity):
+        raise not_found(f"{entity['id']} with one of these attributes")
+    if view.pick is not None and not any(name in view.pick for name in entity):
+        raise not_found(f"{entity['id']} with one of these members")
+    if known:
+        view = with_links(view, known)
+    shown = render_all([entity], call.terms, view) if view.join == "flat" else render(entity, call.terms, view)
+    return finish(call, shown, media, [])
+
+
+def finish(call: Call, shown: Any, media: bytes, headers: Headers) -> Reply:
+    """An answer whose @context, if it has one, is in the body already."""
+    from kiban.linkage.broker.server import dumps
+
+    return Reply(200, [*headers, context_header(call.terms)] if media != LD else headers, dumps(shown), media)
+
+
+def page_links(call: Call, asked: Page, more: bool) -> Headers:
+    """Link headers to the next and the previous page."""
+    found: Headers = []
+    params = {name: value for name, value in call.params.items() if name not in ("limit", "offset")}
+    path = call.raw_path.decode("ascii", "replace")
+    for name, offset in (("prev", max(0, asked.offset - asked.limit)), ("next", asked.offset + asked.limit)):
+        if (name == "prev" and asked.offset > 0) or (name == "next" and more):
+            query = urlencode({**params, "limit": asked.limit, "offset": offset}, safe=":,/")
+            found.append((b"link", f'<{path}?{query}>; rel="{name}"; type="application/ld+json"'.encode()))
+    return found
+
+
+async def query(call: Call) -> Reply:
+    """GET /entities"""
+    await open_call(call)
+    media = accepted(call, (JSON, LD, GEO))
+    return await run_query(call, selected(call), view_of(call, media), media, page(call.params), ordering(call.params, call.terms))
+
+
+async def run_query(call: Call, chosen: Selection, view: View, media: bytes, asked: Page, order: Any) -> Reply:
+    """The entities of a selection as one page."""
+    broker = call.broker
+    reach = entities.allowed(call, "entities.read")
+    if reach is not None:
+        chosen = Selection(chosen.who, chosen.attrs, chosen.q, chosen.scope, chosen.geo, (*chosen.also, reach))
+    if broker.forward.concerned(call):
+        return await broker.forward.query(call, chosen, view, media, asked, order)  # type: ignore[no-any-return]
+    reader = broker.store.reader
+    tenant = entities.read_tenant(call, reader)
+
+    def read(session: Any) -> tuple[list[Any], int, bool, dict[str, Any]]:
+        if order:
+            rows = session.find(tenant, chosen, SORTED + 1)
+            if len(rows) > SORTED:
+                raise Problem("TooManyResults", "too many entities to put in order", f"more than {SORTED}: narrow the query")
+            found = [(decode(row[0], row[1]), row) for row in rows]
+            for term in reversed(order):
+                found.sort(key=lambda pair, key=order_key(term): key(pair[0]), reverse=term.descending)  # type: ignore[misc]
+            rows = [row for _, row in found[asked.offset : asked.offset + asked.limit + 1]]
+        else:
+            rows = session.find(tenant, chosen, asked.limit + 1, asked.offset)
+        total = session.count(tenant, chosen) if asked.count else 0
+        shown = rows[: asked.limit]
+        known = linked(session, tenant, [decode(row[0], row[1]) for row in shown], view) if view.join else {}
+        return shown, total, len(rows) > asked.limit, known
+
+    if not order and not asked.count and reader.indexed(tenant, chosen):
+        rows, total, more, known = read(reader)
+    else:
+        rows, total, more, known = await broker.store.slow(read, broker.options.query_seconds)
+    headers = page_links(call, asked, more)
+    if asked.count:
+        headers.append((b"ngsild-results-count", str(total).encode()))
+    if not view.join and not view.geometry:
+        terms = call.terms
+        body = b"[" + b",".join([render_lean(row[0], terms, view, flat=bool(row[2]), sys=row[1]) for row in rows]) + b"]"
+        return Reply(200, [*headers, context_header(terms)] if media == JSON else headers, body, media)
+    shown = render_all([decode(row[0], row[1]) for row in rows], call.terms, with_links(view, known) if known else view)
+    return finish(call, shown, media, headers)
+
+
+async def query_batch(call: Call) -> Reply:
+    """POST /entityOperations/query"""
+    raw = await open_body(call)
+    media = accepted(call, (JSON, LD, GEO))
+    if raw.get("type") != "Query":
+        raise bad_request(f"type: found {raw.get('type')!r}; expected 'Query'")
+    params = query_params(raw, call.params)
+    return await run_query(call, query_selection(raw, params, call), make_view(params, call, media), media, page(params), ordering(params, call.terms))
+
+
+def query_params(raw: dict[str, Any], params: Mapping[str, str]) -> dict[str, str]:
+    """The parts of a query document that a query string can say too, as its parameters."""
+    found = dict(params)
+    for name in ("attrs", "pick", "omit", "datasetId", "orderBy"):
+        value = raw.get(name)
+        if isinstance(value, list) and value and all(isinstance(part, str) for part in value):
+            found[name] = ",".join(value)
+        elif isinstance(value, str) and value:
+            found[name] = value
+        elif value is not None:
+            raise bad_request(f"{name}: found {str(value)[:100]}; expected a list of names")
+    for name in ("lang", "join", "q", "scopeQ"):
+        value = raw.get(name)
+        if value is not None:
+            if not isinstance(value, str) or not value:
+                raise bad_request(f"{name}: found {str(value)[:100]}; expected text")
+            found[name] = value
+    if raw.get("joinLevel") is not None:
+        found["joinLevel"] = str(raw["joinLevel"])
+    return found
+
+
+def query_selection(raw: dict[str, Any], params: Mapping[str, str], call: Call) -> Selection:
+    """The entities that a query document selects."""
+    terms = call.terms
+    selectors = raw.get("entities")
+    if selectors is not None and (not isinstance(selectors, list) or not selectors):
+        raise bad_request("entities: expected a list of entity selectors")
+    who = tuple(selector(part, terms) for part in selectors or ())
+    geo_text = raw.get("geoQ")
+    if geo_text is not None and not isinstance(geo_text, dict):
+        raise bad_request("geoQ: expected an object with georel, geometry and coordinates")
+    geo = parse_geo(geo_text, terms) if geo_text else None
+    q, scope, attrs = params.get("q"), params.get("scopeQ"), params.get("attrs")
+    if not (who or q or attrs or geo is not None or params.get("local") == "true"):
+        raise bad_request("the query is too wide: expected one of entities, attrs, q, geoQ, or local=true")
+    return Selection(who, parse_names(attrs, terms) if attrs else (), parse_q(q, terms) if q else None, parse_scope(scope) if scope else None, geo)
+
+
+def selector(part: Any, terms: Any) -> Who:
+    """One entity selector of a document: type, id (one or several), idPattern."""
+    if not isinstance(part, dict) or not isinstance(part.get("type"), str) or not part["type"]:
+        raise bad_request("entities: each selector is an object with a type")
+    ids = part.get("id")
+    ids = [ids] if isinstance(ids, str) else ids or []
+    if not isinstance(ids, list) or not all(isinstance(id, str) and is_uri(id) for id in ids):
+        raise bad_request(f"entities: found id {str(ids)[:100]}; expected a URI")
+    pattern = part.get("idPattern")
+    if pattern is not None and not isinstance(pattern, str):
+        raise bad_request("entities: idPattern is text")
+    kind = None if part["type"] == "*" else parse_types(part["type"], terms)
+    return Who(kind, tuple(ids), parse_id_pattern(pattern) if pattern and not ids else None)
+
+
+async def purge(call: Call) -> Reply:
+    """DELETE /entities"""
+    await open_call(call)
+    if not call.params:
+        raise bad_request("purging needs to be told which entities: type, attrs, q, id, a geo-query …")
+    chosen = selected(call)
+    reach = entities.allowed(call, "entities.delete")
+    if reach is not None:
+        chosen = Selection(chosen.who, chosen.attrs, chosen.q, chosen.scope, chosen.geo, (*chosen.also, reach))
+    drop, keep = call.params.get("drop"), call.params.get("keep")
+    if drop and keep:
+        raise bad_request("drop: found beside keep; expected one or the other")
+    broker = call.broker
+    if broker.forward.concerned(call):
+        return await broker.forward.purge(call, chosen)  # type: ignore[no-any-return]
+    from kiban.linkage.broker.purging import purge_in
+
+    dropped = parse_names(drop, call.terms, "drop") if drop else ()
+    kept = parse_names(keep, call.terms, "keep") if keep else ()
+    await broker.store.write(lambda tx: purge_in(tx, call, entities.write_tenant(call, tx, make=False), chosen, dropped, kept))
+    return Reply(204)
+
+
+# --- discovery
+
+
+def wants_details(call: Call) -> bool:
+    """details=true"""
+    return truth(call.params, "details")
+
+
+async def types(call: Call) -> Reply:
+    """GET /types"""
+    await open_call(call)
+    accepted(call)
+    entities.allowed(call, "types.read")
+    detailed = wants_details(call)
+    names = call.terms.terms
+    if call.broker.forward.concerned(call):
+        return await call.broker.forward.types(call, detailed)  # type: ignore[no-any-return]
+
+    def read(session: Any) -> Any:
+        tenant = entities.read_tenant(call, session)
+        found = session.types(tenant)
+        if not detailed:
+            return type_list(call, [names[iri] for iri, _ in found])
+        return [
+            {"id": iri, "type": "EntityType", "typeName": names[iri], "attributeNames": sorted(names[attr] for attr, _ in session.attributes_of(tenant, iri))}
+            for iri, _ in found
+        ]
+
+    return answer(call, await call.broker.store.slow(read))
+
+
+def type_list(call: Call, found: list[str]) -> dict[str, Any]:
+    """The short answer of type discovery."""
+    from kiban.linkage.broker.maps import fresh_urn
+
+    return {"id": fresh_urn("EntityTypeList"), "type": "EntityTypeList", "typeList": sorted(found)}
+
+
+async def type_information(call: Call) -> Reply:
+    """GET /types/{type}"""
+    await open_call(call)
+    accepted(call)
+    entities.allowed(call, "types.read")
+    iri = call.terms.expand_type(call.path[0])
+    names = call.terms.terms
+
+    def read(session: Any) -> Any:
+        tenant = entities.read_tenant(call, session)
+        count = dict(session.types(tenant)).get(iri, 0)
+        if not count:
+            raise not_found(call.path[0], "Entity type")
+        details = []
+        for attr, _ in session.attributes_of(tenant, iri):
+            kinds = session.kinds_of(tenant, attr, iri)
+            details.append({"id": attr, "type": "Attribute", "attributeName": names[attr], "attributeTypes": kinds})
+        details.sort(key=lambda part: str(part["attributeName"]))
+        return {"id": iri, "type": "EntityTypeInfo", "typeName": names[iri], "entityCount": count, "attributeDetails": details}
+
+    return answer(call, await call.broker.store.slow(read))
+
+
+async def attributes(call: Call) -> Reply:
+    """GET /attributes"""
+    await open_call(call)
+    accepted(call)
+    entities.allowed(call, "types.read")
+    detailed = wants_details(call)
+    names = call.terms.terms
+
+    def read(session: Any) -> Any:
+        from kiban.linkage.broker.maps import fresh_urn
+
+        tenant = entities.read_tenant(call, session)
+        found = session.attributes(tenant)
+        if not detailed:
+            return {"id": fresh_urn("AttributeList"), "type": "AttributeList", "attributeList": sorted(names[iri] for iri, _ in found)}
+        return [
+            {"id": iri, "type": "Attribute", "attributeName": names[iri], "typeNames": sorted(names[kind] for kind, _ in session.types_with(tenant, iri))}
+            for iri, _ in found
+        ]
+
+    return answer(call, await call.broker.store.slow(read))
+
+
+async def attribute_information(call: Call) -> Reply:
+    """GET /attributes/{attr}"""
+    await open_call(call)
+    accepted(call)
+    entities.allowed(call, "types.read")
+    iri = call.terms.expand(call.path[0])
+    names = call.terms.terms
+
+    def read(session: Any) -> Any:
+        tenant = entities.read_tenant(call, session)
+        count = dict(session.attributes(tenant)).get(iri, 0)
+        if not count:
+            raise not_found(call.path[0], "Attribute")
+        return {
+            "id": iri,
+            "type": "Attribute",
+            "attributeName": names[iri],
+            "attributeCount": count,
+            "attributeTypes": session.kinds_of(tenant, iri, None),
+            "typeNames": sorted(names[kind] for kind, _ in session.types_with(tenant, iri)),
+        }
+
+    return answer(call, await call.broker.store.slow(read))
+
+

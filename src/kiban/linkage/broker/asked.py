@@ -1,0 +1,105 @@
+"""What the parameters of a request ask for: which entities, how many, in which form. Worked out once per query string and @context."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from kiban.linkage.broker.geo import parse_geo
+from kiban.linkage.broker.query import parse_q
+from kiban.linkage.broker.selection import parse_id_pattern, parse_ids, parse_names, parse_order, parse_scope, parse_types
+from kiban.linkage.broker.server import Call, Remembered
+from kiban.linkage.broker.store import Selection, Who
+from kiban.linkage.errors import Problem, bad_request
+
+LIMIT, MOST = 20, 1000
+FORMATS = {"normalized", "concise", "simplified", "keyValues", "sysAttrs"}
+OPTIONS = FORMATS | {"temporalValues", "aggregatedValues", "count", "noOverwrite", "update", "replace", "splitEntities", "entityMap"}
+
+
+class Page(NamedTuple):
+    """How much of the answer: at most `limit` from `offset` on; count: the number of all is told in a header."""
+
+    limit: int
+    offset: int
+    count: bool
+
+
+def whole_number(params: Mapping[str, str], name: str, default: int, least: int, most: int | None = None) -> int:
+    """A whole number of the query string within its range.
+
+    >>> whole_number({"limit": "5"}, "limit", 20, 0)
+    5
+    """
+    text = params.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit()) or len(text) > 12:
+        raise bad_request(f"{name}: found {text[:40]!r}; expected a whole number from {least}")
+    value = int(text)
+    if value < least:
+        raise bad_request(f"{name}: found {value}; expected {least} or more")
+    if most is not None and value > most:
+        raise Problem("TooManyResults", f"{name} is larger than one answer may be", f"found {value}; expected at most {most}")
+    return value
+
+
+def truth(params: Mapping[str, str], name: str, default: bool = False) -> bool:
+    """A true or false of the query string."""
+    text = params.get(name)
+    if text is None:
+        return default
+    if text.lower() not in ("true", "false"):
+        raise bad_request(f"{name}: found {text[:40]!r}; expected true or false")
+    return text.lower() == "true"
+
+
+def options(params: Mapping[str, str]) -> frozenset[str]:
+    """The values of `options`."""
+    text = params.get("options")
+    return frozenset(text.split(",")) if text else frozenset()
+
+
+def page(params: Mapping[str, str]) -> Page:
+    """limit, offset and count; limit=0 is allowed with count only."""
+    count = truth(params, "count") or "count" in options(params)
+    limit = whole_number(params, "limit", LIMIT, 0, MOST)
+    if limit == 0 and not count:
+        raise bad_request("limit: found 0; expected 1 or more, or count=true beside it")
+    return Page(limit, whole_number(params, "offset", 0, 0), count)
+
+
+def selection(params: Mapping[str, str], terms: Any, *, narrow: bool = True) -> Selection:
+    """The entities that a query string selects.
+
+    narrow: a query must say something about the entities: type, attrs, q, geometry, or local=true.
+    """
+    types = params.get("type")
+    ids, pattern, attrs, q, scope = params.get("id"), params.get("idPattern"), params.get("attrs"), params.get("q"), params.get("scopeQ")
+    geo = parse_geo(params, terms)
+    if narrow and not (types or attrs or q or geo is not None or params.get("local") == "true" or params.get("pick")):
+        raise bad_request("the query is too wide: expected one of type, attrs, q, a geo-query, or local=true")
+    for name, text in (("type", types), ("id", ids), ("attrs", attrs), ("q", q), ("scopeQ", scope), ("idPattern", pattern)):
+        if text == "":
+            raise bad_request(f"{name}: found nothing; expected a value, or leave it out")
+    who: tuple[Who, ...] = ()
+    if types or ids or pattern:
+        kind = parse_types(types, terms) if types and types != "*" else None
+        who = (Who(kind, parse_ids(ids) if ids else (), parse_id_pattern(pattern) if pattern else None),)
+    return Selection(who, parse_names(attrs, terms) if attrs else (), parse_q(q, terms) if q else None, parse_scope(scope) if scope else None, geo)
+
+
+SELECTIONS: Remembered = Remembered()
+
+
+def selected(call: Call) -> Selection:
+    """The selection of a call's query string, remembered."""
+    key = (call.query, call.terms.key)
+    found = SELECTIONS.get(key)
+    return found if found is not None else SELECTIONS.keep(key, selection(call.params, call.terms))
+
+
+def ordering(params: Mapping[str, str], terms: Any) -> Any:
+    """orderBy as terms, () if there is none."""
+    text = params.get("orderBy")
+    return parse_order(text, terms) if text else ()

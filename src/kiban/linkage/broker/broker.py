@@ -1,0 +1,128 @@
+"""One broker: its store, contexts, access, what follows from a change, and the tasks that run beside the requests."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kiban.linkage.access import Access
+from kiban.linkage.broker import history, times
+from kiban.linkage.broker.contexts import Contexts, load_map
+from kiban.linkage.broker.entities import sweep
+from kiban.linkage.broker.forward import Forward
+from kiban.linkage.broker.guard import Guard
+from kiban.linkage.broker.server import JSON, Reply, dumps
+from kiban.linkage.broker.store import open_store
+from kiban.linkage.errors import Problem
+
+SWEEP = 1.0  # seconds between two looks at what has expired
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How a broker runs; every field is an option of `kiban broker`.
+
+    db               a file, or postgresql://…
+    policy           who may do what; None: everything, on loopback only
+    context_map      URL of a @context → file
+    fetch_contexts   @contexts may be fetched from outside
+    allow_endpoints  networks and hosts that notifications and forwards may reach although they are private
+    index            attributes (IRIs or terms of the core context) with an index of their values
+    history          every change is kept with its time
+    keep_months      history older than this is dropped; 0: never
+    tenants          False: the first write to a new tenant does not make it
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 1026
+    db: str = "broker.db"
+    workers: int = 1
+    policy: Path | None = None
+    context_map: Path | None = None
+    v2_context: str | None = None
+    fetch_contexts: bool = False
+    allow_endpoints: tuple[str, ...] = ()
+    index: tuple[str, ...] = ()
+    history: bool = True
+    keep_months: int = 0
+    cors: str = ""
+    public_url: str = ""
+    access_log: bool = False
+    body_limit: int = 16 * 1024 * 1024
+    query_seconds: float = 2.0
+    stop_seconds: float = 10.0
+    shared_outbox: bool = field(default=False)
+
+    @property
+    def loopback(self) -> bool:
+        """True if only this machine can reach the broker."""
+        return self.host in ("127.0.0.1", "::1", "localhost")
+
+    @property
+    def url(self) -> str:
+        """Where others reach this broker."""
+        return self.public_url or f"http://{self.host}:{self.port}"
+
+
+Effect = Callable[[Any, int, str, Any], None]  # transaction, tenant key, tenant, change
+
+
+def read_map(path: Path | None) -> dict[str, Path]:
+    """The pairs of a context map, URL → file beside it."""
+    if path is None:
+        return {}
+    import yaml
+
+    return load_map((str(url), path.parent / str(file)) for url, file in (yaml.load(path.read_text("utf-8"), yaml.CSafeLoader) or {}).items())
+
+
+class Broker:
+    """Everything that requests share."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.store = open_store(options.db)
+        self.guard = Guard.of(loopback=options.loopback, allow=options.allow_endpoints)
+        self.access = Access.open(options.policy)
+        self.contexts = Contexts(read_map(options.context_map))
+        self.effects: list[Effect] = [history.record] if options.history else []
+        self.tasks: list[asyncio.Task[None]] = []
+        self.state = "starting"
+        if options.index:
+            self.store.declare([self.contexts.core.expand(name) for name in options.index])
+        self.forward = Forward(self)
+
+    def attach(self, app: Any) -> None:
+        """The HTTP side of this broker."""
+        self.app = app
+
+    async def start(self) -> None:
+        """The tasks beside the requests begin."""
+        self.state = "running"
+        self.tasks = [asyncio.create_task(self.sweeping())]
+
+    async def stop(self) -> None:
+        """Everything that waits is finished, then the store is closed."""
+        self.state = "stopping"
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        await self.store.close()
+        self.state = "stopped"
+
+    async def sweeping(self) -> None:
+        """Delete what has expired, every second."""
+        while True:
+            await asyncio.sleep(SWEEP)
+            if self.store.reader.expired(times.now_us(), 1):
+                await self.store.write(lambda tx: sweep(self, tx))
+
+    def unexpected(self, call: Any, error: Exception) -> Any:
+        """An error that nobody foresaw: told to the log in full, to the client without."""
+        import traceback
+
+        traceback.print_exception(error)
+        return Reply(500, [], dumps(Problem("InternalError", "an error inside the broker", "it is in the log").body()), JSON)

@@ -1,0 +1,47 @@
+"""The broker under its HTTP server: one process, or one worker of several."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+import uvicorn
+
+from kiban.linkage.broker.broker import Broker, Options
+from kiban.linkage.broker.routes import routes
+from kiban.linkage.broker.server import App
+
+
+def make_app(options: Options) -> App:
+    """The ASGI callable of a broker with these options."""
+    broker = Broker(options)
+    app = App(broker, routes())
+    app.body_limit = options.body_limit
+    app.cors = options.cors.encode() or None
+    broker.attach(app)
+    return app
+
+
+def config(options: Options, app: Any = "kiban") -> uvicorn.Config:
+    """How the HTTP server runs; the app is made in the process that serves."""
+    made = make_app(options) if options.workers == 1 and app == "kiban" else app
+    return uvicorn.Config(
+        made,
+        workers=options.workers,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        backlog=2048,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=int(options.stop_seconds),
+    )
+
+
+def work(options: Options, sockets: list[socket.socket]) -> None:
+    """One worker of several: its own broker on the shared socket."""
+    uvicorn.Server(config(options, make_app(options))).run(sockets=sockets)
