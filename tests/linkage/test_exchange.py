@@ -143,7 +143,8 @@ def test_features_of_any_origin_become_entities(monkeypatch: pytest.MonkeyPatch,
     }  # fmt: skip
     assert isinstance(second, Row)
     assert second.entity == {
-        "id": "urn:ngsi-ld:Shelter:7", "type": "Shelter", "featureType": {"type": "Property", "value": "学校"}, "featureId": {"type": "Property", "value": "B-7"},
+        "id": "urn:ngsi-ld:Shelter:7", "type": "Shelter",
+        "featureType": {"type": "Property", "value": "学校"}, "featureId": {"type": "Property", "value": "B-7"},
     }  # fmt: skip
     assert isinstance(third, Reject)
     assert "no id" in third.reason
