@@ -86,6 +86,7 @@ class State:
         self.open: set[asyncio.BaseTransport] = set()
 
     async def close(self) -> None:
+        await asyncio.sleep(0.02)  # one that was just accepted is not in `open` yet
         while self.open:
             for transport in list(self.open):
                 transport.close()
