@@ -16,6 +16,7 @@ from typing import Any, Final, Protocol
 
 from kiban.linkage.broker import times
 from kiban.linkage.broker.patterns import Pattern, compile_pattern
+from kiban.linkage.broker.values import is_uri
 from kiban.linkage.errors import Problem, bad_request, too_complex
 
 Entity = dict[str, Any]
@@ -27,7 +28,6 @@ SYSTEM_TIMES: Final = frozenset({"createdAt", "modifiedAt", "deletedAt", "expire
 TIME_MEMBERS: Final = SYSTEM_TIMES | {"observedAt"}
 # Members of an instance that a path may end in; everything else is a sub-attribute.
 MEMBERS: Final = TIME_MEMBERS | {"unitCode", "datasetId", "objectType", "instanceId"}
-_URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s<>\"{}|\\^`]+\Z")
 _IRI_HEAD: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
@@ -58,15 +58,6 @@ def wrong(where: str, text: str, at: int, expected: str) -> Problem:
     """BadRequestData that shows the place in the text."""
     found = repr(text[at : at + 40]) if at < len(text) else "the end"
     return bad_request(f"{where}: found {found} at character {at + 1} of {text[:200]!r}; expected {expected}")
-
-
-def is_uri(text: object) -> bool:
-    """Whether it has the form of an absolute URI or IRI: a scheme, a colon and something behind it, no blanks.
-
-    >>> is_uri("urn:ngsi-ld:Vehicle:1"), is_uri("not a uri"), is_uri(7)
-    (True, False, False)
-    """
-    return isinstance(text, str) and _URI.match(text) is not None
 
 
 def split_path(text: str) -> list[str]:
