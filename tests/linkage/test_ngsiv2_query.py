@@ -409,6 +409,26 @@ def test_a_subscription_that_is_none_is_refused(raw: Any) -> None:
     assert refused.value.status == 400
 
 
+@pytest.mark.parametrize(
+    "notification",
+    [
+        {"kafka": {"url": "kafka://a", "topic": "t"}},
+        {"httpCustom": {"url": "http://a/${t|len}"}},
+        {"httpCustom": {"url": "http://a/", "json": {"x": "${t+1}"}}},
+    ],
+)
+def test_what_is_not_offered_is_said_so(notification: dict[str, Any]) -> None:
+    with pytest.raises(v2.Refused) as refused:
+        subs.read_subscription({"subject": {"entities": [{"idPattern": ".*"}]}, "notification": notification}, NAMES)
+    assert refused.value.status == 501
+
+
+def test_an_update_operator_is_not_stored_as_a_value() -> None:
+    with pytest.raises(v2.Refused) as refused:
+        room(t={"value": {"$inc": 1}})
+    assert refused.value.status == 501
+
+
 def test_a_subscription_is_shown_with_its_counters_and_without_its_password() -> None:
     doc = subscription(mqtt={"url": "mqtt://town.example", "topic": "t", "user": "u", "passwd": "secret"}) | {"expires": "2026-11-27T20:00:00.000Z"}
     shown = subs.show_subscription("s1", doc, {"timesSent": 3, "lastNotification": NOW}, NOW)

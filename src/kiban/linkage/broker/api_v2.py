@@ -135,7 +135,7 @@ def handler(work: Callable[[Asking], Awaitable[Reply]]) -> Handler:
             call.tenant = ngsiv2.tenant(call.header(b"fiware-service") or None)
             shared = call.broker.v2
             names = await shared.open()
-            call.terms = names.terms  # type: ignore[assignment]
+            call.terms = names.terms
             reply = await work(Asking(call, names, shared, ngsiv2_query.options(call.params.get("options"))))
         except Refused as refused:
             reply = Reply(refused.status, [], dumps(refused.body()), JSON)

@@ -26,6 +26,7 @@ from kiban.linkage.broker.ngsiv2 import (
     check_identifier,
     in_paths,
     instant,
+    not_offered,
     v2_id,
 )
 from kiban.linkage.broker.patterns import Pattern, compile_pattern
@@ -402,7 +403,7 @@ def asked_of_entity(raw: Json, *, only_everything: bool = False) -> Asked:
         if name in raw:
             regular(raw[name], name)
     if only_everything and raw.get("idPattern", ".*") != ".*":
-        raise Refused(501, "NotImplemented", "idPattern: only .* is supported in registrations")
+        raise not_offered("idPattern: only .* is supported in registrations")
     ids = (check_identifier(raw["id"], "entity id"),) if "id" in raw else ()
     types = (check_identifier(raw["type"], "entity type"),) if "type" in raw else ()
     return Asked(ids, raw.get("idPattern"), types, raw.get("typePattern"))

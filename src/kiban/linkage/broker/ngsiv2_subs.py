@@ -22,7 +22,6 @@ from kiban.linkage.broker.ngsiv2 import (
     Json,
     Moment,
     Names,
-    Refused,
     Shape,
     attributes,
     bad,
@@ -32,6 +31,7 @@ from kiban.linkage.broker.ngsiv2 import (
     in_paths,
     instant,
     iso,
+    not_offered,
     pick,
     read_attribute,
     service_paths,
@@ -50,6 +50,7 @@ _TRANSPORTS = ("http", "httpCustom", "mqtt", "mqttCustom")
 _CONTENTS = ("payload", "json", "ngsi")
 _COUNTERS = ("timesSent", "lastNotification", "lastSuccess", "lastSuccessCode", "lastFailure", "lastFailureReason", "failsCounter")
 _MACRO = re.compile(r"\$\{([^}]*)\}")
+_PLAIN_WORD = re.compile(r"(?:(?![&?/#<>\"'=;()|+*\[\]{}])[!-~])+\Z")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z")
 
 
@@ -142,7 +143,7 @@ def _subject(raw: Json, names: Names) -> dict[str, Any]:
 def _condition(raw: Json, names: Names) -> dict[str, Any]:
     known = {"attrs", "expression", "alterationTypes", "notifyOnMetadataChange"}
     if isinstance(raw, dict) and "jexlExpression" in raw:
-        raise Refused(501, "NotImplemented", "jexlExpression is not offered; use expression")
+        raise not_offered("jexlExpression is not offered; use expression")
     raw = _fields(raw, "condition", known)
     if not raw:
         raise bad("condition is empty")
@@ -175,7 +176,7 @@ def _notification(raw: Json, names: Names) -> dict[str, Any]:
     del names
     known = {"attrs", "exceptAttrs", "attrsFormat", "metadata", "onlyChangedAttrs", "covered", "maxFailsLimit", *_TRANSPORTS, *_COUNTERS}
     if isinstance(raw, dict) and ("kafka" in raw or "kafkaCustom" in raw):
-        raise Refused(501, "NotImplemented", "notifications over Kafka are not offered")
+        raise not_offered("notifications over Kafka are not offered")
     raw = _fields(raw, "notification", known)
     if "attrs" in raw and "exceptAttrs" in raw:
         raise bad("http notification has attrs and exceptAttrs")
@@ -246,6 +247,10 @@ def _transport(name: str, raw: Json) -> dict[str, Any]:
         raise bad("json must be an object or an array")
     if "ngsi" in raw:
         _check_ngsi(raw["ngsi"])
+    if custom:
+        for macro in _MACRO.findall(orjson.dumps(raw).decode()):
+            if not _PLAIN_WORD.match(macro.strip()):
+                raise not_offered("expressions in templates are not offered; ${name} stands for an attribute, id, type, service or servicePath")
     return dict(raw)
 
 
@@ -568,7 +573,7 @@ def read_registration(raw: Json) -> dict[str, Any]:
     for entity in entities:
         asked_of_entity(entity, only_everything=True)
         if "typePattern" in entity:
-            raise Refused(501, "NotImplemented", "typePattern is not supported in registrations")
+            raise not_offered("typePattern is not supported in registrations")
     attrs = provided.get("attrs", [])
     if not isinstance(attrs, list):
         raise bad("dataProvided: attrs must be a list")
@@ -577,7 +582,7 @@ def read_registration(raw: Json) -> dict[str, Any]:
     http = _fields(provider.get("http"), "provider http", {"url"})
     _url(http.get("url"), ("http", "https"), False)
     if provider.get("legacyForwarding"):
-        raise Refused(501, "NotImplemented", "legacyForwarding is not offered")
+        raise not_offered("legacyForwarding is not offered")
     mode = provider.get("supportedForwardingMode", "all")
     if mode not in MODES:
         raise bad(f"supportedForwardingMode: expected one of {', '.join(MODES)}")
