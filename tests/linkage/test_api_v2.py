@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from kiban.linkage.broker import outgoing
 from kiban.linkage.broker.broker import Options
 from kiban.linkage.broker.serving import make_app
 
@@ -49,7 +50,11 @@ def ask(tmp_path: Path) -> Iterator[Ask]:
             content = sent[1]["body"]
             return Answer(sent[0]["status"], answered, json.loads(content) if content else None)
 
-        yield lambda method, target, body=None, **headers: runner.run(send_one(method, target, body, headers))
+        def ask(method: str, target: str, body: Any = None, **headers: str) -> Answer:
+            return runner.run(send_one(method, target, body, headers))
+
+        ask.broker = app.broker  # type: ignore[attr-defined]
+        yield ask
         runner.run(app.broker.stop())
 
 
@@ -287,6 +292,66 @@ def test_subscriptions_are_kept_changed_and_removed(ask: Ask) -> None:
     assert (len(ask("GET", "/v2/subscriptions").body), len(ask("GET", "/v2/subscriptions", Fiware_ServicePath="/kaga").body)) == (1, 0)
     assert ask("GET", "/v2/subscriptions?options=count").headers["fiware-total-count"] == "1"
     assert (ask("DELETE", where).status, ask("DELETE", where).status, ask("GET", where).status) == (204, 404, 404)
+
+
+def waiting(ask: Any) -> list[Any]:
+    """The bodies of the notifications that wait in the outbox, oldest first."""
+    rows = ask.broker.store.reader.all("SELECT request FROM outbox ORDER BY seq")
+    return [json.loads(outgoing.decode(row[0]).body) for row in rows]
+
+
+def subscribe(ask: Ask, condition: dict[str, Any] | None = None, **more: Any) -> str:
+    subject: dict[str, Any] = {"entities": [{"idPattern": "^R", "type": "Room"}]} | ({"condition": condition} if condition else {})
+    notification = {"http": {"url": "http://127.0.0.1:9/n"}, "attrsFormat": "simplifiedKeyValues", "attrs": ["t", "alterationType"]}
+    made = ask("POST", "/v2/subscriptions", {"subject": subject, "notification": notification, **more})
+    assert made.status == 201
+    return made.headers["location"]
+
+
+def test_a_change_that_either_api_makes_is_told_once(ask: Ask) -> None:
+    subscribe(ask, {"attrs": ["t"], "expression": {"q": "t>5"}})
+    ask("POST", "/v2/entities?options=keyValues", {"id": "R1", "type": "Room", "t": 1})
+    ask("POST", "/v2/entities?options=keyValues", {"id": "H1", "type": "Hall", "t": 9})
+    ask("PATCH", "/v2/entities/R1/attrs?options=keyValues", {"t": 6})
+    ask("PATCH", "/v2/entities/R1/attrs?options=keyValues", {"t": 6})
+    ask("POST", "/v2/entities/R1/attrs?options=keyValues", {"u": 1})
+    assert ask("PATCH", "/ngsi-ld/v1/entities/urn:ngsi-ld:Room:v2:R1/attrs", {"t": {"type": "Property", "value": 7}}).status == 204
+    assert waiting(ask) == [{"id": "R1", "type": "Room", "t": t, "alterationType": "entityChange"} for t in (6, 7)]
+
+
+def test_making_and_removing_are_told_to_who_asked_for_them(ask: Ask) -> None:
+    subscribe(ask, {"alterationTypes": ["entityCreate", "entityDelete"]})
+    ask("POST", "/v2/entities?options=keyValues", {"id": "R1", "type": "Room", "t": 1})
+    ask("PATCH", "/v2/entities/R1/attrs?options=keyValues", {"t": 6})
+    ask("DELETE", "/v2/entities/R1")
+    assert [told["alterationType"] for told in waiting(ask)] == ["entityCreate", "entityDelete"]
+
+
+def test_a_oneshot_subscription_speaks_once_and_a_resting_one_not_at_all(ask: Ask) -> None:
+    once, resting = subscribe(ask, status="oneshot"), subscribe(ask, status="inactive")
+    for value in (1, 2, 3):
+        ask("POST", "/v2/entities?options=upsert,keyValues", {"id": "R1", "type": "Room", "t": value})
+    assert [told["t"] for told in waiting(ask)] == [1]
+    assert (ask("GET", once).body["status"], ask("GET", resting).body["status"]) == ("inactive", "inactive")
+    assert ask("PATCH", once, {"status": "oneshot"}).status == 204
+    ask("PATCH", "/v2/entities/R1/attrs?options=keyValues,forcedUpdate", {"t": 3})
+    assert [told["t"] for told in waiting(ask)] == [1, 3]
+
+
+def test_throttling_drops_what_comes_too_soon_and_an_expired_subscription_is_silent(ask: Ask) -> None:
+    subscribe(ask, throttling=3600)
+    late = subscribe(ask, expires="2020-01-01T00:00:00Z")
+    for value in (1, 2, 3):
+        ask("POST", "/v2/entities?options=upsert,keyValues", {"id": "R1", "type": "Room", "t": value})
+    assert [told["t"] for told in waiting(ask)] == [1]
+    assert ask("GET", late).body["status"] == "expired"
+
+
+def test_a_refused_change_tells_nobody(ask: Ask) -> None:
+    subscribe(ask)
+    ask("POST", "/v2/entities?options=keyValues", {"id": "R1", "type": "Room", "t": 1})
+    assert ask("POST", "/v2/entities?options=keyValues", {"id": "R1", "type": "Room", "t": 2}).status == 422
+    assert len(waiting(ask)) == 1
 
 
 def test_registrations_are_kept_and_removed(ask: Ask) -> None:

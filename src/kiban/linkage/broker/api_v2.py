@@ -21,6 +21,7 @@ from kiban.linkage.broker.model import Change
 from kiban.linkage.broker.model import create as created
 from kiban.linkage.broker.negotiate import accepted
 from kiban.linkage.broker.ngsiv2 import Entity, Names, Refused, Shape, Written, bad
+from kiban.linkage.broker.ngsiv2_notify import SUBSCRIPTION, Cause, Notices
 from kiban.linkage.broker.ngsiv2_query import Asked
 from kiban.linkage.broker.render import decode
 from kiban.linkage.broker.selection import TypeQ
@@ -31,7 +32,7 @@ from kiban.linkage.errors import Problem
 TEXT = b"text/plain"
 SORTED = 20_000  # entities that one ordered query may put in order, or whose attribute types one answer may list
 FRESH = 1.0  # seconds after which types that other workers made are looked for again
-SUBSCRIPTION, REGISTRATION = "v2subscription", "v2registration"
+REGISTRATION = "v2registration"
 EARTH = 6_371_008.8  # m, mean radius
 
 # Kind of an NGSI-LD problem → (status, error) of NGSIv2.
@@ -68,13 +69,14 @@ class Around:
         self.names: Names | None = None
         self.types: dict[int, set[str]] = {}
         self.read: dict[int, float] = {}
-        broker.effects.append(self.remember)
+        self.notices = Notices(broker)
+        broker.effects += [self.remember, self.notices.effect]
 
     async def open(self) -> Names:
         """Names under the @context that the operator chose for NGSIv2, or the core context."""
         if self.names is None:
             contexts, url = self.broker.contexts, self.broker.options.v2_context
-            self.names = Names(contexts.core if url is None else contexts.known(url) or await contexts.term_map(url))
+            self.names = self.notices.names = Names(contexts.core if url is None else contexts.known(url) or await contexts.term_map(url))
         return self.names
 
     def remember(self, tx: Any, tenant: int, name: str, change: Change) -> None:
@@ -99,6 +101,7 @@ class Asking(NamedTuple):
     names: Names
     shared: Around
     options: frozenset[str]
+    correlator: str
 
     @property
     def paths(self) -> list[str] | None:
@@ -114,6 +117,16 @@ class Asking(NamedTuple):
         """The key of the tenant for reading; -1 where nothing was ever written: NGSIv2 shows an unknown service as empty."""
         key = reader.tenant(self.call.tenant)
         return -1 if key is None else key
+
+
+def keep(ask: Asking, tx: Any, tenant: int, old: Entity | None, change: Change) -> None:
+    """Store a change with all that follows from it; the notifications know the request that caused it."""
+    call, notices = ask.call, ask.shared.notices
+    notices.cause = Cause("forcedUpdate" in ask.options, ask.correlator, call.header(b"x-auth-token"))
+    try:
+        entities.keep(tx, call, tenant, old, change)
+    finally:
+        notices.cause = Cause()
 
 
 def told(problem: Problem) -> Reply:
@@ -136,7 +149,7 @@ def handler(work: Callable[[Asking], Awaitable[Reply]]) -> Handler:
             shared = call.broker.v2
             names = await shared.open()
             call.terms = names.terms
-            reply = await work(Asking(call, names, shared, ngsiv2_query.options(call.params.get("options"))))
+            reply = await work(Asking(call, names, shared, ngsiv2_query.options(call.params.get("options")), correlator.decode("latin-1")))
         except Refused as refused:
             reply = Reply(refused.status, [], dumps(refused.body()), JSON)
         except Problem as problem:
@@ -233,7 +246,7 @@ async def alter(ask: Asking, operation: str, change: Callable[[Entity, str], Cha
 def _kept(ask: Asking, tx: Any, tenant: int, old: Entity, change: Change, reach: Selection | None) -> Change:
     if change.entity is not None and not entities.within(reach, change.entity):
         raise Problem("Forbidden", "this change would lead outside of what you may write")
-    entities.keep(tx, ask.call, tenant, old, change)
+    keep(ask, tx, tenant, old, change)
     return change
 
 
@@ -341,7 +354,7 @@ async def create(ask: Asking) -> Reply:
             return False
         if not entities.within(reach, entity):
             raise Problem("Forbidden", "this entity is outside of what you may write")
-        entities.keep(tx, call, tenant, None, created(entity))
+        keep(ask, tx, tenant, None, created(entity))
         return True
 
     new = await call.broker.store.write(op)
@@ -771,7 +784,7 @@ def _one_of_batch(
             raise ngsiv2.unprocessable(f"Already Exists: {title}, with another type or service path") from None
         if not entities.within(make_reach, entity):
             raise Problem("Forbidden", "this entity is outside of what you may write") from None
-        entities.keep(tx, ask.call, tenant, None, created(entity))
+        keep(ask, tx, tenant, None, created(entity))
         return Outcome(title, [], True)
     parts, stopped = split(ask, old, one), list[str]()
     if action == "replace":
@@ -813,7 +826,7 @@ def _fresh_id() -> str:
 
 
 def _kept_document(ask: Asking, doc: dict[str, Any]) -> dict[str, Any]:
-    return {**doc, "servicePath": ask.call.header(b"fiware-servicepath")}
+    return {**doc, "servicePath": ask.call.header(b"fiware-servicepath"), "by": ask.call.subject}
 
 
 async def create_subscription(ask: Asking) -> Reply:
@@ -853,7 +866,7 @@ async def _list(ask: Asking, kind: str, operation: str, show: Callable[..., dict
 
 
 def _clean(doc: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in doc.items() if key != "servicePath"}
+    return {key: value for key, value in doc.items() if key not in ("servicePath", "by")}
 
 
 def _thing(ask: Asking, reader: Any, kind: str) -> tuple[int, Any, Any]:
@@ -899,7 +912,7 @@ async def update_subscription(ask: Asking) -> Reply:
     def op(tx: Any) -> None:
         tenant, doc, _ = _thing(ask, tx, SUBSCRIPTION)
         new = ngsiv2_subs.read_subscription(raw, ask.names, old=_clean(doc))
-        tx.put_thing(tenant, SUBSCRIPTION, ask.call.path[0], {**new, "servicePath": doc["servicePath"]})
+        tx.put_thing(tenant, SUBSCRIPTION, ask.call.path[0], {**new, "servicePath": doc["servicePath"], "by": doc["by"]})
 
     await ask.call.broker.store.write(op)
     return Reply(204)

@@ -103,6 +103,7 @@ class Broker:
 
     async def start(self) -> None:
         """The tasks beside the requests begin."""
+        await self.v2.open()
         self.state = "running"
         self.tasks = [asyncio.create_task(self.sweeping())]
 

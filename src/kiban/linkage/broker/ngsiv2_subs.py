@@ -220,8 +220,8 @@ def _transport(name: str, raw: Json) -> dict[str, Any]:
             raise bad(f"{name}: topic is missing")
         if raw.get("qos", 0) not in (0, 1, 2) or isinstance(raw.get("qos"), bool):
             raise bad("qos: expected 0, 1 or 2")
-        if "retain" in raw:
-            _truth(raw["retain"], "retain")
+        if "retain" in raw and _truth(raw["retain"], "retain"):
+            raise not_offered("retain is not offered")
         if ("user" in raw) != ("passwd" in raw):
             raise bad("user and passwd have to be used together")
         for field in ("user", "passwd"):
