@@ -699,7 +699,7 @@ def _report(load: Load, mix: _Mix, elapsed: float, answers: list[tuple[Job, int,
         for name, times in mix.times.items()
     }  # fmt: skip
     report: dict[str, Any] = {
-        "url": load.url, "mix": load.mix, "connections": load.connections, "seconds": round(elapsed, 3), "seed": load.seed, "entities": load.entities,
+        "url": load.url, "mix": load.mix, "connections": load.connections, "seconds": round(elapsed, 3), "warm": 0.0 if load.requests else load.warm, "seed": load.seed, "entities": load.entities,
         "requests": many, "per_second": round(many / elapsed, 1), "errors": dict(mix.errors), "work": work,
         "compared": mix.compared, "different": len(mix.differences), "differences": mix.differences[:TOLD],
     }  # fmt: skip
