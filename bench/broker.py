@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -222,8 +223,8 @@ def measure(
     bares: list[dict[str, Any]] = []
     used: list[float] = []
     for _ in range(bench.runs):
-        bares.append(timed(plain[1], lambda: filled.bare(plain[0], mix, **more)))
-        reports.append(timed(filled.pid, lambda: filled.load(mix, **more)))
+        bares.append(timed(plain[1], partial(filled.bare, plain[0], mix, **more)))
+        reports.append(timed(filled.pid, partial(filled.load, mix, **more)))
         used.append(reports[-1]["processor_us"] / bares[-1]["processor_us"])
     found = [times * amount(report, work) for report in reports]
     ratios = [value / (times * amount(other, work)) for value, other in zip(found, bares, strict=True)]
@@ -237,12 +238,10 @@ def measure(
     bench.row(name, ", ".join(filter(None, goals)), told, holds, against, reports=reports, bare=bares)
 
 
-def timed(pid: int, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """A report, with what the processor did for each request of it, warming up included: that hardly changes when others use the machine."""
-    began = processor(pid)
-    report = work()
-    sent = report["requests"] * (1 + report.get("warm", 0.0) / report["seconds"])
-    return {**report, "processor_us": 1e6 * (processor(pid) - began) / max(1.0, sent)}
+def timed(pid: int, work: Callable[..., dict[str, Any]]) -> dict[str, Any]:
+    """A report, with what the processor did for each request of it: that hardly changes when others use the machine."""
+    report = work(watch=lambda: processor(pid))
+    return {**report, "processor_us": max(1.0, 1e6 * report["watched"]) / max(1, report["requests"] + sum(report["errors"].values()))}
 
 
 def reads_and_writes(bench: Bench, asked: Callable[[str], bool]) -> None:
