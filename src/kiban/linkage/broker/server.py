@@ -159,8 +159,10 @@ class Routes:
         for part in path.split(b"/")[1:]:
             below = node.get(part)
             if below is None:
+                if not part:  # a slash at the end, or two together, says nothing
+                    continue
                 below = node.get(b"{}")
-                if below is None or not part:
+                if below is None:
                     return None
                 text = part.decode("ascii", "replace")
                 found += (unquote(text) if "%" in text else text,)
