@@ -631,7 +631,7 @@ class _Parser:
         if dots and (literal := self.literal(low)).kind != "string":
             self.at += len(low)
             return literal, False
-        if "==" in text or "~=" in text or "!=" in text:
+        if text.startswith(".") or "==" in text or "~=" in text or "!=" in text:
             raise self.wrong("one value")
         self.at = found.end()
         return self.literal(text), False
