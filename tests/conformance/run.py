@@ -41,10 +41,11 @@ from tests.conformance.scores import Result  # noqa: E402
 CORE = ROOT / "src" / "kiban" / "data" / "contexts"
 TESTS = Path("TP") / "NGSI-LD"
 # The broker may fetch the @contexts that the tests serve themselves, and notify on this machine.
-BROKER_OPTIONS = ("--fetch-contexts",)
+BROKER_OPTIONS = ("--fetch-contexts", "--allow-endpoint", "127.0.0.0/8", "--allow-endpoint", "localhost")
 # Of these hosts the suite names @contexts only to see them cached: an empty one serves as well.
 STAND_IN_HOSTS = ("fiware.github.io", "smartdatamodels.org")
-MOCKS = (8085, 8086, 8087)
+PORT = 9090
+MOCKS = (8085, 8086, 8087)  # notifications, context sources, @contexts
 
 
 class RunError(Exception):
@@ -124,14 +125,22 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+def free_port(wanted: int, others: int = 0) -> int:
+    """The first port from `wanted` on that is free together with the `others` behind it."""
+    for first in range(wanted, wanted + 1000, others + 1):
+        if not any(listens(port) for port in range(first, first + others + 1)):
+            return first
+    raise RunError(f"no free port from {wanted} on")
+
+
 def _found(program: str) -> str | None:
     return shutil.which(program) or next((path for path in (f"/usr/sbin/{program}",) if Path(path).exists()), None)
 
 
-def mqtt_programs(folder: Path, suite: Path) -> str | None:
+def mqtt_programs(folder: Path, suite: Path, second: int) -> str | None:
     """A folder for PATH in which `docker` starts the mosquitto of this machine, as the tests ask a container for it; None without mosquitto.
 
-    The tests say `docker run … -e CONF=file …` and `docker rm -f name`. Listening are 1883 and 8085, the port that they call non-default.
+    The tests say `docker run … -e CONF=file …` and `docker rm -f name`. It listens on 1883 and on `second`, the port that the tests call non-default.
     """
     mosquitto = _found("mosquitto")
     if mosquitto is None:
@@ -140,7 +149,7 @@ def mqtt_programs(folder: Path, suite: Path) -> str | None:
     programs.mkdir()
     for given in sorted((suite / "resources" / "mqttUtils" / "mosquitto").glob("*.conf")):
         anonymous = "true" if re.search(r"^allow_anonymous true", given.read_text("utf-8"), re.MULTILINE) else "false"
-        lines = ["listener 1883 127.0.0.1", "listener 8085 127.0.0.1", f"allow_anonymous {anonymous}", "persistence false"]
+        lines = ["listener 1883 127.0.0.1", f"listener {second} 127.0.0.1", f"allow_anonymous {anonymous}", "persistence false"]
         if anonymous == "false":
             users = folder / "mosquitto_users"
             users.write_text((given.parent / "mosquitto_pwd").read_text("utf-8").strip() + "\n", "utf-8")
@@ -211,7 +220,8 @@ class Broker:
 
     def __init__(self, port: int, db: str, contexts: Path, options: list[str], log: Path) -> None:
         self.port, self.log = port, log
-        self.command = [sys.executable, "-m", "kiban", "broker", "--port", str(port), "--db", db, "--context-map", str(contexts), *options]
+        self.command = [sys.executable, "-m", "kiban", "broker", "--port", str(port), "--public-url", f"http://localhost:{port}"]
+        self.command += ["--db", db, "--context-map", str(contexts), *options]
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -255,16 +265,16 @@ def answers(base: str) -> bool:
 
 
 def areas(suite: Path) -> list[Path]:
-    """The top folders of the tests; the one about context information is divided once more."""
+    """The top folders of the tests, relative to the suite; the one about context information is divided once more."""
     found: list[Path] = []
     for folder in sorted(path for path in (suite / TESTS).iterdir() if path.is_dir()):
         found += sorted(path for path in folder.iterdir() if path.is_dir()) if folder.name == "ContextInformation" else [folder]
     if not found:
         raise RunError(f"{suite}: no folder {TESTS}; expected a copy of the suite")
-    return found
+    return [area.relative_to(suite) for area in found]
 
 
-def robot_command(given: argparse.Namespace, work: Path, base: str) -> list[str]:
+def robot_command(given: argparse.Namespace, work: Path, base: str, mocks: int) -> list[str]:
     """The command of Robot Framework up to the names of the files of one process."""
     variables = {
         "url": f"{base}/ngsi-ld/v1",
@@ -273,6 +283,10 @@ def robot_command(given: argparse.Namespace, work: Path, base: str) -> list[str]
         "context_source_host": "127.0.0.1",
         "context_server_host": "127.0.0.1",
         "mqtt_broker_host": "127.0.0.1",
+        "notification_server_port": str(mocks),
+        "mqtt_broker_non_default_port": str(mocks),
+        "context_source_port": str(mocks + 1),
+        "context_server_port": str(mocks + 2),
         **dict(one.split(":", 1) for one in given.variable),
     }
     command = [
@@ -300,7 +314,7 @@ def robot_command(given: argparse.Namespace, work: Path, base: str) -> list[str]
     return command
 
 
-def run_area(given: argparse.Namespace, suite: Path, area: Path, work: Path, base: str, mqtt: str | None) -> list[Result]:
+def run_area(given: argparse.Namespace, suite: Path, area: Path, work: Path, base: str, mocks: int, mqtt: str | None) -> list[Result]:
     """Run the tests of one folder; a process that hangs is ended, its test fails, and another process does the rest."""
     work.mkdir(parents=True)
     progress, ended = work / "progress.jsonl", work / "ended.txt"
@@ -322,9 +336,9 @@ def run_area(given: argparse.Namespace, suite: Path, area: Path, work: Path, bas
 
     for attempt in range(100):
         ended.write_text("".join(f"{name}\n" for name in results), "utf-8")
-        command = robot_command(given, work, base)
+        command = robot_command(given, work, base, mocks)
         command += ["--output", f"output-{attempt}.xml", "--prerunmodifier", f"robot_side.Limit:{given.timeout}:{ended}"]
-        command += ["--listener", f"robot_side.Progress:{progress}", str(area.relative_to(suite))]
+        command += ["--listener", f"robot_side.Progress:{progress}", str(area)]
         with (work / "robot.txt").open("ab") as output:
             process = subprocess.Popen(command, cwd=suite, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
             try:
@@ -404,7 +418,7 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--store", choices=("sqlite", "postgres"), default="sqlite", help="where the broker keeps its data")
     parser.add_argument("--url", help="a broker that runs already, such as http://127.0.0.1:9090; none is started")
-    parser.add_argument("--port", type=int, default=9090, help="port of the broker that is started (two tests know only 9090)")
+    parser.add_argument("--port", type=int, help=f"port of the broker that is started (default: {PORT}, which two tests know, or the next free one)")
     parser.add_argument(
         "--broker-option", action="append", default=[], metavar="OPTION", help=f"a further option of kiban broker (always: {' '.join(BROKER_OPTIONS)})"
     )
@@ -466,15 +480,16 @@ def main(given: argparse.Namespace) -> int:
         if given.context_map:
             return 0
 
-        for port in MOCKS:
-            if listens(port):
-                raise RunError(f"port {port} is taken; the tests open their own servers on {', '.join(map(str, MOCKS))}")
-        mqtt = mqtt_programs(work, given.folder)
+        mocks = free_port(MOCKS[0], len(MOCKS) - 1)
+        mqtt = mqtt_programs(work, given.folder, mocks)
         print("mosquitto: " + ("started by the tests that need it" if mqtt else "missing; the tests of MQTT will fail (apt-get install mosquitto)"))
 
         results: list[Result] = []
         broker: Broker | None = None
-        base = given.url.rstrip("/").removesuffix("/ngsi-ld/v1") if given.url else f"http://127.0.0.1:{given.port}"
+        port = given.port or free_port(PORT)
+        if not given.url and port != PORT:
+            print(f"port {port} instead of {PORT}: the few tests that know only {PORT} will fail")
+        base = given.url.rstrip("/").removesuffix("/ngsi-ld/v1") if given.url else f"http://127.0.0.1:{port}"
         if given.url and not answers(base):
             raise RunError(f"{base}: nothing answers there")
         for area in chosen:
@@ -482,11 +497,11 @@ def main(given: argparse.Namespace) -> int:
                 if broker is not None:
                     broker.stop()
                 db = stack.enter_context(private_postgres()) if given.store == "postgres" else f"{work / f'broker-{area.name}.db'}"
-                broker = Broker(given.port, db, contexts, [*BROKER_OPTIONS, *given.broker_option], work / "broker.txt")
+                broker = Broker(port, db, contexts, [*BROKER_OPTIONS, *given.broker_option], work / "broker.txt")
                 stack.callback(broker.stop)
                 broker.start()
             begun = time.monotonic()
-            found = run_area(given, suite, area, work / area.name, base, mqtt)
+            found = run_area(given, suite, area, work / area.name, base, mocks, mqtt)
             results += found
             if found:
                 print(f"{area.name}: {scores.share(found)} in {time.monotonic() - begun:.0f} s", flush=True)

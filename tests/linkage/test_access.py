@@ -287,10 +287,9 @@ def test_tokens_that_anybody_could_have_made_are_refused(provider):
 def test_no_header_whatsoever_is_taken_for_somebody_or_breaks_the_broker(rubbish):
     access = Access()
     access.policy = read_text("version: 1\nrules: []\n")
-    try:
-        assert access.subject_of({b"authorization": rubbish}) == ""
-    except Problem as problem:
-        assert problem.status == 401
+    with pytest.raises(Problem) as problem:
+        access.subject_of({b"authorization": rubbish})
+    assert problem.value.status == 401
 
 
 def test_what_is_remembered_stays_bounded(provider, monkeypatch):

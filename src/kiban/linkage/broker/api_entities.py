@@ -129,7 +129,7 @@ async def partial(call: Call) -> Reply:
     id = entity_id(call)
     raw = await open_body(call, patch=True)
     name, now = attribute(call), times.now()
-    fragment = model.parse_attribute(call.path[1], raw, call.terms, now=now, nulls="deep", partial=True)[0]
+    fragment = model.parse_attribute(call.path[1], raw, call.terms, now=now, partial=True)[0]
     forward = call.broker.forward
     if forward.concerned(call):
         return await forward.partial(call, id, name, raw, fragment)  # type: ignore[no-any-return]

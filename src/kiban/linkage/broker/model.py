@@ -84,7 +84,7 @@ class Terms(Protocol):
 # --- Reading -----------------------------------------------------------------------------------------------------------------------------
 
 
-def parse_entity(raw: object, terms: Terms, *, now: str, trusted: bool = False) -> Entity:
+def parse_entity(raw: object, terms: Terms, *, now: str, trusted: bool = False, temporal: bool = False) -> Entity:
     """An entity as a client creates it, in internal form.
 
     Parameters
@@ -93,6 +93,7 @@ def parse_entity(raw: object, terms: Terms, *, now: str, trusted: bool = False) 
     terms    compiled @context
     now      time that becomes createdAt and modifiedAt of the entity and of each instance
     trusted  keep createdAt, modifiedAt and instanceId of the input (imports, other brokers) instead of passing over them
+    temporal  an attribute may have many instances of one datasetId, as in the history of an entity
 
     Raises Problem: InvalidRequest if raw is no JSON object, BadRequestData if its content is not that of an entity.
 
@@ -102,7 +103,7 @@ def parse_entity(raw: object, terms: Terms, *, now: str, trusted: bool = False) 
     3
     """
     entity: Entity = {}
-    _Reader(terms, now, "none", trusted).entity(_object(raw), entity)
+    _Reader(terms, now, "none", trusted, temporal).entity(_object(raw), entity)
     for member in ("id", "type"):
         if member not in entity:
             raise _bad(f"the entity has no {member}")
@@ -115,17 +116,17 @@ def parse_entity(raw: object, terms: Terms, *, now: str, trusted: bool = False) 
     return head | times_ | entity
 
 
-def parse_fragment(raw: object, terms: Terms, *, now: str, nulls: Nulls = "attribute", id: str | None = None) -> Entity:
+def parse_fragment(raw: object, terms: Terms, *, now: str, nulls: Nulls = "attribute", id: str | None = None, temporal: bool = False) -> Entity:
     """A fragment of an entity: attributes, and perhaps type, scope and expiresAt.
 
     nulls says where "urn:ngsi-ld:null" may stand: "none" (append), "attribute" (instead of a whole value: update) or "deep" (inside
     compound values and language maps too: merge; attributes may then come without value). id is that of the target; a fragment that
-    names another one is refused.
+    names another one is refused. temporal as in `parse_entity`.
 
     Raises Problem: InvalidRequest if raw is no JSON object; BadRequestData if it says nothing, or something that no entity can hold.
     """
     fragment: Entity = {}
-    _Reader(terms, now, nulls, False).entity(_object(raw), fragment)
+    _Reader(terms, now, nulls, temporal=temporal).entity(_object(raw), fragment)
     fragment.pop("createdAt", None)
     fragment.pop("modifiedAt", None)
     found = fragment.pop("id", None)
@@ -144,7 +145,7 @@ def parse_attribute(name: str, raw: object, terms: Terms, *, now: str, nulls: Nu
     """
     if not isinstance(raw, dict | list):
         raise Problem("InvalidRequest", "Invalid request", "the body is not a JSON object")
-    reader = _Reader(terms, now, nulls, False)
+    reader = _Reader(terms, now, nulls)
     iri = reader.name(name)
     if isinstance(raw, dict):
         raw = {key: value for key, value in raw.items() if key != "@context"}
@@ -159,7 +160,7 @@ def parse_attribute(name: str, raw: object, terms: Terms, *, now: str, nulls: Nu
 
 def attribute_iri(name: str, terms: Terms) -> str:
     """The IRI of an attribute named in a URL. Raises Problem BadRequestData if there cannot be such a name."""
-    return _Reader(terms, "", "none", False).name(name)
+    return _Reader(terms, "", "none").name(name)
 
 
 def check_id(id: object, what: str = "id") -> str:
@@ -206,10 +207,10 @@ def _kind_known(raw: dict[str, Any]) -> bool:
 class _Reader:
     """Reads one request: its terms, its time, and where it may say null."""
 
-    __slots__ = ("now", "nulls", "terms", "trusted")
+    __slots__ = ("now", "nulls", "temporal", "terms", "trusted")
 
-    def __init__(self, terms: Terms, now: str, nulls: Nulls, trusted: bool) -> None:
-        self.terms, self.now, self.nulls, self.trusted = terms, now, nulls, trusted
+    def __init__(self, terms: Terms, now: str, nulls: Nulls, trusted: bool = False, temporal: bool = False) -> None:
+        self.terms, self.now, self.nulls, self.trusted, self.temporal = terms, now, nulls, trusted, temporal
 
     # Entities
 
@@ -296,7 +297,7 @@ class _Reader:
         if not all(map(_is_instance, raw)):
             raise _bad(f"{name}: found an array of instances and other values")
         found = [self.instance(name, iri, part, depth) for part in raw]
-        if len({instance.get("datasetId") for instance in found}) != len(found):
+        if len({instance.get("datasetId") for instance in found}) != len(found) and not (self.temporal and depth == 0):
             raise _bad(f"{name}: two instances have the same datasetId, or none")
         return found
 
@@ -844,6 +845,8 @@ def _settled(name: str, instance: Instance) -> Instance:
             settled[key] = _without_null(value) if isinstance(value, dict | list) else value
     if not settled["type"]:
         settled["type"] = "Property"
+    if name in _GEO and settled["type"] != "GeoProperty":
+        raise _bad(f"{name} is a GeoProperty; found a {settled['type']}")
     member = MEMBER[settled["type"]]
     if member not in settled:
         raise _bad(f"{name}: this attribute is not there yet; the fragment gives no {member}")

@@ -146,7 +146,7 @@ class Population:
             if found == expected:
                 return ""
         parts = sorted(name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name))
-        return f"{self.id(n)}: {', '.join(f'{name} is {str(found.get(name)):.90}, expected {str(expected.get(name)):.90}' for name in parts[:3])}"
+        return f"{self.id(n)}: {', '.join(f'{name} is {found.get(name)!s:.90}, expected {expected.get(name)!s:.90}' for name in parts[:3])}"
 
     def columns(self) -> tuple[Any, ...]:
         """Number, level, state, serial, longitude, latitude, there: copies as arrays, for Question.find."""
@@ -183,8 +183,8 @@ def questions(town: Population, kinds: Sequence[str], seed: int, many: int) -> l
     """
     draw = random.Random(seed)  # noqa: S311 - nothing secret hangs on it
     made: dict[str, Callable[[random.Random, int, bool], Question]] = {
-        "type": _by_type, "attrs": _by_attrs, "q": _by_q, "range": _by_range, "window": _by_window, "near": _by_near, "pattern": partial(_by_pattern, town.entities),
-        "window_q": _by_window_q, "undeclared": partial(_by_undeclared, town.entities),
+        "type": _by_type, "attrs": _by_attrs, "q": _by_q, "range": _by_range, "window": _by_window, "near": _by_near,
+        "pattern": partial(_by_pattern, town.entities), "window_q": _by_window_q, "undeclared": partial(_by_undeclared, town.entities),
     }  # fmt: skip
     return [made[kinds[k % len(kinds)]](draw, draw.randrange(4), draw.randrange(2) == 1 and town.mixed) for k in range(many)]
 

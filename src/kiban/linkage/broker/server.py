@@ -44,9 +44,14 @@ class Call:
 
     params   of the query string, percent-decoded; the last of equal names counts
     path     the variable parts of the path, percent-decoded
+    route    the path as it was added to the routes, "" until one was found
+    trace    the id of this request in the log, "" until one is needed (`operate.trace_of`)
     """
 
-    __slots__ = ("accept", "body", "broker", "content_type", "headers", "link", "method", "params", "path", "query", "raw_path", "subject", "tenant", "terms")
+    __slots__ = (
+        "accept", "body", "broker", "content_type", "headers", "link", "method", "params", "path", "query", "raw_path", "route", "subject", "tenant", "terms",
+        "trace",
+    )  # fmt: skip
 
     broker: Any
     method: str
@@ -62,6 +67,8 @@ class Call:
     tenant: str
     subject: str
     terms: TermMap
+    route: str
+    trace: str
 
     def header(self, name: bytes) -> str:
         """A header as text, "" if it was not sent."""
@@ -116,6 +123,12 @@ encode = msgspec.json.encode
 Handler = Callable[[Call], Awaitable[Reply]]
 
 
+class Methods(dict[str, Handler]):
+    """The handlers of one path by method, and the path as it was added."""
+
+    route = ""
+
+
 class Routes:
     """A tree of path segments; `{name}` stands for any segment.
 
@@ -135,10 +148,11 @@ class Routes:
         node = self.root
         for part in path.encode().split(b"/")[1:]:
             node = node.setdefault(b"{}" if part.startswith(b"{") else part, {})
-        node.setdefault(b"/methods", {})[method] = handler
+        methods = node.setdefault(b"/methods", Methods())
+        methods[method], methods.route = handler, path
         self.listed.append((method, path, handler))
 
-    def find(self, path: bytes) -> tuple[dict[str, Handler], tuple[str, ...]] | None:
+    def find(self, path: bytes) -> tuple[Methods, tuple[str, ...]] | None:
         """The handlers by method and the variable parts of a raw path; None if nothing lives there."""
         node = self.root
         found: tuple[str, ...] = ()
@@ -229,7 +243,7 @@ class App:
         call = Call()
         call.broker, call.method, call.raw_path, call.query = self.broker, scope["method"], scope["raw_path"], scope["query_string"]
         call.headers = headers = dict(scope["headers"])
-        call.path, call.params, call.body, call.subject = (), {}, b"", ""
+        call.path, call.params, call.body, call.subject, call.route, call.trace = (), {}, b"", "", "", ""
         get = headers.get
         call.accept, call.content_type, call.link = get(b"accept", b""), get(b"content-type", b""), get(b"link", b"")
         call.tenant = get(b"ngsild-tenant", b"").decode("latin-1")
@@ -258,7 +272,7 @@ class App:
         await send({"type": "http.response.start", "status": reply.status, "headers": sent})
         await send({"type": "http.response.body", "body": b"" if call.method == "HEAD" else reply.body})
         if self.observe is not None:
-            self.observe(call.method, "", reply.status, time.perf_counter() - began)
+            self.observe(call.method, call.route, reply.status, time.perf_counter() - began)
         if self.log is not None:
             self.log(call, reply, time.perf_counter() - began)
 
@@ -268,6 +282,7 @@ class App:
         if found is None:
             raise Problem("ResourceNotFound", "nothing lives at this address", call.raw_path.decode("latin-1"), status=404)
         methods, call.path = found
+        call.route = methods.route
         handler = methods.get(call.method)
         if handler is None:
             if call.method == "OPTIONS":
@@ -278,6 +293,7 @@ class App:
                 allowed = ", ".join(sorted(methods))
                 body = Problem("MethodNotAllowed", f"{call.method} is not offered here", f"offered: {allowed}").body()
                 return Reply(405, [(b"allow", allowed.encode())], dumps(body), JSON)
+        call.subject = self.broker.access.subject_of(call.headers)
         if call.query:
             call.params = read_query(call.query)
         if call.method in ("POST", "PUT", "PATCH", "DELETE"):
@@ -293,7 +309,10 @@ class App:
         if self.cors is not None and b"access-control-request-method" in call.headers:
             headers += [
                 (b"access-control-allow-methods", allowed),
-                (b"access-control-allow-headers", b"Content-Type, Accept, Link, Authorization, NGSILD-Tenant, Fiware-Service, Fiware-ServicePath, X-Auth-Token"),
+                (
+                    b"access-control-allow-headers",
+                    b"Content-Type, Accept, Link, Authorization, NGSILD-Tenant, Fiware-Service, Fiware-ServicePath, X-Auth-Token",
+                ),
                 (b"access-control-max-age", b"86400"),
             ]
         return Reply(204, headers)
@@ -322,4 +341,4 @@ class App:
         """An error as the API in use says it."""
         if call.raw_path.startswith(b"/v2"):
             return self.broker.v2_problem(problem)  # type: ignore[no-any-return]
-        return Reply(problem.status, [], dumps(problem.body()), JSON)
+        return Reply(problem.status, [(b"www-authenticate", b"Bearer")] if problem.status == 401 else [], dumps(problem.body()), JSON)

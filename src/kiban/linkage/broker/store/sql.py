@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 from kiban.linkage.broker import times
 from kiban.linkage.broker.render import decode, encode_lean
-from kiban.linkage.broker.store.contract import Entity, Event, Message, Selection
+from kiban.linkage.broker.store.contract import Entity, Event, Message, Selection, Who
+from kiban.linkage.broker.store.indexing import comparisons
 
 MONTH = 7  # of a time in text: 2026-11
 HEAD = frozenset({"id", "type", "scope", "createdAt", "modifiedAt", "expiresAt", "deletedAt"})
@@ -24,6 +25,15 @@ def members(entity: Entity) -> list[str]:
     ['https://e.jp/level']
     """
     return [name for name in entity if name not in HEAD]
+
+
+def marks(values: Sequence[Any]) -> str:
+    """A `?` for each value of a list in SQL; NULL for an empty one.
+
+    >>> marks([1, 2]), marks([])
+    ('?, ?', 'NULL')
+    """
+    return ", ".join("?" * len(values)) or "NULL"
 
 
 class Names:
@@ -79,6 +89,10 @@ class Statements:
         """Insert one row and return its key; the statement ends before RETURNING."""
         raise NotImplementedError
 
+    def document(self, entity: Entity) -> tuple[str, ...]:  # noqa: ARG002 - what only one database needs
+        """The entity as one JSON text, for a database that queries it there; nothing by default."""
+        return ()
+
     def place(self, tenant: int, key: int, entity: Entity, old: Entity | None) -> None:
         """Keep where the entity is."""
         raise NotImplementedError
@@ -87,13 +101,103 @@ class Statements:
         """Forget where the entity is."""
         raise NotImplementedError
 
-    def condition(self, tenant: int, selection: Selection) -> Condition:
-        """The selection as SQL on `entity e`."""
+    def left(self, rest: list[Any], where: list[str], values: list[Any]) -> None:
+        """Conditions that no index answers, in the statement; a tuple: any of these selectors."""
+        raise NotImplementedError
+
+    def by_place(self, geo: Any, where: list[str], values: list[Any]) -> bool:
+        """A geo-query by its index; True if that is the whole answer."""
         raise NotImplementedError
 
     def make_partition(self, month: str) -> None:
         """A table of history for one month."""
         raise NotImplementedError
+
+    # --- selections
+    def condition(self, tenant: int, selection: Selection) -> Condition:
+        where, values, rest = ["e.tenant = ?", "(e.expires IS NULL OR e.expires > ?)"], [tenant, times.now_us()], []
+        source = "entity e"
+        quick = False
+        for part in selection.flat:
+            if len(part.who) == 1 and part is selection:
+                source, found = self.one_kind(tenant, part.who[0], where, values, rest)
+                quick = quick or found
+            elif part.who:
+                quick = self.some_kinds(tenant, part.who, where, values) or quick
+                rest.append(Selection(who=part.who))
+            if part.attrs:
+                numbers = [number for attr in part.attrs if (number := self.number(attr)) is not None]
+                where.append(f"e.key IN (SELECT entity FROM eattr WHERE tenant = ? AND attr IN ({marks(numbers)}))")  # noqa: S608 - marks only
+                values += [tenant, *numbers]
+                quick = True
+            if part.q is not None:
+                self.by_index(tenant, part.q, where, values)
+                rest.append(part.q)
+            if part.scope is not None:
+                rest.append(part.scope)
+            if part.geo is not None and not self.by_place(part.geo, where, values):
+                rest.append(part.geo)
+        if rest:
+            self.left(rest, where, values)
+        key = "e.key" if source == "entity e" else "t.entity"
+        return Condition(f"{source} WHERE {' AND '.join(where)}", values, key, quick and not rest)
+
+    def one_kind(self, tenant: int, who: Who, where: list[str], values: list[Any], rest: list[Any]) -> tuple[str, bool]:
+        """The conditions of a single selector; its source and True if an index answers it."""
+        quick = False
+        source = "entity e"
+        if who.ids:
+            where.append(f"e.id IN ({marks(who.ids)})")
+            values += who.ids
+            quick = True
+        if who.types is not None:
+            names = [each[0] for each in who.types.alternatives if len(each) == 1]
+            if len(names) < len(who.types.alternatives):
+                rest.append(who.types)
+            elif names:
+                numbers = [number for name in names if (number := self.number(name)) is not None]
+                quick = True
+                if len(numbers) == 1 and not who.ids:
+                    source = "etype t CROSS JOIN entity e ON e.key = t.entity"
+                    where[:0] = ["t.tenant = ?", "t.type = ?"]
+                    values[:0] = [tenant, numbers[0]]
+                else:
+                    where.append(f"e.key IN (SELECT entity FROM etype WHERE tenant = ? AND type IN ({marks(numbers)}))")  # noqa: S608
+                    values += [tenant, *numbers]
+        if who.pattern is not None:
+            rest.append(Who(pattern=who.pattern))
+        return source, quick
+
+    def some_kinds(self, tenant: int, who: tuple[Who, ...], where: list[str], values: list[Any]) -> bool:
+        """What any of several selectors needs, as far as ids and types say it; True if that narrows all of them."""
+        parts: list[str] = []
+        found: list[Any] = []
+        for one in who:
+            if one.ids:
+                parts.append(f"e.id IN ({marks(one.ids)})")
+                found += one.ids
+            elif one.types is not None and one.types.names:
+                numbers = [number for name in one.types.names if (number := self.number(name)) is not None]
+                parts.append(f"e.key IN (SELECT entity FROM etype WHERE tenant = ? AND type IN ({marks(numbers)}))")  # noqa: S608 - marks only
+                found += [tenant, *numbers]
+            else:
+                return False
+        where.append(f"({' OR '.join(parts)})")
+        values += found
+        return True
+
+    def by_index(self, tenant: int, q: Any, where: list[str], values: list[Any]) -> None:
+        """Comparisons on declared attributes go to their index, and are looked at exactly by the same statement."""
+        for attr, column, operator, operand in comparisons(q):
+            number = self.number(attr)
+            if number is None or number not in self.names.declared:
+                continue
+            if operator == "range":
+                where.append(f"e.key IN (SELECT entity FROM eindex WHERE attr = ? AND tenant = ? AND {column} BETWEEN ? AND ?)")  # noqa: S608
+                values += [number, tenant, *operand]
+            else:
+                where.append(f"e.key IN (SELECT entity FROM eindex WHERE attr = ? AND tenant = ? AND {column} {operator} ?)")  # noqa: S608
+                values += [number, tenant, operand]
 
     # --- names
     def tenant(self, name: str) -> int | None:
@@ -182,21 +286,23 @@ class Statements:
         lean, sys, flat = encode_lean(entity)
         expires = times.parse(entity["expiresAt"]) if "expiresAt" in entity else None
         created, modified = times.parse(entity["createdAt"]), times.parse(entity["modifiedAt"])
+        document = self.document(entity)
         if old is None:
             stale = self.one("SELECT key, lean, sys FROM entity WHERE tenant = ? AND id = ?", (tenant, entity["id"])) if expires is not None else None
             if stale is not None:  # one that has expired and was not swept yet
                 self.remove(tenant, stale[0], decode(stale[1], stale[2]))
             key = self.insert(
-                "INSERT INTO entity (tenant, id, lean, flat, sys, created, modified, expires) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (tenant, entity["id"], lean, int(flat), sys, created, modified, expires),
+                "INSERT INTO entity (tenant, id, lean, flat, sys, created, modified, expires"
+                + (", doc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?::jsonb)" if document else ") VALUES (?, ?, ?, ?, ?, ?, ?, ?)"),
+                (tenant, entity["id"], lean, int(flat), sys, created, modified, expires, *document),
             )
             before_types: Iterable[str] = ()
             before: Iterable[str] = ()
         else:
             key = self.one("SELECT key FROM entity WHERE tenant = ? AND id = ?", (tenant, entity["id"]))[0]
             self.do(
-                "UPDATE entity SET lean = ?, flat = ?, sys = ?, created = ?, modified = ?, expires = ? WHERE key = ?",
-                (lean, int(flat), sys, created, modified, expires, key),
+                f"UPDATE entity SET lean = ?, flat = ?, sys = ?, created = ?, modified = ?, expires = ?{', doc = ?::jsonb' if document else ''} WHERE key = ?",  # noqa: S608
+                (lean, int(flat), sys, created, modified, expires, *document, key),
             )
             before_types, before = old["type"], members(old)
         number = self.new_number

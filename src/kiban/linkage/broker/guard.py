@@ -1,0 +1,4 @@
+"""stub"""
+class Guard:
+    @classmethod
+    def of(cls, **k): return cls()
