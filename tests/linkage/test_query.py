@@ -94,7 +94,8 @@ def holds(text: str, entity: dict[str, Any] = BUS, **options: Any) -> bool:
         "speed==40", "speed==80", "speed>50", "speed>=80", "speed<41", "speed<=40", "speed==4e1", "speed==40.0", "speed!=40", "speed.accuracy<1",
         "speed==39..41", "speed!=39..41", "speed==1,40", "speed!=40,81", "speed==-1..40",
         # texts
-        'line=="輪島線"', 'line=="x","輪島線"', 'line!="x"', 'line~="輪島"', 'line!~="^輪島$"', 'line>"輪"', 'line=="輪".."輫"', 'line=="\\u8f2a\\u5cf6\\u7dda"',
+        'line=="輪島線"', 'line=="x","輪島線"', 'line!="x"', 'line~="輪島"', 'line!~="^輪島$"', 'line>"輪"',
+        'line=="輪".."輫"', 'line=="\\u8f2a\\u5cf6\\u7dda"',
         "full==false", "full!=true", 'speed.unitCode=="KMH"', "speed.datasetId==urn:gps:2", 'speed.datasetId=="urn:gps:2"',
         # another type is unequal, and nothing else
         'speed!="40"', "line!=5", "full!=0", 'stops!="C"',

@@ -94,7 +94,8 @@ class _Writer:
             return f"@ == {'true' if literal.value else 'false'}"
         if literal.kind in ("number", "string"):
             return f"@ {op} {self.variable(literal.value)}"
-        return f"({_like(f'^{FORMS[literal.kind]}$')} && {self.moment(str(literal.value), op)})"
+        # The form last: a regular expression costs more than a comparison.
+        return f"({self.moment(str(literal.value), op)} && {_like(f'^{FORMS[literal.kind]}$')})"
 
     def moment(self, key: str, op: str) -> str:
         """@, a text of the form of a time, stands in the relation to a key (a time without Z and without zeros at the end).
@@ -103,12 +104,13 @@ class _Writer:
         """
         second, _, fraction = key.partition(".")
         body = second.replace("-", r"\-").replace(":", r"\:")
-        equal = _like(rf"^{body}\.{fraction}0*Z?$" if fraction else rf"^{body}(\.0+)?Z?$")
+        same = _like(rf"^{body}\.{fraction}0*Z?$" if fraction else rf"^{body}(\.0+)?Z?$")
+        equal = f"(@ starts with {_quoted(second)} && {same})"
         before = f"@ < {self.variable(key)}"
         if fraction:
             shorter = "".join(f"({digit}" for digit in fraction[:-1]) + ")?" * (len(fraction) - 1)
             earlier = _like(rf"^{body}(\.{shorter}0*)?Z?$")
-            before = f"({before} || {earlier})"
+            before = f"({before} || (@ starts with {_quoted(second)} && {earlier}))"
         return {
             "==": equal,
             "<": f"({before} && !({equal}))",
