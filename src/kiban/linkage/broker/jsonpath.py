@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from kiban.linkage.broker.query import FORMS, OBJECTS, VALUES, And, Between, Compare, Exists, Linked, Literal, Node, Or, Path, Q, ScopeQ, TypeQ
+from kiban.linkage.broker.query import FORMS, OBJECTS, VALUES, And, Between, Compare, Exists, Linked, Literal, Node, Or, Path, Points, Q, ScopeQ, TypeQ
 from kiban.linkage.broker.selection import scope_pattern
 
 Jsonpath = tuple[str, dict[str, Any]]
@@ -50,6 +50,10 @@ class _Writer:
             case Linked():
                 # Asked for only where a weaker condition is welcome.
                 return _TRUE if node.negated else self.instances("$", (node.name,), "")
+            case Points():
+                one = f"@ == {self.variable(list(node.ids))}[*]"
+                points = self.instances("$", (node.name,), self.some([f"@.{member}" for member in OBJECTS], f"({one}) || exists(@[*] ? ({one}))"))
+                return _not(points, "$") if node.negated else points
             case Exists():
                 there = self.instances("$", node.path.names, self.target(node.path) if node.path.member is not None or node.path.trail else "")
                 return _not(there, "$") if node.negated else there
@@ -162,7 +166,8 @@ def _linked(node: Node) -> bool:
 
 
 def to_jsonpath(q: Q, weaken: bool = False, lean: bool = False) -> Jsonpath | None:
-    """A query as the text of a jsonpath predicate and its variables; None if it follows links to other entities.
+    """A query as the text of a jsonpath predicate and its variables; None if it follows links to other entities (see
+    `query.unlink`).
 
     With `weaken`, links are replaced by conditions that each match meets (the Relationship is there), so that a candidate still needs
     `q.matches`. With `lean`, an attribute may also be one instance instead of a list of them.
