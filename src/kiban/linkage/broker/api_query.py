@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from kiban.linkage.broker import entities
 from kiban.linkage.broker.api_entities import entity_id
 from kiban.linkage.broker.asked import Page, joined, options, ordering, page, selected, truth, whole_number
-from kiban.linkage.broker.geo import parse_geo
+from kiban.linkage.broker.geo import Ordering, parse_geo, parse_ordering
 from kiban.linkage.broker.negotiate import accepted, answer, context_header, open_body, open_call
 from kiban.linkage.broker.query import parse_q
 from kiban.linkage.broker.render import LOCATION, View, decode, languages, links, render, render_all, render_lean
@@ -232,8 +232,22 @@ async def query_batch(call: Call) -> Reply:
     media = accepted(call, (JSON, LD, GEO))
     if raw.get("type") != "Query":
         raise bad_request(f"type: found {raw.get('type')!r}; expected 'Query'")
+    if "temporalQ" in raw:
+        raise bad_request("temporalQ: found in a query of entities; expected in /temporal/entityOperations/query only")
     params = query_params(raw, call.params)
-    return await run_query(call, query_selection(raw, params, call), make_view(params, call, media), media, page(params), ordering(params, call.terms))
+    return await run_query(call, query_selection(raw, params, call), make_view(params, call, media), media, page(params), query_order(raw, call))
+
+
+def query_order(raw: dict[str, Any], call: Call) -> Ordering | None:
+    """The ordering of a query document: `ordering` with orderBy, coordinates, geometry, collation; or orderBy of the query string."""
+    found = raw.get("ordering")
+    if found is None:
+        return ordering(call.params, call.terms)
+    if not isinstance(found, dict) or not isinstance(found.get("orderBy"), (list, str)):
+        raise bad_request("ordering: expected an object with orderBy")
+    if found.get("coordinates") is not None and not isinstance(found["coordinates"], list):
+        raise bad_request("ordering: expected coordinates as an array")
+    return parse_ordering(found["orderBy"], call.terms, found.get("coordinates"), found.get("geometry"), found.get("collation"))
 
 
 def query_params(raw: dict[str, Any], params: Mapping[str, str]) -> dict[str, str]:

@@ -106,8 +106,6 @@ async def open_body(call: Call, *, patch: bool = False, many: bool = False) -> A
         return value
     if not isinstance(value, dict):
         raise Problem("BadRequestData", "a JSON object is expected", f"found {type(value).__name__}")
-    if not value:
-        raise Problem("InvalidRequest", "the body is an empty object", "members are expected")
     if media == b"application/ld+json":
         if "@context" not in value:
             raise Problem("BadRequestData", "@context is missing", "application/ld+json carries its @context in the body")
