@@ -189,7 +189,7 @@ def page_links(call: Call, asked: Page, more: bool, media: bytes = JSON) -> Head
     found: Headers = []
     if asked.limit == 0:
         return found
-    path = call.raw_path.decode("ascii", "replace")
+    path = call.raw_path.decode("ascii", "replace").rstrip("/")
     for name, offset in (("prev", max(0, asked.offset - asked.limit)), ("next", asked.offset + asked.limit)):
         if (name == "prev" and asked.offset > 0) or (name == "next" and more):
             query = urlencode(sorted({**call.params, "limit": str(asked.limit), "offset": str(offset)}.items()), safe=":,/*")

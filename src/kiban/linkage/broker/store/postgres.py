@@ -55,6 +55,8 @@ class Session(Statements):
         self.connection, self.names = connection, names
         self.lock = " FOR UPDATE" if writes else ""
         self.cursor = connection.cursor(binary=True)
+        self.rung = set()
+        self.skip = " FOR UPDATE OF o SKIP LOCKED" if writes else ""
         self.wrote = False
 
     def all(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
@@ -191,7 +193,7 @@ class PostgresStore:
         self.loop: asyncio.AbstractEventLoop | None = None
         self.slower = ThreadPoolExecutor(readers, thread_name_prefix="reader")
         self.spare: deque[Session] = deque()
-        self.after: Callable[[], None] | None = None
+        self.after: Callable[[set[str]], None] | None = None
         self.thread = threading.Thread(target=self.writing, name="writer", daemon=True)
         self.thread.start()
 
@@ -245,7 +247,10 @@ class PostgresStore:
                     session.connection.close()
                     session = None
             if self.loop is not None:
-                self.loop.call_soon_threadsafe(self.told, batch, results)
+                rung = session.rung if session is not None else set()
+                if session is not None:
+                    session.rung = set()
+                self.loop.call_soon_threadsafe(self.told, batch, results, rung)
 
     def group(self, session: Session, batch: list[Any]) -> list[tuple[bool, Any]]:
         """One transaction of all functions; again, each behind its own savepoint, if one of them fails or another worker is in the way."""
@@ -303,7 +308,7 @@ class PostgresStore:
             session.connection.execute("RELEASE one")
         return results
 
-    def told(self, batch: list[Any], results: list[tuple[bool, Any]]) -> None:
+    def told(self, batch: list[Any], results: list[tuple[bool, Any]], rung: set[str]) -> None:
         """In the event loop: everybody learns what became of their write."""
         for (_, future), (well, result) in zip(batch, results, strict=True):
             if not future.done():
@@ -311,8 +316,8 @@ class PostgresStore:
                     future.set_result(result)
                 else:
                     future.set_exception(result)
-        if self.after is not None:
-            self.after()
+        if rung and self.after is not None:
+            self.after(rung)
 
     # --- reading
     async def slow(self, fn: Callable[[Any], T], seconds: float = 10.0) -> T:
