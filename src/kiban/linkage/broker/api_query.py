@@ -8,12 +8,11 @@ from urllib.parse import urlencode
 
 from kiban.linkage.broker import entities
 from kiban.linkage.broker.api_entities import entity_id
-from kiban.linkage.broker.asked import Page, options, ordering, page, selected, truth, whole_number
+from kiban.linkage.broker.asked import LEVELS, Page, needed, options, ordering, page, question, selected, selective, settled, truth, whole_number, within_hops
 from kiban.linkage.broker.geo import parse_geo
 from kiban.linkage.broker.negotiate import accepted, answer, context_header, open_body, open_call
-from kiban.linkage.broker.query import parse_q
 from kiban.linkage.broker.render import LOCATION, View, decode, languages, links, render, render_all, render_lean
-from kiban.linkage.broker.selection import Projection, order_key, parse_id_pattern, parse_names, parse_projection, parse_scope, parse_types
+from kiban.linkage.broker.selection import Projection, parse_id_pattern, parse_names, parse_projection, parse_scope, parse_types
 from kiban.linkage.broker.server import GEO, JSON, LD, Call, Headers, Remembered, Reply
 from kiban.linkage.broker.store import Selection, Who
 from kiban.linkage.broker.values import is_uri
@@ -22,7 +21,6 @@ from kiban.linkage.errors import Problem, bad_request, not_found
 VIEWS: Remembered = Remembered()
 SORTED = 20_000  # entities that one ordered query may put in order
 JOINED = 5000  # linked entities in one answer
-LEVELS = 20
 FORMATS = {"normalized": "normalized", "concise": "concise", "simplified": "simplified", "keyValues": "simplified"}
 
 
@@ -59,10 +57,19 @@ def make_view(params: Mapping[str, str], call: Call, media: bytes) -> View:
             if name != "@none" and not is_uri(name):
                 raise bad_request(f"datasetId: found {name[:100]!r}; expected a URI or @none")
         sets = frozenset(None if name == "@none" else name for name in datasets.split(","))
+    picked, left_out = (projected(name, params, terms) if params.get(name) else None for name in ("pick", "omit"))
+    if (
+        picked
+        and left_out
+        and (both := [name for name in picked.members if name in left_out.members and picked.members[name] is left_out.members[name] is None])
+    ):
+        raise bad_request(f"omit: found {both[0]}, which pick names as well")
     join = params.get("join")
     if join is not None and join not in ("inline", "flat", "@none"):
         raise bad_request(f"join: found {join[:40]!r}; expected inline, flat or @none")
     geometry = params.get("geometryProperty")
+    if geometry is not None and media != GEO:
+        raise bad_request("geometryProperty: expected only where the answer is application/geo+json")
     context: Any = None
     if media == LD or (media == GEO and "body=json" not in call.header(b"prefer").replace(" ", "")):
         context = terms.source
@@ -71,8 +78,8 @@ def make_view(params: Mapping[str, str], call: Call, media: bytes) -> View:
         sys="sysAttrs" in options(params) or truth(params, "sysAttrs"),
         languages=languages(lang) if lang else (),
         attrs=frozenset(parse_names(attrs, terms)) if attrs else None,
-        pick=tree(parse_projection(pick, terms, "pick")) if pick else None,
-        omit=tree(parse_projection(omit, terms, "omit")) if omit else None,
+        pick=tree(picked),
+        omit=tree(left_out),
         datasets=sets,
         geometry=(terms.expand(geometry) if geometry else LOCATION) if media == GEO else None,
         context=context,
@@ -84,6 +91,13 @@ def make_view(params: Mapping[str, str], call: Call, media: bytes) -> View:
 def tree(projection: Projection | None) -> Any:
     """A projection as the plain mapping that a view wants."""
     return None if projection is None else {name: tree(below) for name, below in projection.members.items()}
+
+
+def projected(name: str, params: Mapping[str, str], terms: Any) -> Projection:
+    """pick or omit, no deeper than the request follows links."""
+    found = parse_projection(params[name], terms, name)
+    within_hops(name, found.depth, params)
+    return found
 
 
 def linked(reader: Any, tenant: int, found: list[dict[str, Any]], view: View) -> dict[str, dict[str, Any]]:
@@ -180,17 +194,16 @@ async def run_query(call: Call, chosen: Selection, view: View, media: bytes, ask
     tenant = entities.read_tenant(call, reader)
 
     def read(session: Any) -> tuple[list[Any], int, bool, dict[str, Any]]:
+        wanted = settled(session, tenant, chosen)
         if order:
-            rows = session.find(tenant, chosen, SORTED + 1)
+            rows = session.find(tenant, wanted, SORTED + 1)
             if len(rows) > SORTED:
                 raise Problem("TooManyResults", "too many entities to put in order", f"more than {SORTED}: narrow the query")
-            found = [(decode(row[0], row[1]), row) for row in rows]
-            for term in reversed(order):
-                found.sort(key=lambda pair, key=order_key(term): key(pair[0]), reverse=term.descending)  # type: ignore[misc]
+            found = order.sorted([(decode(row[0], row[1]), row) for row in rows], lambda pair: pair[0])
             rows = [row for _, row in found[asked.offset : asked.offset + asked.limit + 1]]
         else:
-            rows = session.find(tenant, chosen, asked.limit + 1, asked.offset)
-        total = session.count(tenant, chosen) if asked.count else 0
+            rows = session.find(tenant, wanted, asked.limit + 1, asked.offset)
+        total = session.count(tenant, wanted) if asked.count else 0
         shown = rows[: asked.limit]
         known = linked(session, tenant, [decode(row[0], row[1]) for row in shown], view) if view.join else {}
         return shown, total, len(rows) > asked.limit, known
@@ -216,14 +229,18 @@ async def query_batch(call: Call) -> Reply:
     media = accepted(call, (JSON, LD, GEO))
     if raw.get("type") != "Query":
         raise bad_request(f"type: found {raw.get('type')!r}; expected 'Query'")
+    if "temporalQ" in raw:
+        raise bad_request("temporalQ: expected only in a query of the temporal evolution")
     params = query_params(raw, call.params)
-    return await run_query(call, query_selection(raw, params, call), make_view(params, call, media), media, page(params), ordering(params, call.terms))
+    return await run_query(
+        call, query_selection(raw, params, call), make_view(params, call, media), media, page(params), ordering(params, call.terms, raw.get("ordering"))
+    )
 
 
 def query_params(raw: dict[str, Any], params: Mapping[str, str]) -> dict[str, str]:
     """The parts of a query document that a query string can say too, as its parameters."""
     found = dict(params)
-    for name in ("attrs", "pick", "omit", "datasetId", "orderBy"):
+    for name in ("attrs", "pick", "omit", "datasetId", "orderBy", "expandValues"):
         value = raw.get(name)
         if isinstance(value, list) and value and all(isinstance(part, str) for part in value):
             found[name] = ",".join(value)
@@ -253,10 +270,10 @@ def query_selection(raw: dict[str, Any], params: Mapping[str, str], call: Call) 
     if geo_text is not None and not isinstance(geo_text, dict):
         raise bad_request("geoQ: expected an object with georel, geometry and coordinates")
     geo = parse_geo(geo_text, terms) if geo_text else None
-    q, scope, attrs = params.get("q"), params.get("scopeQ"), params.get("attrs")
-    if not (who or q or attrs or geo is not None or params.get("local") == "true"):
+    q, scope = question(params, terms), params.get("scopeQ")
+    if not (who or selective(params, q, geo)):
         raise bad_request("the query is too wide: expected one of entities, attrs, q, geoQ, or local=true")
-    return Selection(who, parse_names(attrs, terms) if attrs else (), parse_q(q, terms) if q else None, parse_scope(scope) if scope else None, geo)
+    return Selection(who, needed(params, terms), q, parse_scope(scope) if scope else None, geo)
 
 
 def selector(part: Any, terms: Any) -> Who:
@@ -404,5 +421,3 @@ async def attribute_information(call: Call) -> Reply:
         }
 
     return answer(call, await call.broker.store.slow(read))
-
-
