@@ -19,7 +19,6 @@ from typing import Any, TypeVar
 
 import psycopg
 
-from kiban.linkage.broker import times
 from kiban.linkage.broker.geo import shape
 from kiban.linkage.broker.jsonpath import scope_jsonpath, to_jsonpath, types_jsonpath
 from kiban.linkage.broker.query import Q
@@ -111,8 +110,9 @@ class Session(Statements):
             if window is not None:
                 box = " AND p.shape && ST_MakeEnvelope(?, ?, ?, ?)"
             where.append(
-                "e.key IN (SELECT p.entity FROM place p WHERE p.attr = ?" + box +  # noqa: S608 - own text
-                f" AND ST_Distance(ST_SetSRID(p.shape, 4326)::geography, ST_SetSRID(ST_GeomFromWKB(?), 4326)::geography) {inside} ?)"
+                "e.key IN (SELECT p.entity FROM place p WHERE p.attr = ?"
+                + box  # noqa: S608 - own text
+                + f" AND ST_Distance(ST_SetSRID(p.shape, 4326)::geography, ST_SetSRID(ST_GeomFromWKB(?), 4326)::geography) {inside} ?)"
             )
             values += [number, *(window or ()), reference, metres]
         else:
@@ -335,7 +335,9 @@ class PostgresStore:
             session.connection.execute(f"SET LOCAL statement_timeout = {int(seconds * 1000)}")
             return fn(session)
         except psycopg.errors.QueryCanceled as error:
-            raise Problem("TooComplexQuery", "the query takes too long", f"it was ended after {seconds:g} s: name a type, ids or an indexed attribute") from error
+            raise Problem(
+                "TooComplexQuery", "the query takes too long", f"it was ended after {seconds:g} s: name a type, ids or an indexed attribute"
+            ) from error
         except psycopg.Error as error:
             raise trouble(error) from error
         finally:
