@@ -60,6 +60,8 @@ HIDDEN = "@v2"
 RESERVED = frozenset({"type", *_KIND_OF, *_PLAIN, *_SYSTEM, *_ANSWERS, *_SEALED, HIDDEN})
 # Members of an entity that are not attributes.
 OWN = frozenset({"id", "type", "scope", "createdAt", "modifiedAt", "deletedAt", "expiresAt"})
+# The same members as IRIs; the core context has hasValue for value, and the like.
+_CORE_MEMBERS = frozenset(CORE + iri for name in RESERVED | OWN for iri in (name, "has" + name[0].upper() + name[1:])) | {CORE + "hasJSON"}
 _UNITS = frozenset({"", "Property", "GeoProperty", "ListProperty"})
 _GEO = frozenset(CORE + name for name in ("location", "observationSpace", "operationSpace"))
 _PROOF = CORE + "ngsildproof"
@@ -274,6 +276,8 @@ class _Reader:
             iri = self.terms.expand(name)
             if ":" not in iri:
                 raise _bad(f"the @context gives no IRI for {_short(name)}")
+            if iri in _CORE_MEMBERS:
+                raise _bad(f"{_short(name)} is another word for a member of the core context; use the core's word")
             if len(name) <= 256:
                 if len(self.names) >= _MOST_NAMES:
                     self.names.clear()
@@ -529,7 +533,7 @@ class _Reader:
         if isinstance(raw, str):
             try:
                 raw = msgspec.json.decode(raw)
-            except msgspec.DecodeError:
+            except (msgspec.DecodeError, RecursionError):
                 raise _bad(f"{name}: found {_short(raw)}; expected a GeoJSON geometry") from None
         fault = geometry_fault(raw)
         if fault:
