@@ -162,6 +162,11 @@ async def delete_attribute(call: Call) -> Reply:
     return Reply(204)
 
 
+async def without_id(call: Call) -> Reply:
+    """PATCH and PUT /entities: the id is missing"""
+    raise bad_request("entity id: found nothing; expected /entities/{id}")
+
+
 async def delete(call: Call) -> Reply:
     """DELETE /entities/{id}"""
     await open_call(call)
