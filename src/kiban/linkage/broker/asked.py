@@ -82,6 +82,8 @@ def selection(params: Mapping[str, str], terms: Any, *, narrow: bool = True) -> 
     narrow: a query must say something about the entities: type, attrs, q, geometry, or local=true.
     """
     types = params.get("type")
+    if "csf" in params:
+        parse_q(params["csf"], terms, where="csf")
     ids, pattern, attrs, q, scope = params.get("id"), params.get("idPattern"), params.get("attrs"), params.get("q"), params.get("scopeQ")
     geo = parse_geo(params, terms)
     local = params.get("local")
@@ -100,7 +102,7 @@ def selection(params: Mapping[str, str], terms: Any, *, narrow: bool = True) -> 
     if types or ids or pattern:
         kind = parse_types(types, terms) if types and types != "*" else None
         who = (Who(kind, parse_ids(ids) if ids else (), parse_id_pattern(pattern) if pattern else None),)
-    if names and SYSTEM.issuperset(names):
+    if any(name[:1] == "@" for name in names) or (names and SYSTEM.issuperset(names)):
         raise bad_request(f"attrs: found {attrs!r}; expected names of attributes")
     return Selection(who, names, wanted, parse_scope(scope) if scope else None, geo)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kiban.linkage.broker import api_batch, api_entities, api_query
+from kiban.linkage.broker import api_batch, api_entities, api_query, api_v2
 from kiban.linkage.broker.server import Routes
 
 LD = "/ngsi-ld/v1"
@@ -48,4 +48,5 @@ def routes() -> Routes:
     add("GET", f"{LD}/types/{{type}}", api_query.type_information, names("local via"))
     add("GET", f"{LD}/attributes", api_query.attributes, names("details local via count"))
     add("GET", f"{LD}/attributes/{{attr}}", api_query.attribute_information, names("local via"))
+    api_v2.add_routes(found)
     return found

@@ -299,8 +299,8 @@ class App:
                 route = methods["GET"]
             else:
                 allowed = ", ".join(sorted(methods))
-                body = Problem("MethodNotAllowed", f"{call.method} is not offered here", f"offered: {allowed}").body()
-                return Reply(405, [(b"allow", allowed.encode())], dumps(body), JSON)
+                reply = self.problem(call, Problem("MethodNotAllowed", f"{call.method} is not offered here", f"offered: {allowed}"))
+                return reply._replace(headers=[*reply.headers, (b"allow", allowed.encode())])
         call.subject = self.broker.access.subject_of(call.headers)
         handler, known = route
         if call.query:
