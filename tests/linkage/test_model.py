@@ -197,6 +197,11 @@ def test_keywords_of_json_ld_are_read_as_id_and_type_and_types_are_not_told_twic
     assert entity == {"id": "urn:a:1", "type": [BASE + "Well", DEFAULT + "Bus"], "createdAt": BORN, "modifiedAt": BORN}
 
 
+def test_an_attribute_of_an_entity_may_be_called_like_a_member_that_only_instances_have() -> None:
+    assert said(made(vocab={"vocab": "word"})) == {"vocab": {"type": "VocabProperty", "vocab": "word"}}
+    assert refusal(made, level={"value": 1, CORE + "hasVocab": 2}) == "BadRequestData"
+
+
 def test_other_words_of_a_context_for_id_and_type_are_read_as_such() -> None:
     class Aliases(FakeTerms):
         def expand(self, term: str) -> str:
@@ -444,8 +449,12 @@ def test_replace_keeps_the_birth_of_the_entity_alone() -> None:
 
 def test_instances_whose_time_has_come_are_taken_out() -> None:
     old = made(level=[{"value": 1, "expiresAt": BORN}, {"value": 2, "datasetId": "urn:d:1"}], name={"value": 1, "expiresAt": "2027-01-01T00:00:00Z"})
+    assert model.soonest(old) == BORN
     change = model.expire(old, now=LATER)
     assert change.changed == [(LEVEL, None, "deleted")]
+    assert model.soonest(change.entity) == "2027-01-01T00:00:00Z"
+    deep = made(level={"value": 1, "accuracy": {"value": 1, "stands": {"value": 2, "expiresAt": BORN}}})
+    assert said(model.expire(deep, now=LATER).entity)["level"] == {"type": "Property", "value": 1, "accuracy": {"type": "Property", "value": 1}}
     assert model.expire(change.entity, now=LATER).entity == change.entity
 
 
