@@ -12,7 +12,7 @@ from kiban.linkage.broker.api_entities import entity_id
 from kiban.linkage.broker.asked import Page, joined, options, ordering, page, picked, question, selected, truth, whole_number
 from kiban.linkage.broker.geo import Ordering, parse_geo, parse_ordering
 from kiban.linkage.broker.negotiate import accepted, answer, context_header, open_body, open_call
-from kiban.linkage.broker.render import LOCATION, View, decode, earlier, languages, links, render, render_all, render_lean
+from kiban.linkage.broker.render import LOCATION, View, decode, earlier, languages, links, render, render_all, render_lean, render_lean_all
 from kiban.linkage.broker.selection import Projection, parse_id_pattern, parse_names, parse_projection, parse_scope, parse_types
 from kiban.linkage.broker.server import GEO, JSON, LD, Call, Headers, Remembered, Reply, dumps
 from kiban.linkage.broker.store import Selection, Who
@@ -237,7 +237,7 @@ async def run_query(call: Call, chosen: Selection, view: View, media: bytes, ask
     version = preferred(call)
     if not view.join and not view.geometry and version is None:
         terms = call.terms
-        body = b"[" + b",".join([render_lean(row[0], terms, view, flat=bool(row[2]), sys=row[1]) for row in rows]) + b"]"
+        body = render_lean_all(rows, terms, view)
         return Reply(200, [*headers, context_header(terms)] if media == JSON else headers, body, media)
     shown = render_all([decode(row[0], row[1]) for row in rows], call.terms, with_links(view, known) if known else view)
     return finish(call, shown, media, headers)
