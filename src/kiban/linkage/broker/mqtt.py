@@ -37,11 +37,13 @@ class MqttError(KibanError):
 
 
 def message(request: Request, attempt: int) -> bytes:
-    """What is published: {"metadata": {the headers}, "body": the notification}.
+    """What is published: {"metadata": {the headers}, "body": the notification}; the body alone where there are no headers, as NGSIv2 wants it.
 
     >>> message(Request("PUBLISH", "mqtt://h/t", (("Content-Type", "application/json"),), b'{"type":"Notification"}'), 2)
     b'{"metadata":{"Content-Type":"application/json","Kiban-Delivery-Attempt":"2"},"body":{"type":"Notification"}}'
     """
+    if not request.headers:
+        return request.body
     metadata = dict(request.headers) | {"Kiban-Delivery-Attempt": str(attempt)}
     return _json.encode({"metadata": metadata, "body": msgspec.Raw(request.body)})
 
