@@ -55,6 +55,7 @@ class Load:
     subscriptions: int = 0  # registered before, of types that nobody writes
     matching: int = 0  # registered before, each matching every entity of one type
     receiver: str = "127.0.0.1"  # the address of this machine that the broker can reach
+    keep: bool = False  # leave what the run made (entities, subscriptions) in the broker
     wait: float = 10.0  # seconds that late notifications are waited for
     limit: float = 30.0  # seconds that one answer may take
     watch: Callable[[], float] | None = None  # read when the clock begins and ends; the report has the difference as "watched"
@@ -115,6 +116,7 @@ class _Mix:
         self.watching_type: Counter[tuple[int, bool]] = Counter()
         self.expected: dict[int, int] = {}  # serial → notifications
         self.subscribed = 0
+        self.subscription_ids: list[str] = []
         self.next_check = dict.fromkeys(EVERY, 0.0)
         self.taken = 0
         self.from_time = 0.0  # jobs that began earlier are not counted
@@ -226,8 +228,10 @@ class _Mix:
 
     def subscription(self, entity: dict[str, str], linked: bool) -> bytes:
         self.subscribed += 1
+        id = f"urn:ngsi-ld:Subscription:load-{self.town.tag}-{self.load.seed}-{self.subscribed:06d}"
+        self.subscription_ids.append(id)
         body = {
-            "id": f"urn:ngsi-ld:Subscription:load-{self.town.tag}-{self.subscribed:06d}", "type": "Subscription", "entities": [entity],
+            "id": id, "type": "Subscription", "entities": [entity],
             "watchedAttributes": [SERIAL],
             "notification": {"attributes": [SERIAL], "endpoint": {"uri": f"{self.endpoint}{self.subscribed}", "accept": "application/json"}},
         }  # fmt: skip
@@ -349,6 +353,8 @@ async def perform(load: Load, town: Population | None = None) -> dict[str, Any]:
         late = await _late(load, mix)
         answers = await each(load.url, load.limit, mix.read_back(), min(8, load.connections))
         report = _report(load, mix, elapsed, answers, late)
+        if not load.keep:
+            await _clear(load, mix)
         return report if watched is None else {**report, "watched": watched}
     finally:
         receiver.server.close()
@@ -404,6 +410,18 @@ async def _subscribe(load: Load, mix: _Mix) -> None:
     answers = await each(load.url, load.limit, jobs, 4)
     if bad := Counter(status for _, status, _ in answers if status != 201):
         raise KibanError(load.url, f"{sum(bad.values())} subscriptions refused (status {', '.join(map(str, bad))})", "201", "look at the log of the broker")
+
+
+async def _clear(load: Load, mix: _Mix) -> None:
+    """Take away the entities and subscriptions that this run made; what is not there any more is no matter."""
+    town = mix.town
+    made = [n for n in mix.touched if n >= town.entities and town.there[n]]
+    batches = [made[at : at + BATCH] for at in range(0, len(made), BATCH)]
+    jobs = [Job("clear", mix.posted("POST", "entityOperations/delete", False, json.dumps([town.id(n) for n in batch]))) for batch in batches]
+    jobs += [Job("clear", f"DELETE {mix.path}subscriptions/{id}{mix.ends[0]}".encode()) for id in mix.subscription_ids]
+    await each(load.url, load.limit, jobs, 4)
+    for n in made:
+        town.there[n] = 0
 
 
 async def _late(load: Load, mix: _Mix) -> int:
@@ -489,6 +507,7 @@ def add_load(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--queries", default=",".join(KINDS), metavar="KIND,…", help=f"検索の種類 / kinds of queries: {', '.join((*KINDS, *OTHER_KINDS))}")
     parser.add_argument("--subscriptions", type=int, default=0, metavar="N", help="当たらない購読 / subscriptions that match nothing, registered before")
     parser.add_argument("--matching", type=int, default=0, metavar="N", help="当たる購読 / subscriptions that match every write to one type, registered before")
+    parser.add_argument("--keep", action="store_true", help="作ったものを残す / leave the entities and subscriptions of the run in the broker")
     parser.add_argument("--receiver", default="127.0.0.1", metavar="ADDRESS", help="通知を受ける自分の住所 / address of this machine for notifications")
     parser.add_argument("--tenant", default="", metavar="NAME", help="テナント / tenant")
     parser.add_argument("--json", action="store_true", help="結果を JSON で / the report as JSON")
@@ -504,7 +523,7 @@ def run_load(args: argparse.Namespace, token: str = "") -> int:
     load = Load(
         url=args.url, mix=parse_mix(args.mix), connections=args.connections, seconds=args.seconds, requests=args.requests, seed=args.seed,
         entities=args.entities, fill=not args.filled, context=args.context, queries=kinds, subscriptions=args.subscriptions, matching=args.matching,
-        receiver=args.receiver, tenant=args.tenant, token=token,
+        keep=args.keep, receiver=args.receiver, tenant=args.tenant, token=token,
     )  # fmt: skip
     report = run(load)
     print(json.dumps(report, ensure_ascii=False) if args.json else as_text(report))
