@@ -28,6 +28,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from kiban.base.errors import KibanError
 from kiban.linkage.broker.load import Load, parse_mix, run
 from kiban.linkage.broker.population import CONTEXT, CONTEXT_URL, DEFAULT, LEVEL, VOCABULARY, Population
 
@@ -55,7 +56,12 @@ class Bench:
     def row(self, name: str, goal: str, found: str, holds: bool | None, ratio: str = "", **more: Any) -> None:
         """One line of the table, printed at once."""
         self.rows.append({"name": name, "goal": goal, "found": found, "ratio": ratio, "holds": holds, **more})
+        found = " ".join(found.split()).replace("|", "¦")
         print(f"| {name} | {goal} | {found} | {ratio} | {'' if holds is None else 'ok' if holds else 'SHORT'} |", flush=True)
+
+
+class Unable(Exception):
+    """A part of the table cannot be measured; the message says why."""
 
 
 # servers
@@ -106,14 +112,14 @@ def started(command: list[str], port: int, cores: set[int], log: Path) -> Iterat
     known = {name: value for name, value in os.environ.items() if not name.startswith("KIBAN_")}
     environment = {**known, "PYTHONPATH": str(ROOT / "src"), "KIBAN_STATE": str(KEPT / "state")}
     if answers(port):
-        raise SystemExit(f"port {port} is taken. Next: end what listens there")
+        raise Unable(f"port {port} is taken. Next: end what listens there")
     began = time.perf_counter()
     with log.open("ab") as output:
         server = subprocess.Popen(command, env=environment, stdout=output, stderr=output, preexec_fn=lambda: os.sched_setaffinity(0, cores))
     try:
         while not answers(port):
             if server.poll() is not None or time.perf_counter() - began > QUIET:
-                raise SystemExit(f"the server did not start; see {log}: {log.read_text()[-600:]}")
+                raise Unable(f"the server did not start; see {log}: {log.read_text()[-300:].strip()}")
             time.sleep(0.005)
         yield server, time.perf_counter() - began
     finally:
@@ -376,7 +382,7 @@ def a_cluster() -> Iterator[str]:
     """A private PostgreSQL with fsync on, reached through a socket; the address of an empty database."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
     if not found:
-        raise SystemExit("bench-broker: no PostgreSQL. Next: install it, or name other lines with --only")
+        raise Unable("no PostgreSQL. Next: install it, or name other lines with --only")
     programs = found[-1].parent
     folder = Path(tempfile.mkdtemp(prefix="kiban-pg-"))
     user: list[str] = []
@@ -389,7 +395,7 @@ def a_cluster() -> Iterator[str]:
         with (folder / "output").open("a") as output:
             done = subprocess.run([*user, str(programs / program), *arguments], cwd=folder, stdout=output, stderr=output, timeout=120, check=False)
         if done.returncode:
-            raise SystemExit(f"{program}: {(folder / 'output').read_text()[-600:]}")
+            raise Unable(f"{program}: {(folder / 'output').read_text()[-600:]}")
 
     try:
         call("initdb", "-D", str(folder / "data"), "-U", "clerk", "-A", "trust", "-E", "UTF8", "--no-locale")
@@ -453,9 +459,11 @@ def main() -> int:
     print(f"{datetime.now(UTC):%Y-%m-%d}, {bench.entities:,} entities, {bench.runs} runs of {bench.seconds:.0f} s: median (from–to)\n")
     print("| work | goal | found | ratio to the bare server | |\n|---|---|---|---|---|", flush=True)
     try:
-        reads_and_writes(bench, asked)
-        million(bench, asked)
-        postgres(bench, asked)
+        for part in (reads_and_writes, million, postgres):
+            try:
+                part(bench, asked)
+            except (KibanError, Unable) as error:  # the other parts are measured all the same
+                bench.row(part.__name__.replace("_", " "), "", str(error), holds=False)
     finally:
         if args.json:
             args.json.write_text(json.dumps(bench.rows, ensure_ascii=False, indent=1))
