@@ -125,12 +125,27 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def free_port(wanted: int, others: int = 0) -> int:
-    """The first port from `wanted` on that is free together with the `others` behind it."""
-    for first in range(wanted, wanted + 1000, others + 1):
-        if not any(listens(port) for port in range(first, first + others + 1)):
-            return first
+def free_port(wanted: int) -> int:
+    """The first free port from `wanted` on."""
+    for port in range(wanted, wanted + 1000):
+        if not listens(port):
+            return port
     raise RunError(f"no free port from {wanted} on")
+
+
+def mock_ports(stack: contextlib.ExitStack) -> int:
+    """The first of three free ports that no other runner on this machine uses until `stack` is closed.
+
+    The tests open and close their servers one by one, so a runner marks its three by holding a fourth, 10,000 above.
+    """
+    for first in range(MOCKS[0], MOCKS[0] + 300, len(MOCKS)):
+        if any(listens(port) for port in range(first, first + len(MOCKS))):
+            continue
+        mark = stack.enter_context(socket.socket())
+        with contextlib.suppress(OSError):
+            mark.bind(("127.0.0.1", first + 10_000))
+            return first
+    raise RunError(f"no three free ports from {MOCKS[0]} on")
 
 
 def _found(program: str) -> str | None:
@@ -443,6 +458,8 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     if parsed.python is None:
         beside = parsed.folder.parent / "venv" / "bin" / "python"
         parsed.python = beside if beside.exists() else Path(sys.executable)
+    if parsed.record and parsed.renamed is not None:
+        parser.error("--record keeps runs on the fixtures as they are; leave --renamed out")
     if parsed.record and (parsed.area or parsed.suite or parsed.test or parsed.include or parsed.exclude):
         parser.error("--record keeps whole runs only; leave the filters out")
     return parsed
@@ -480,7 +497,7 @@ def main(given: argparse.Namespace) -> int:
         if given.context_map:
             return 0
 
-        mocks = free_port(MOCKS[0], len(MOCKS) - 1)
+        mocks = mock_ports(stack)
         mqtt = mqtt_programs(work, given.folder, mocks)
         print("mosquitto: " + ("started by the tests that need it" if mqtt else "missing; the tests of MQTT will fail (apt-get install mosquitto)"))
 
@@ -514,7 +531,7 @@ def main(given: argparse.Namespace) -> int:
     print()
     found_now = report(results, scores.load(kept), names)
     if given.record:
-        about = {"suite": given.folder.name, "store": given.store, "day": datetime.now(UTC).date().isoformat(), "renamed": given.renamed}
+        about = {"suite": given.folder.name, "store": given.store, "day": datetime.now(UTC).date().isoformat()}
         scores.save(kept, scores.record(results, about))
         print(f"\nrecorded: {kept.name}")
         return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -171,6 +172,19 @@ def test_the_report_gives_the_raw_score_first_and_each_failure_with_clause_and_r
         "Harbour  001_01_02  [5.6.1]  (testsuite-doubts.md:1)",
         "201 != 404",
     ]
+
+
+def test_two_runners_on_one_machine_open_their_servers_on_different_ports():
+    with contextlib.ExitStack() as one, contextlib.ExitStack() as other:
+        first = run.mock_ports(one)
+        second = run.mock_ports(other)
+        assert abs(first - second) >= 3
+
+
+@pytest.mark.parametrize("filters", [["--renamed", "7"], ["--area", "Harbour"], ["--test", "001_01"]])
+def test_a_part_of_the_suite_is_not_recorded(filters: list[str], tmp_path: Path):
+    with pytest.raises(SystemExit):
+        run.arguments([str(tmp_path), "--record", *filters])
 
 
 class Test:

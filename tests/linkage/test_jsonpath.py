@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from kiban.linkage.broker.jsonpath import scope_jsonpath, to_jsonpath, types_jsonpath
 from kiban.linkage.broker.patterns import compile_pattern
-from kiban.linkage.broker.query import parse_q, parse_scope, parse_types
+from kiban.linkage.broker.query import Q, parse_q, parse_scope, parse_types, unlink
 from kiban.linkage.errors import Problem
 
 Ask = Callable[[tuple[str, dict[str, Any]], list[Any]], list[bool]]
@@ -437,3 +437,30 @@ def test_a_query_over_links_gives_no_path_or_a_weaker_one(ask: Ask) -> None:
     assert weaker is not None
     owned = {"ex:owner": [{"type": "Relationship", "object": "urn:o"}], "ex:speed": [{"type": "Property", "value": 2}]}
     assert ask(weaker, [owned, {"ex:speed": owned["ex:speed"]}]) == [True, False]
+
+
+linked_terms = st.builds(
+    lambda sign, name, types, inner: f"{sign}{name}{{{types}{inner}}}" if sign else f"{name}{{{types}{inner}}}==1",
+    st.sampled_from(["", "!"]),
+    st.sampled_from(["a", "b"]),
+    st.sampled_from(["", "A:", "A,B:"]),
+    st.sampled_from(["a", "b", "b{a}", "a{C:b}"]),
+)
+
+
+@settings(max_examples=100)
+@given(st.lists(st.one_of(linked_terms, linked_terms, terms()), min_size=1, max_size=3), st.sampled_from(";|"), st.lists(entities, min_size=4, max_size=4))
+def test_a_query_over_links_gives_the_same_with_ids_instead(ask: Ask, parts: list[str], sign: str, some: list[dict[str, Any]]) -> None:
+    world = {f"urn:a:{number}": entity | {"id": f"urn:a:{number}"} for number, entity in enumerate(some)}
+    q = parse_q(sign.join(parts), TERMS)
+
+    def find(types: tuple[str, ...], inner: Q) -> list[str]:
+        assert inner.depth == 0
+        return [id for id, entity in world.items() if (not types or set(types) & set(entity["type"])) and inner.matches(entity)]
+
+    plain = unlink(q, find)
+    expected = [q.matches(entity, world.get) for entity in world.values()]
+    assert [plain.matches(entity) for entity in world.values()] == expected
+    predicate = to_jsonpath(plain)
+    assert predicate is not None
+    assert ask(predicate, list(world.values())) == expected

@@ -104,7 +104,7 @@ class State:
 
         def name(iri: str) -> str:
             plain = iri.removeprefix(DEFAULT)
-            return short.get(iri, iri if link and plain in NAMES else plain)
+            return short.get(iri, f"ngsi-ld:default-context/{plain}" if link and plain in NAMES and iri != plain else plain)
 
         return {name(key): name(value) if key == "type" else value for key, value in entity.items()}
 

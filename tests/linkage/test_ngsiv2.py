@@ -7,6 +7,7 @@ import re
 from datetime import datetime
 from typing import Any
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -202,3 +203,195 @@ def test_every_name_has_one_iri_and_comes_back(name: str) -> None:
 @given(iris)
 def test_every_iri_has_one_name_and_comes_back(iri: str) -> None:
     assert (iri, iri, iri) == (NAMES.attr(NAMES.attr_name(iri)), NAMES.meta(NAMES.meta_name(iri)), NAMES.type(NAMES.type_name(iri)))
+
+
+# --- names, ids, values -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_name_that_means_something_else_in_ngsi_ld_is_shown_there_as_a_whole_iri() -> None:
+    entity = store({"id": "Room1", "scope": {"value": "inner"}, "createdAt": {"value": "once"}})
+    assert v2.attributes(entity) == [v2.DEFAULT + "scope", v2.DEFAULT + "createdAt"]
+    assert show(entity)["scope"] == {"type": "Text", "value": "inner", "metadata": {}}
+
+
+def test_a_name_of_the_users_context_is_the_same_attribute_in_both_apis() -> None:
+    assert v2.attributes(store({"id": "Car1", "speed": {"value": 50}})) == ["https://example.org/car#speed"]
+
+
+def test_the_service_path_is_the_scope_and_the_root_is_no_scope() -> None:
+    assert (store({"id": "x"}, "/a/b").get("scope"), store({"id": "x"}).get("scope")) == (["/a/b"], None)
+    assert show(store({"id": "x"}, "/a/b"), attrs=("servicePath",))["servicePath"]["value"] == "/a/b"
+
+
+def test_unit_time_and_dataset_of_ngsi_ld_are_metadata_of_ngsiv2() -> None:
+    (instance,) = store(
+        {
+            "id": "Room1",
+            "t": {
+                "value": 21,
+                "metadata": {"unitCode": {"value": "CEL"}, "TimeInstant": {"type": "DateTime", "value": "2026-11-27"}, "datasetId": {"value": "urn:d:1"}},
+            },
+        }
+    )[v2.DEFAULT + "t"]
+    assert (instance["unitCode"], instance["observedAt"], instance["datasetId"]) == ("CEL", "2026-11-27T00:00:00.000Z", "urn:d:1")
+
+
+def test_an_attribute_with_several_instances_shows_the_default_one_and_the_others_outlive_a_write() -> None:
+    attr = v2.DEFAULT + "t"
+    old = [{"type": "Property", "value": 1, "datasetId": "urn:d:1"}, {"type": "Property", "value": 2}]
+    new = v2.write_attribute(v2.Given(None, 3, None), NAMES, NOW, old)
+    assert v2.show_attribute(new, NAMES)["value"] == 3
+    assert old[0] in new
+    assert len(new) == 2
+    assert v2.show_attribute(old[:1], NAMES)["value"] == 1
+    assert attr == NAMES.attr("t")
+
+
+def test_what_is_remembered_of_a_point_is_believed_only_while_the_point_is_still_there() -> None:
+    entity = store({"id": "x", "location": {"type": "geo:point", "value": "35.0, 139.0"}})
+    (instance,) = entity[CORE + "location"]
+    assert v2.shown(instance, NAMES) == ("geo:point", "35.0, 139.0")
+    instance["value"] = {"type": "Point", "coordinates": [140, 36]}
+    assert v2.shown(instance, NAMES) == ("geo:json", {"type": "Point", "coordinates": [140, 36]})
+
+
+def test_metadata_stays_until_it_is_overridden_or_emptied() -> None:
+    first = v2.write_attribute(v2.Given("Number", 1, {"unit": ("Text", "C"), "avg": (None, 2)}), NAMES, NOW)
+    shown = {
+        "stays": v2.write_attribute(v2.Given(None, 3, {"avg": (None, 4)}), NAMES, LATER, first),
+        "overridden": v2.write_attribute(v2.Given(None, 3, {"avg": (None, 4)}), NAMES, LATER, first, override=True),
+        "emptied": v2.write_attribute(v2.Given(None, 3, {}), NAMES, LATER, first),
+    }
+    assert {name: sorted(v2.show_attribute(instances, NAMES)["metadata"]) for name, instances in shown.items()} == {
+        "stays": ["avg", "unit"],
+        "overridden": ["avg"],
+        "emptied": [],
+    }
+    assert (shown["stays"][0]["createdAt"], shown["stays"][0]["modifiedAt"]) == (NOW, LATER)
+
+
+def test_a_value_without_a_type_does_not_turn_a_relationship_or_a_place_into_a_text() -> None:
+    relation = [{"type": "Relationship", "object": "urn:x:1"}]
+    assert v2.write_attribute(v2.Given(None, "urn:x:2", None), NAMES, NOW, relation)[0]["type"] == "Relationship"
+    assert v2.write_attribute(v2.Given(None, "no uri", None), NAMES, NOW, relation)[0]["type"] == "Property"
+    assert v2.write_attribute(v2.Given("Text", "urn:x:2", None), NAMES, NOW, relation)[0]["type"] == "Property"
+
+
+def test_writing_the_value_alone_keeps_type_and_metadata() -> None:
+    first = v2.write_attribute(v2.Given("Celsius", 1, {"avg": (None, 2)}), NAMES, NOW)
+    assert v2.show_attribute(v2.write_value(5, NAMES, LATER, first), NAMES) == {
+        "type": "Celsius",
+        "value": 5,
+        "metadata": {"avg": {"type": "Number", "value": 2}},
+    }
+
+
+def test_simple_forms_of_an_entity() -> None:
+    entity = store({"id": "Room1", "type": "Room", "a": {"value": 1}, "b": {"value": "x"}, "c": {"value": 1}})
+    assert show(entity, form="keyValues") == {"id": "Room1", "type": "Room", "a": 1, "b": "x", "c": 1}
+    assert show(entity, form="values", attrs=("b", "a", "c")) == ["x", 1, 1]
+    assert show(entity, form="unique") == [1, "x"]
+    assert show(entity, form="keyValues", attrs=("b", "no"), covered=True) == {"id": "Room1", "type": "Room", "b": "x", "no": None}
+
+
+def test_builtin_attributes_and_metadata_are_shown_when_they_are_asked_for() -> None:
+    entity = store({"id": "Room1", "a": {"value": 1}, "dateExpires": {"type": "DateTime", "value": "2030-01-01"}})
+    shown = show(entity, attrs=("dateCreated", "dateModified", "dateExpires", "*"), metadata=("dateCreated", "*"))
+    assert list(shown) == ["id", "type", "dateCreated", "dateModified", "dateExpires", "a"]
+    assert "2030-01-01T00:00:00.000Z" == shown["dateExpires"]["value"] == entity["expiresAt"]
+    assert shown["a"]["metadata"] == {"dateCreated": {"type": "DateTime", "value": NOW}}
+    assert list(show(entity)) == ["id", "type", "a"]
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        [],
+        {},
+        {"id": ""},
+        {"id": "a b"},
+        {"id": "a/b"},
+        {"id": "é"},
+        {"id": "x" * 257},
+        {"id": "x", "type": ""},
+        {"id": "x", "type": 5},
+        {"id": "x", "a&b": {"value": 1}},
+        {"id": "x", "*": {"value": 1}},
+        {"id": "x", "geo:distance": {"value": 1}},
+        {"id": "x", "a": 5},
+        {"id": "x", "a": {"val": 1}},
+        {"id": "x", "a": {"value": "<script>"}},
+        {"id": "x", "a": {"value": [{"b": "a=b"}]}},
+        {"id": "x", "a": {"value": 1, "type": "a b"}},
+        {"id": "x", "a": {"value": 1, "metadata": []}},
+        {"id": "x", "a": {"value": 1, "metadata": {"m": 5}}},
+        {"id": "x", "a": {"value": "yesterday", "type": "DateTime"}},
+        {"id": "x", "a": {"value": "2026-02-30", "type": "DateTime"}},
+        {"id": "x", "a": {"value": "139, 35, 1", "type": "geo:point"}},
+        {"id": "x", "a": {"value": "95, 139", "type": "geo:point"}},
+        {"id": "x", "a": {"value": {"type": "Circle", "coordinates": [1, 2]}, "type": "geo:json"}},
+        {"id": "x", "a": {"value": {"type": "Point", "coordinates": ["1", 2]}, "type": "geo:json"}},
+        {"id": "x", "a": {"value": ["35, 139"], "type": "geo:line"}},
+        {"id": "x", "a": {"value": ["0,0", "1,0", "1,1", "0,1"], "type": "geo:polygon"}},
+        {"id": "x", "a": {"value": "urn:ngsi-ld:null"}},
+        {"id": "x", "dateExpires": {"type": "Text", "value": "2030-01-01"}},
+    ],
+)
+def test_what_ngsiv2_does_not_allow_is_refused_with_400(raw: Any) -> None:
+    with pytest.raises(v2.Refused) as refused:
+        store(raw)
+    assert (refused.value.status, refused.value.error) == (400, "BadRequest")
+
+
+def test_unrestricted_text_may_hold_every_character() -> None:
+    raw = {"id": "x", "a": {"value": "<'=;>", "type": "TextUnrestricted"}, "b": {"value": "(", "metadata": {"TextUnrestricted": {"value": True}}}}
+    assert show(store(raw), form="values") == ["<'=;>", "("]
+
+
+def test_a_feature_is_stored_as_its_geometry() -> None:
+    point = {"type": "Point", "coordinates": [139, 35]}
+    entity = store({"id": "x", "a": {"type": "geo:json", "value": {"type": "Feature", "geometry": point, "properties": {}}}})
+    assert [point] == show(entity, form="values")
+
+
+@pytest.mark.parametrize(
+    ("header", "update", "paths"),
+    [
+        (None, False, None),
+        ("/#", False, None),
+        ("/", False, ["/"]),
+        ("/a/", False, ["/a"]),
+        ("/a/#,/b", False, ["/a/#", "/b"]),
+        (None, True, ["/"]),
+        ("/a/b", True, ["/a/b"]),
+    ],
+)
+def test_service_paths(header: str | None, update: bool, paths: list[str] | None) -> None:
+    assert paths == v2.service_paths(header, update=update)
+
+
+@pytest.mark.parametrize(
+    ("header", "update"), [("a", False), ("/a-b", False), ("/a//b", False), ("/a/#", True), ("/a,/b", True), (",".join(["/a"] * 11), False)]
+)
+def test_service_paths_that_are_none_are_refused(header: str, update: bool) -> None:
+    with pytest.raises(v2.Refused):
+        v2.service_paths(header, update=update)
+
+
+def test_a_service_is_a_tenant_in_lower_case() -> None:
+    assert v2.tenant("My_Town") == "my_town"
+    for wrong in ("a-b", "x" * 51, "a/b"):
+        with pytest.raises(v2.Refused):
+            v2.tenant(wrong)
+
+
+def test_types_are_listed_with_the_types_of_their_attributes() -> None:
+    found = [
+        store({"id": "a", "type": "Room", "t": {"value": 1}}),
+        store({"id": "b", "type": "Room", "t": {"value": "x"}}),
+        store({"id": "c", "type": "Car"}),
+    ]
+    assert v2.show_types(found, NAMES) == [
+        {"type": "Car", "attrs": {}, "count": 1},
+        {"type": "Room", "attrs": {"t": {"types": ["Number", "Text"]}}, "count": 2},
+    ]

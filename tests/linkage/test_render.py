@@ -17,6 +17,7 @@ from kiban.linkage.broker.render import (
     Projection,
     View,
     decode,
+    earlier,
     encode_lean,
     language_of,
     languages,
@@ -26,6 +27,7 @@ from kiban.linkage.broker.render import (
     render_lean,
     render_lean_all,
 )
+from kiban.linkage.broker.values import NULL
 
 
 def tree(**members: Projection | None) -> Projection:
@@ -299,3 +301,33 @@ def test_rendering_leaves_the_entity_as_it_is(entity: Entity, id: str) -> None:
     encode_lean(entity)
     assert json.dumps(entity) == before
     assert without_times(entity)["id"] == entity["id"]
+
+
+def test_marks_of_removal_are_told_as_they_are() -> None:
+    gone: Entity = {
+        "id": "urn:a:1",
+        "type": [BASE + "Well"],
+        BASE + "owner": [{"type": "ListRelationship", "objectList": NULL}],
+        BASE + "name": [{"type": "LanguageProperty", "languageMap": NULL, "previousLanguageMap": {"ja": "井戸"}}],
+        BASE + "stands": [{"type": "VocabProperty", "vocab": NULL}],
+    }
+    for format in ("normalized", "concise", "simplified"):
+        shown = render(gone, TERMS, View(format=format, languages=("ja",)))  # type: ignore[arg-type]
+        assert json.dumps(shown).count(NULL) == 3
+
+
+def test_a_client_of_an_earlier_version_gets_kinds_that_it_knows() -> None:
+    level = {"type": "ListProperty", "valueList": [1], "word": {"type": "VocabProperty", "vocab": "deep"}}
+    route = {"type": "ListRelationship", "objectList": [{"object": "urn:a:2"}]}
+    entity = {"id": "urn:a:1", "type": "Well", "level": [level], "route": route, "plain": {"type": "Property", "value": {"type": "VocabProperty"}}}
+    assert earlier(entity, (1, 5)) == (
+        {
+            "id": "urn:a:1",
+            "type": "Well",
+            "level": [{"type": "Property", "value": [1], "word": {"type": "Property", "value": "deep"}}],
+            "route": {"type": "Relationship", "object": ["urn:a:2"]},
+            "plain": {"type": "Property", "value": {"type": "VocabProperty"}},
+        },
+        True,
+    )
+    assert earlier([entity], (1, 9)) == ([entity], False)

@@ -10,6 +10,7 @@ from typing import Any
 
 from kiban.linkage.access import Access
 from kiban.linkage.broker import history, times
+from kiban.linkage.broker.api_v2 import Around, told
 from kiban.linkage.broker.contexts import Contexts, load_map
 from kiban.linkage.broker.entities import sweep
 from kiban.linkage.broker.forward import Forward
@@ -94,6 +95,7 @@ class Broker:
         if options.index:
             self.store.declare([self.contexts.core.expand(name) for name in options.index])
         self.forward = Forward(self)
+        self.v2 = Around(self)
 
     def attach(self, app: Any) -> None:
         """The HTTP side of this broker."""
@@ -101,6 +103,7 @@ class Broker:
 
     async def start(self) -> None:
         """The tasks beside the requests begin."""
+        await self.v2.open()
         self.state = "running"
         self.tasks = [asyncio.create_task(self.sweeping())]
 
@@ -119,6 +122,10 @@ class Broker:
             await asyncio.sleep(SWEEP)
             if self.store.reader.expired(times.now_us(), 1):
                 await self.store.write(lambda tx: sweep(self, tx))
+
+    def v2_problem(self, problem: Problem) -> Reply:
+        """A problem as NGSIv2 says it."""
+        return told(problem)
 
     def unexpected(self, call: Any, error: Exception) -> Any:
         """An error that nobody foresaw: told to the log in full, to the client without."""

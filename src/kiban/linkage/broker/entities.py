@@ -13,6 +13,7 @@ from kiban.linkage.access import ALLOW, DENY
 from kiban.linkage.broker import times
 from kiban.linkage.broker.model import Change, attributes
 from kiban.linkage.broker.model import create as create_change
+from kiban.linkage.broker.selection import parse_types
 from kiban.linkage.broker.server import Call
 from kiban.linkage.broker.store import Selection
 from kiban.linkage.errors import Problem, already_exists, not_found
@@ -107,11 +108,18 @@ async def create(call: Call, entity: Entity) -> None:
 
 
 async def alter(call: Call, operation: str, id: str, change: Alter) -> Change:
-    """Change an entity; on disk when this returns."""
+    """Change an entity, of the type that the query string may name; on disk when this returns."""
     reach = allowed(call, operation)
+    wanted = call.params.get("type")
+    kinds = parse_types(wanted, call.terms) if wanted else None
+
+    def checked(old: Entity) -> Change:
+        if kinds is not None and not kinds.matches(old):
+            raise not_found(f"{id} of type {wanted}")
+        return change(old)
 
     def op(tx: Any) -> Change:
-        return alter_in(tx, call, write_tenant(call, tx, make=False), id, change, reach)
+        return alter_in(tx, call, write_tenant(call, tx, make=False), id, checked, reach)
 
     return await call.broker.store.write(op)  # type: ignore[no-any-return]
 

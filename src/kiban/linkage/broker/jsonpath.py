@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from kiban.linkage.broker.query import FORMS, OBJECTS, VALUES, And, Between, Compare, Exists, Linked, Literal, Node, Or, Path, Q, ScopeQ, TypeQ
+from kiban.linkage.broker.query import FORMS, OBJECTS, VALUES, And, Between, Compare, Exists, Linked, Literal, Node, Or, Path, Points, Q, ScopeQ, TypeQ
 from kiban.linkage.broker.selection import scope_pattern
 
 Jsonpath = tuple[str, dict[str, Any]]
@@ -50,6 +50,10 @@ class _Writer:
             case Linked():
                 # Asked for only where a weaker condition is welcome.
                 return _TRUE if node.negated else self.instances("$", (node.name,), "")
+            case Points():
+                one = f"@ == {self.variable(list(node.ids))}[*]"
+                points = self.instances("$", (node.name,), self.some([f"@.{member}" for member in OBJECTS], f"({one}) || exists(@[*] ? ({one}))"))
+                return _not(points, "$") if node.negated else points
             case Exists():
                 there = self.instances("$", node.path.names, self.target(node.path) if node.path.member is not None or node.path.trail else "")
                 return _not(there, "$") if node.negated else there
@@ -94,7 +98,8 @@ class _Writer:
             return f"@ == {'true' if literal.value else 'false'}"
         if literal.kind in ("number", "string"):
             return f"@ {op} {self.variable(literal.value)}"
-        return f"({_like(f'^{FORMS[literal.kind]}$')} && {self.moment(str(literal.value), op)})"
+        # The form last: a regular expression costs more than a comparison.
+        return f"({self.moment(str(literal.value), op)} && {_like(f'^{FORMS[literal.kind]}$')})"
 
     def moment(self, key: str, op: str) -> str:
         """@, a text of the form of a time, stands in the relation to a key (a time without Z and without zeros at the end).
@@ -103,12 +108,13 @@ class _Writer:
         """
         second, _, fraction = key.partition(".")
         body = second.replace("-", r"\-").replace(":", r"\:")
-        equal = _like(rf"^{body}\.{fraction}0*Z?$" if fraction else rf"^{body}(\.0+)?Z?$")
+        same = _like(rf"^{body}\.{fraction}0*Z?$" if fraction else rf"^{body}(\.0+)?Z?$")
+        equal = f"(@ starts with {_quoted(second)} && {same})"
         before = f"@ < {self.variable(key)}"
         if fraction:
             shorter = "".join(f"({digit}" for digit in fraction[:-1]) + ")?" * (len(fraction) - 1)
             earlier = _like(rf"^{body}(\.{shorter}0*)?Z?$")
-            before = f"({before} || {earlier})"
+            before = f"({before} || (@ starts with {_quoted(second)} && {earlier}))"
         return {
             "==": equal,
             "<": f"({before} && !({equal}))",
@@ -160,7 +166,8 @@ def _linked(node: Node) -> bool:
 
 
 def to_jsonpath(q: Q, weaken: bool = False, lean: bool = False) -> Jsonpath | None:
-    """A query as the text of a jsonpath predicate and its variables; None if it follows links to other entities.
+    """A query as the text of a jsonpath predicate and its variables; None if it follows links to other entities (see
+    `query.unlink`).
 
     With `weaken`, links are replaced by conditions that each match meets (the Relationship is there), so that a candidate still needs
     `q.matches`. With `lean`, an attribute may also be one instance instead of a list of them.

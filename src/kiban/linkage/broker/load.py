@@ -13,20 +13,18 @@ import json
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 
-import httptools
 import msgspec
 
 from kiban.base.errors import KibanError
 from kiban.linkage.broker.population import CONTEXT, CONTEXT_URL, FIRST_SERIAL, KINDS, OTHER_KINDS, SERIAL, STATES, TYPES, Population, Question, questions
+from kiban.linkage.broker.wire import Drive, Histogram, Job, Receiver, each, in_loop
 
-Answer = TypeVar("Answer")
 WORK = ("read", "query", "create", "patch", "batch", "subscribe")
 GOOD = {"read": (200,), "query": (200,), "create": (201,), "patch": (204,), "batch": (201, 204), "subscribe": (201,)}
 BATCH = 100
@@ -59,6 +57,7 @@ class Load:
     receiver: str = "127.0.0.1"  # the address of this machine that the broker can reach
     wait: float = 10.0  # seconds that late notifications are waited for
     limit: float = 30.0  # seconds that one answer may take
+    watch: Callable[[], float] | None = None  # read when the clock begins and ends; the report has the difference as "watched"
 
 
 def parse_mix(text: str) -> dict[str, float]:
@@ -85,262 +84,10 @@ def parse_mix(text: str) -> dict[str, float]:
     return {name: share / total for name, share in shares.items() if share}
 
 
-class Histogram:
-    """Durations in buckets that are at most 1/256 wide of their value: bounded memory however long a run is.
-
-    >>> times = Histogram()
-    >>> for us in range(1, 1001): times.add(us)
-    >>> times.at(0.5), times.at(0.99), times.longest
-    (500, 990, 1000)
-    """
-
-    def __init__(self) -> None:
-        self.counts: Counter[int] = Counter()
-        self.many = 0
-        self.longest = 0
-
-    def add(self, us: int) -> None:
-        """One duration in microseconds."""
-        shift = us.bit_length() - 9
-        self.counts[us if shift <= 0 else (shift << 40) | (us >> shift)] += 1
-        self.many += 1
-        if us > self.longest:
-            self.longest = us
-
-    def at(self, share: float) -> int:
-        """The smallest duration (µs) that so large a share of all does not exceed; 0 when there are none."""
-        wanted, seen = share * self.many, 0
-        for bucket in sorted(self.counts, key=_low):
-            seen += self.counts[bucket]
-            if seen >= wanted - 1e-9:
-                return _low(bucket)
-        return 0
-
-
-def _low(bucket: int) -> int:
-    return (bucket & (1 << 40) - 1) << (bucket >> 40)
-
-
-class Job:
-    """One request on its way."""
-
-    __slots__ = ("began", "kind", "known", "mark", "request", "wants", "what", "written")
-
-    def __init__(self, kind: str, request: bytes, what: Any = None, wants: bool = False, written: Any = None, known: Any = None) -> None:
-        self.kind, self.request, self.what, self.wants, self.written, self.known = kind, request, what, wants, written, known
-        self.began = 0.0
-        self.mark = 0
-
-
-class _Connection(asyncio.Protocol):
-    """One keep-alive connection: sends a job, waits for its answer, takes the next."""
-
-    def __init__(self, drive: _Drive) -> None:
-        self.drive = drive
-        self.job: Job | None = None
-        self.body: list[bytes] = []
-        self.size = 0
-        self.transport: asyncio.Transport
-        self.parser: httptools.HttpResponseParser
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport  # type: ignore[assignment]
-        self.parser = httptools.HttpResponseParser(self)
-        self.send()
-
-    def send(self) -> None:
-        job = self.job = self.drive.take()
-        if job is None:
-            self.transport.close()
-            return
-        job.began = time.perf_counter()
-        self.transport.write(job.request)
-
-    def data_received(self, data: bytes) -> None:
-        try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserError as error:
-            if isinstance(error.__context__, Exception) and not isinstance(error.__context__, httptools.HttpParserError):
-                self.drive.fail(error.__context__)
-            self.transport.abort()
-
-    def on_body(self, chunk: bytes) -> None:
-        self.size += len(chunk)
-        if self.job is not None and self.job.wants:
-            self.body.append(chunk)
-
-    def on_message_complete(self) -> None:
-        job, now = self.job, time.perf_counter()
-        if job is None:
-            return
-        self.job = None
-        size, body = self.size, b"".join(self.body) if self.body else b""
-        self.size = 0
-        self.body.clear()
-        self.drive.done(job, self.parser.get_status_code(), body, size, now)
-        if self.parser.should_keep_alive():
-            self.send()
-        else:
-            self.transport.close()
-
-    def connection_lost(self, _: Exception | None) -> None:
-        job, self.job = self.job, None
-        if job is not None:
-            self.drive.lost(job)
-        self.drive.closed(self)
-
-
-class _Drive:
-    """Connections that work off what `take` gives out until it gives None."""
-
-    def __init__(
-        self, load: Load, take: Callable[[], Job | None], done: Callable[[Job, int, bytes, int, float], None], lost: Callable[[Job], None], connections: int
-    ) -> None:
-        self.load, self.source, self.done, self.lost = load, take, done, lost
-        self.wanted = connections
-        self.open: set[_Connection] = set()
-        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.dry = False
-        self.again: set[asyncio.Task[None]] = set()
-
-    def take(self) -> Job | None:
-        if self.dry:
-            return None
-        job = self.source()
-        self.dry = job is None
-        return job
-
-    def fail(self, error: Exception) -> None:
-        if not self.ended.done():
-            self.ended.set_exception(error)
-
-    def closed(self, connection: _Connection) -> None:
-        self.open.discard(connection)
-        if self.dry:
-            self.end()
-        elif not self.ended.done():
-            task = asyncio.get_running_loop().create_task(self.reconnect())
-            self.again.add(task)
-            task.add_done_callback(self.again.discard)
-
-    def end(self) -> None:
-        if not self.open and not self.ended.done():
-            self.ended.set_result(None)
-
-    async def connect(self) -> None:
-        split = urlsplit(self.load.url)
-        secure = split.scheme == "https"
-        _, protocol = await asyncio.wait_for(
-            asyncio.get_running_loop().create_connection(
-                lambda: _Connection(self), split.hostname or "", split.port or (443 if secure else 80), ssl=True if secure else None
-            ),
-            self.load.limit,
-        )
-        if protocol.transport.is_closing():
-            self.end()
-        else:
-            self.open.add(protocol)
-
-    async def reconnect(self) -> None:
-        until = time.monotonic() + self.load.limit
-        while not self.dry and not self.ended.done():
-            try:
-                await self.connect()
-                return
-            except OSError:  # TimeoutError is one
-                if time.monotonic() > until:
-                    self.fail(_unreachable(self.load.url, "no connection any more"))
-                    return
-                await asyncio.sleep(0.2)
-        self.end()
-
-    async def run(self) -> None:
-        try:
-            for _ in range(self.wanted):
-                if self.dry:
-                    break
-                await self.connect()
-        except OSError as error:
-            raise _unreachable(self.load.url, str(error) or "no answer") from error
-        if self.dry:
-            self.end()
-        while not self.ended.done():
-            await asyncio.wait([self.ended], timeout=0.5)
-            late = time.perf_counter() - self.load.limit
-            for connection in list(self.open):
-                if connection.job is not None and connection.job.began < late:
-                    connection.transport.abort()
-        for connection in list(self.open):
-            connection.transport.abort()
-        self.ended.result()
-
-
-def _unreachable(url: str, why: str) -> KibanError:
-    return KibanError(url, why, "a broker that answers", "start one with kiban broker, or correct the URL")
-
-
-class _Receiver:
-    """Takes notifications in and counts, by the serial number of the write that caused them."""
-
-    def __init__(self) -> None:
-        self.many = 0
-        self.requests = 0
-        self.first = self.last = 0.0
-        self.by_serial: Counter[int] = Counter()
-        self.sent: dict[int, float] = {}  # serial → when its write left
-        self.times = Histogram()
-        self.server: asyncio.Server
-
-    async def open(self, host: str) -> int:
-        self.server = await asyncio.get_running_loop().create_server(lambda: _Received(self), host, 0)
-        return int(self.server.sockets[0].getsockname()[1])
-
-    def take(self, body: bytes) -> None:
-        now = time.perf_counter()
-        self.requests += 1
-        for entity in msgspec.json.decode(body).get("data", ()):
-            value = entity.get(SERIAL)
-            serial = value.get("value") if isinstance(value, dict) else value
-            if isinstance(serial, int) and (began := self.sent.get(serial)) is not None:
-                self.by_serial[serial] += 1
-                self.times.add(int((now - began) * 1e6))
-                self.many += 1
-                self.first = self.first or now
-                self.last = now
-
-
-class _Received(asyncio.Protocol):
-    """A connection on which notifications come in."""
-
-    def __init__(self, receiver: _Receiver) -> None:
-        self.receiver = receiver
-        self.parser = httptools.HttpRequestParser(self)
-        self.body: list[bytes] = []
-        self.transport: asyncio.Transport
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport  # type: ignore[assignment]
-
-    def data_received(self, data: bytes) -> None:
-        try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserError:
-            self.transport.abort()
-
-    def on_body(self, chunk: bytes) -> None:
-        self.body.append(chunk)
-
-    def on_message_complete(self) -> None:
-        body = b"".join(self.body)
-        self.body.clear()
-        self.receiver.take(body)
-        self.transport.write(b"HTTP/1.1 204 No Content\r\n\r\n")
-
-
 class _Mix:
     """The mix as a source of jobs, and the judge of their answers."""
 
-    def __init__(self, load: Load, town: Population, context: str, receiver: _Receiver, port: int) -> None:
+    def __init__(self, load: Load, town: Population, context: str, receiver: Receiver, port: int) -> None:
         self.load, self.town, self.receiver = load, town, receiver
         self.draw = random.Random(load.seed)  # noqa: S311 - nothing secret hangs on it
         self.names, self.shares = list(load.mix), list(load.mix.values())
@@ -373,9 +120,8 @@ class _Mix:
         self.from_time = 0.0  # jobs that began earlier are not counted
         self.until = float("inf")
         self.last = 0.0
-        self.reset()
-
-    def reset(self) -> None:
+        self.watching = False
+        self.watched_from = 0.0
         self.times = {name: Histogram() for name in self.load.mix}
         self.sizes = dict.fromkeys(self.load.mix, 0)
         self.limited = self.rows = 0
@@ -396,6 +142,9 @@ class _Mix:
         elif time.perf_counter() >= self.until:
             return None
         self.taken += 1
+        if not self.watching and self.load.watch and time.perf_counter() >= self.from_time:
+            self.watching = True
+            self.watched_from = self.load.watch()
         one = next(self.plan, None)
         if one is None:
             draw = self.draw
@@ -577,26 +326,12 @@ class _Mix:
         return jobs
 
 
-async def each(load: Load, requests: Iterable[Job], connections: int) -> list[tuple[Job, int, bytes]]:
-    """Send requests that were made before; the answers in the order in which they came. A lost connection has status 0."""
-    source = iter(requests)
-    answers: list[tuple[Job, int, bytes]] = []
-    await _Drive(
-        load,
-        lambda: next(source, None),
-        lambda job, status, body, _size, _now: answers.append((job, status, body)),
-        lambda job: answers.append((job, 0, b"")),
-        connections,
-    ).run()
-    return answers
-
-
 async def perform(load: Load, town: Population | None = None) -> dict[str, Any]:
     """Do it; the report. town: a population that the broker already holds, as an earlier run left it (then give fill=False)."""
     if load.entities < 8:
         raise KibanError("--entities", str(load.entities), "8 or more", "for example --entities 1000")
     town = town if town is not None else Population(load.entities, load.seed, f"{time.time_ns() // 1_000_000:x}", mixed=load.context != "none")
-    receiver = _Receiver()
+    receiver = Receiver()
     port = await receiver.open("127.0.0.1" if load.receiver == "127.0.0.1" else "")
     try:
         mix = _Mix(load, town, load.context if load.context != "host" else await _host(load), receiver, port)
@@ -608,11 +343,13 @@ async def perform(load: Load, town: Population | None = None) -> dict[str, Any]:
         mix.from_time = began + (0.0 if load.requests else load.warm)
         mix.until = mix.from_time + load.seconds
         mix.next_check = dict.fromkeys(EVERY, 0.0)
-        await _Drive(load, mix.take, mix.done, mix.lost, load.connections).run()
+        await Drive(load.url, load.limit, mix.take, mix.done, mix.lost, load.connections).run()
+        watched = load.watch() - mix.watched_from if load.watch else None
         elapsed = max(1e-9, mix.last - mix.from_time)
         late = await _late(load, mix)
-        answers = await each(load, mix.read_back(), min(8, load.connections))
-        return _report(load, mix, elapsed, answers, late)
+        answers = await each(load.url, load.limit, mix.read_back(), min(8, load.connections))
+        report = _report(load, mix, elapsed, answers, late)
+        return report if watched is None else {**report, "watched": watched}
     finally:
         receiver.server.close()
 
@@ -631,7 +368,7 @@ async def _host(load: Load) -> str:
     head += f"Authorization: Bearer {load.token}\r\n" if load.token else ""
     path = split.path.rstrip("/") + "/ngsi-ld/v1/jsonldContexts"
     job = Job("context", f"POST {path} HTTP/1.1\r\n{head}Content-Length: {len(data)}\r\n\r\n{data}".encode(), wants=True)
-    [(_, status, body)] = await each(load, [job], 1)
+    [(_, status, body)] = await each(load.url, load.limit, [job], 1)
     if status != 201:
         raise KibanError(
             load.url, f"status {status} when it was asked to host an @context", "201", "give --context URL of one that it knows, or --context none"
@@ -655,7 +392,7 @@ async def _fill(load: Load, mix: _Mix) -> None:
             while texts := [town.text(n) for n in islice(numbers, BATCH)]:
                 yield Job("fill", mix.posted("POST", "entityOperations/upsert", linked, f"[{','.join(texts)}]"))
 
-    answers = await each(load, jobs(), 4)
+    answers = await each(load.url, load.limit, jobs(), 4)
     if bad := Counter(status for _, status, _ in answers if status not in GOOD["batch"]):
         raise KibanError(load.url, f"{sum(bad.values())} batches refused (status {', '.join(map(str, bad))})", "201 or 204", "look at the log of the broker")
 
@@ -664,7 +401,7 @@ async def _subscribe(load: Load, mix: _Mix) -> None:
     jobs = [Job("subscribe", mix.subscription({"type": f"Unseen{k}"}, bool(k & 1))) for k in range(load.subscriptions)]
     jobs += [Job("subscribe", mix.subscription({"type": TYPES[0]}, mix.town.mixed)) for _ in range(load.matching)]
     mix.watching_type[(0, mix.town.mixed)] += load.matching
-    answers = await each(load, jobs, 4)
+    answers = await each(load.url, load.limit, jobs, 4)
     if bad := Counter(status for _, status, _ in answers if status != 201):
         raise KibanError(load.url, f"{sum(bad.values())} subscriptions refused (status {', '.join(map(str, bad))})", "201", "look at the log of the broker")
 
@@ -727,16 +464,6 @@ def run(load: Load, town: Population | None = None) -> dict[str, Any]:
     KibanError  the broker cannot be reached, or refuses the population
     """
     return in_loop(perform(load, town))
-
-
-def in_loop(work: Coroutine[Any, Any, Answer]) -> Answer:
-    """Run on the fast event loop when it is there."""
-    with suppress(ImportError):
-        import uvloop
-
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(work)
-    return asyncio.run(work)
 
 
 def add_load(parser: argparse.ArgumentParser) -> None:

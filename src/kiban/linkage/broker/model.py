@@ -14,9 +14,11 @@ Reading bytes, looking up terms, storing and answering are done elsewhere.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
+from weakref import WeakKeyDictionary
 
 import msgspec
 
@@ -61,7 +63,14 @@ OWN = frozenset({"id", "type", "scope", "createdAt", "modifiedAt", "deletedAt", 
 _UNITS = frozenset({"", "Property", "GeoProperty", "ListProperty"})
 _GEO = frozenset(CORE + name for name in ("location", "observationSpace", "operationSpace"))
 _PROOF = CORE + "ngsildproof"
+_SPECIAL = _GEO | {_PROOF}
 _LANG_STRING = "langString"
+_SCALARS = frozenset({str, int, float, bool})
+# A date-time that is right whatever the calendar says; `times` decides about all others.
+_COMMON_TIME = re.compile(r"[1-9][0-9]{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,9})?Z")
+# Context → names of attributes that have been found good → IRI.
+_good_names: WeakKeyDictionary[Terms, dict[str, str]] = WeakKeyDictionary()
+_MOST_NAMES = 4096
 MAX_DEPTH = 16
 
 
@@ -207,49 +216,68 @@ def _kind_known(raw: dict[str, Any]) -> bool:
 class _Reader:
     """Reads one request: its terms, its time, and where it may say null."""
 
-    __slots__ = ("now", "nulls", "temporal", "terms", "trusted")
+    __slots__ = ("names", "now", "nulls", "temporal", "terms", "trusted")
 
     def __init__(self, terms: Terms, now: str, nulls: Nulls, trusted: bool = False, temporal: bool = False) -> None:
+        names = _good_names.get(terms)
+        if names is None:
+            names = _good_names[terms] = {}
+        self.names = names
         self.terms, self.now, self.nulls, self.trusted, self.temporal = terms, now, nulls, trusted, temporal
 
     # Entities
 
     def entity(self, raw: dict[str, Any], into: Entity) -> None:
+        names = self.names
         for key, value in raw.items():
-            if key == "@context":
-                continue
-            own = key if key in OWN else self._alias(key)
-            if own == "id":
-                into["id"] = check_id(value)
-            elif own == "type":
-                into["type"] = self.types(value)
-            elif own == "scope":
-                scope = self.scope(value)
-                if scope:
-                    into["scope"] = scope
-            elif own == "expiresAt":
-                into["expiresAt"] = self.time("expiresAt", value)
-            elif own:
-                if self.trusted and own != "deletedAt":
-                    into[own] = self.time(own, value)
-            else:
+            iri = names.get(key)
+            if iri is None:
+                own = self._own(key)
+                if own:
+                    self.member(key, own, value, into)
+                    continue
                 iri = self.name(key)
-                if iri in into:
-                    raise _bad(f"{key}: this attribute is there twice")
-                into[iri] = self.instances(key, iri, value, 0)
+            if iri in into:
+                raise _bad(f"{key}: this attribute is there twice")
+            quick = self.quick(value, iri) if type(value) is dict else None
+            into[iri] = self.instances(key, iri, value, 0) if quick is None else [quick]
 
-    def _alias(self, key: str) -> str:
-        """id or type for a key that the context makes another word for @id or @type."""
+    def member(self, key: str, own: str, value: object, into: Entity) -> None:
+        """Reads a member of an entity that is no attribute."""
+        if own == "id":
+            into["id"] = check_id(value)
+        elif own == "type":
+            into["type"] = self.types(value)
+        elif own == "scope":
+            scope = self.scope(value)
+            if scope:
+                into["scope"] = scope
+        elif own == "expiresAt":
+            into["expiresAt"] = self.time(key, value)
+        elif self.trusted and own in ("createdAt", "modifiedAt"):
+            into[own] = self.time(key, value)
+
+    def _own(self, key: str) -> str:
+        """The member of an entity that a key stands for, a keyword or an alias of the context too; "" for an attribute."""
+        if key in OWN or key == "@context":
+            return key
         if key[:1] != "@":
             key = self.terms.expand(key) if key not in RESERVED else ""
         return "id" if key == "@id" else "type" if key == "@type" else ""
 
     def name(self, name: str) -> str:
-        if name in RESERVED or name in OWN or name[:1] == "@" or not is_name(name):
-            raise _bad(f"{_short(name)} cannot be the name of an attribute")
-        iri = self.terms.expand(name)
-        if ":" not in iri:
-            raise _bad(f"the @context gives no IRI for {_short(name)}")
+        """The IRI of an attribute."""
+        iri = self.names.get(name)
+        if iri is None:
+            if name in RESERVED or name in OWN or name[:1] == "@" or not is_name(name):
+                raise _bad(f"{_short(name)} cannot be the name of an attribute")
+            iri = self.terms.expand(name)
+            if ":" not in iri:
+                raise _bad(f"the @context gives no IRI for {_short(name)}")
+            if len(name) <= 256:
+                if len(self.names) >= _MOST_NAMES:
+                    self.names.clear()
+                self.names[name] = iri
         return iri
 
     def types(self, raw: object) -> list[str]:
@@ -279,12 +307,48 @@ class _Reader:
     def time(self, member: str, raw: object) -> str:
         if raw == NULL and self.nulls != "none" and member != "createdAt":
             return NULL
+        if isinstance(raw, str) and _COMMON_TIME.fullmatch(raw):
+            return raw
         # The standard wants UTC said with Z (4.6.3), where `times.parse` also takes an offset.
         if not isinstance(raw, str) or not raw.endswith("Z") or not times.is_datetime(raw):
             raise _bad(f"{member}: found {_short(raw)}; expected a date and time in UTC, such as 2026-11-27T20:10:00Z")
         return raw
 
     # Attributes
+
+    def quick(self, raw: dict[str, Any], iri: str) -> Instance | None:
+        """An instance in the form that is by far the most frequent, normalized and without sub-attributes; None for any other.
+
+        It says the same as `instance` and only saves its questions.
+        """
+        kind = raw.get("type")
+        if kind == "Property":
+            value = raw.get("value")
+            if type(value) not in _SCALARS or value == NULL or iri in _SPECIAL:
+                return None
+            known = 2
+            if "unitCode" in raw:
+                unit = raw["unitCode"]
+                if type(unit) is not str or not unit or unit == NULL:
+                    return None
+                known = 3
+        elif kind == "Relationship":
+            value = raw.get("object")
+            if type(value) is not str or value == NULL or iri in _SPECIAL or not is_uri(value):
+                return None
+            known = 2
+        elif kind == "GeoProperty" and type(raw.get("value")) is dict and not geometry_fault(raw["value"]):
+            known = 2
+        else:
+            return None
+        if "observedAt" in raw:
+            at = raw["observedAt"]
+            if type(at) is not str or not _COMMON_TIME.fullmatch(at):
+                return None
+            known += 1
+        if len(raw) != known or self.trusted:
+            return None
+        return {"type": kind, **raw, "createdAt": self.now, "modifiedAt": self.now}
 
     def instances(self, name: str, iri: str, raw: object, depth: int) -> list[Instance]:
         """The instances that a member of an entity, or of another attribute, stands for; each with its own datasetId."""

@@ -43,7 +43,9 @@ def accepted(call: Call, offered: tuple[bytes, ...] = (JSON, LD)) -> bytes:
     key = (header, offered)
     known = ACCEPTED.get(key)
     if known is None:
-        best: tuple[float, int, int] | None = None
+        best: tuple[float, int] | None = None
+        refused: set[str] = set()
+        ranges: list[tuple[str, float]] = []
         known = b""
         for part in header.decode("latin-1").split(","):
             name, *rest = (piece.strip() for piece in part.split(";"))
@@ -53,12 +55,17 @@ def accepted(call: Call, offered: tuple[bytes, ...] = (JSON, LD)) -> bytes:
                     try:
                         quality = float(piece[2:])
                     except ValueError:
-                        quality = 0.0
+                        quality = 1.0
+            if quality <= 0:
+                refused.add(name)
+                continue
+            ranges.append((name, quality))
+        for name, quality in ranges:
             for place, media in enumerate(offered):
                 text = media.decode()
-                exact = 2 if name == text else 1 if name == text.split("/")[0] + "/*" else 0 if name == "*/*" else -1
-                if exact >= 0 and quality > 0 and (best is None or (quality, exact, -place) > best):
-                    best, known = (quality, exact, -place), media
+                fits = name in (text, "application/*", "*/*")
+                if fits and text not in refused and (best is None or (quality, -place) > best):
+                    best, known = (quality, -place), media
         ACCEPTED.keep(key, known)
     if not known:
         raise Problem("NotAcceptable", "no such media type is offered", f"offered: {', '.join(media.decode() for media in offered)}")
@@ -70,7 +77,7 @@ async def open_call(call: Call) -> None:
     if call.link:
         url = link_context(call.link)
         if url is not None:
-            call.terms = call.broker.contexts.known(url) or await call.broker.contexts.term_map(url, call.tenant)
+            call.terms = call.broker.contexts.known(url, call.tenant) or await call.broker.contexts.term_map(url, call.tenant)
             return
     call.terms = call.broker.contexts.core
 

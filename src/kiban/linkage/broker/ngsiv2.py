@@ -634,7 +634,17 @@ def read_attribute(name: str, raw: Json, *, key_values: bool = False, free: bool
     return Given(kind, value, metadata)
 
 
+OPERATORS = frozenset(("$inc", "$mul", "$min", "$max", "$push", "$addToSet", "$pull", "$pullAll", "$set", "$unset"))
+
+
+def not_offered(description: str) -> Refused:
+    """501: a part of the API that this broker does not have."""
+    return Refused(501, "NotImplemented", description)
+
+
 def _no_marker(value: Json) -> Json:
+    if isinstance(value, dict) and not OPERATORS.isdisjoint(value):
+        raise not_offered("update operators such as $inc are not offered; write the new value")
     if value == "urn:ngsi-ld:null":
         raise bad("the value urn:ngsi-ld:null means a deletion in NGSI-LD and cannot be stored")
     return value

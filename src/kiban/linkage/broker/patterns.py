@@ -223,6 +223,8 @@ class _Reader:
                 raise self.wrong("found a possessive quantifier")
             if self.text.startswith("?", self.at):
                 self.at += 1  # lazy: the same texts are found
+            if self.text[self.at : self.at + 1] in ("*", "?") or re.compile(r"\{\d+(?:,\d*)?\}", re.ASCII).match(self.text, self.at):
+                raise self.wrong("found two quantifiers in a row")
             part = _Repeat(part, low, high)
         return part
 

@@ -158,6 +158,8 @@ def _clock(serial: int) -> tuple[int, int, int, int]:
 
 
 def _iri(name: str, linked: bool) -> str:
+    if name.startswith("ngsi-ld:"):  # a prefix of the core context: what the user @context has taken the short name from
+        return "https://uri.etsi.org/ngsi-ld/" + name[8:]
     if name in CORE or ":" in name:
         return name
     return CONTEXT["@context"].get(name, DEFAULT + name) if linked else DEFAULT + name

@@ -60,9 +60,9 @@ from kiban.linkage.broker.selection import (
 from kiban.linkage.errors import bad_request, too_complex
 
 __all__ = [
-    "And", "Between", "Compare", "Exists", "Linked", "Literal", "Match", "Node", "Or", "OrderTerm", "Path", "Projection", "Q", "ScopeQ", "TemporalQ",
+    "And", "Between", "Compare", "Exists", "Linked", "Literal", "Match", "Node", "Or", "OrderTerm", "Path", "Points", "Projection", "Q", "ScopeQ", "TemporalQ",
     "Terms", "TypeQ", "conjuncts", "parse_aggregates", "parse_id_pattern", "parse_ids", "parse_names", "parse_order", "parse_projection", "parse_q",
-    "parse_scope", "parse_temporal", "parse_types", "plain_record",
+    "parse_scope", "parse_temporal", "parse_types", "plain_record", "unlink",
 ]  # fmt: skip
 
 Lookup = Callable[[str], Entity | None]
@@ -168,6 +168,15 @@ class Linked:
 
 
 @dataclass(frozen=True)
+class Points:
+    """The Relationship `name` points to one of these ids; or to none of them, if `negated`. What `unlink` makes of a Linked term."""
+
+    name: str
+    ids: tuple[str, ...]
+    negated: bool = False
+
+
+@dataclass(frozen=True)
 class And:
     """All parts match."""
 
@@ -181,7 +190,7 @@ class Or:
     parts: tuple[Node, ...]
 
 
-Term = Exists | Compare | Between | Linked
+Term = Exists | Compare | Between | Linked | Points
 Node = Term | And | Or
 
 
@@ -220,7 +229,9 @@ class Q:
     def attributes(self) -> frozenset[str]:
         """The IRIs of the entity's own attributes that are asked for; empty if only system members are (which is too wide a query)."""
         return frozenset(
-            term.name if isinstance(term, Linked) else term.path.names[0] for term in _terms(self.node) if isinstance(term, Linked) or term.path.names
+            term.name if isinstance(term, Linked | Points) else term.path.names[0]
+            for term in _terms(self.node)
+            if isinstance(term, Linked | Points) or term.path.names
         )
 
 
@@ -241,6 +252,30 @@ def conjuncts(q: Q) -> list[Exists | Compare | Between]:
             yield node
 
     return list(found(q.node))
+
+
+def unlink(q: Q, find: Callable[[tuple[str, ...], Q], Collection[str]]) -> Q:
+    """The query with each sub-query replaced by the ids of the entities that match it, so that a store needs no links to answer it.
+
+    `find(types, q)` gives the ids of the entities that have one of the types (any, if there are none) and match q, which has no links itself:
+    sub-queries are replaced from the innermost outwards. The new query matches what `q` matches with a look-up of the same entities.
+
+    >>> class Plain:
+    ...     expand = expand_type = expand_vocab = staticmethod(lambda name: "ex:" + name)
+    >>> unlink(parse_q("owner{Person:age}>40;wheels", Plain()), lambda types, inner: ["urn:p:1"]).node.parts[0]
+    Points(name='ex:owner', ids=('urn:p:1',), negated=False)
+    """
+
+    def settled(node: Node) -> Node:
+        match node:
+            case And() | Or():
+                return type(node)(tuple(settled(part) for part in node.parts))
+            case Linked():
+                return Points(node.name, tuple(find(node.types, Q(q.text, settled(node.inner)))), node.negated)
+            case _:
+                return node
+
+    return Q(q.text, settled(q.node)) if q.depth else q
 
 
 # ----------------------------------------------------------------------------------------------------------------------------- evaluation
@@ -403,6 +438,8 @@ def _compile(node: Node) -> Match:
             return _some([_compile(part) for part in node.parts])
         case Linked():
             return _compile_linked(node)
+        case Points():
+            return _compile_points(node)
         case Exists():
             if node.path.simple:
                 (name,) = node.path.names
@@ -444,6 +481,20 @@ def _compile_linked(node: Linked) -> Match:
         return False
 
     return (lambda entity, linked=None: not found(entity, linked)) if node.negated else found
+
+
+def _compile_points(node: Points) -> Match:
+    wanted, name, negated = frozenset(node.ids), node.name, node.negated
+
+    def points(entity: Entity, _linked: Lookup | None = None) -> bool:
+        for instance in entity.get(name, ()):
+            for member in OBJECTS:
+                ids = instance.get(member, ())
+                if ids in wanted if isinstance(ids, str) else not wanted.isdisjoint(ids):
+                    return not negated
+        return negated
+
+    return points
 
 
 def plain_record(record: dict[str, Any]) -> Entity:
@@ -631,7 +682,7 @@ class _Parser:
         if dots and (literal := self.literal(low)).kind != "string":
             self.at += len(low)
             return literal, False
-        if "==" in text or "~=" in text or "!=" in text:
+        if text.startswith(".") or "==" in text or "~=" in text or "!=" in text:
             raise self.wrong("one value")
         self.at = found.end()
         return self.literal(text), False

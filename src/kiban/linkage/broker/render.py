@@ -27,6 +27,9 @@ Projection = Mapping[str, "Projection | None"]
 LOCATION = CORE + "location"
 _TIMES = frozenset({"createdAt", "modifiedAt", "expiresAt"})
 _NAMED = frozenset({"objectType", "valueType", "entityTypeSealed", "vocab"})
+# What becomes of a member of an instance in the lean form; members that are not here are sub-attributes.
+_KEPT, _CHANGED, _GONE = "kept as it is", "kept, but told otherwise in an answer", "kept apart"
+_ROLE = {key: _GONE if key in _TIMES else _CHANGED if key in _NAMED or key == "objectList" else _KEPT for key in RESERVED}
 _encode = msgspec.json.Encoder().encode
 _parts = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode = msgspec.json.Decoder().decode
@@ -303,13 +306,13 @@ def _normalized(instance: Instance, names: Mapping[str, str], view: View, below:
         elif key in _TIMES:
             if view.sys:
                 shown[key] = value
-        elif key == "objectList":
+        elif key == "objectList" and isinstance(value, list):
             shown[key] = [{"object": id} for id in value]
         elif key in _NAMED:
             shown[key] = names[value] if isinstance(value, str) else [names[part] for part in value]
         elif key != HIDDEN:
             shown[key] = value
-    if view.languages and "languageMap" in shown:
+    if view.languages and isinstance(shown.get("languageMap"), dict):
         shown = _translated(shown, view.languages)
     if below is not None:
         _join(shown, instance, below)
@@ -369,7 +372,7 @@ def _simplified(instance: Instance, names: Mapping[str, str], view: View, below:
     member = MEMBER[kind]
     value: Any = instance.get(member)
     if kind == "LanguageProperty":
-        return value[language_of(value, view.languages)] if view.languages else {member: value}
+        return value[language_of(value, view.languages)] if view.languages and isinstance(value, dict) else {member: value}
     if kind == "VocabProperty":
         return {member: names[value] if isinstance(value, str) else [names[part] for part in value]}
     if kind == "JsonProperty":
@@ -398,6 +401,47 @@ def _geometry(instances: Iterable[Instance], view: View) -> Any:
             value = instance.get("value")
             return value if not geometry_fault(value) else None
     return None
+
+
+# Kind of attribute → the version of the standard that brought it, and what older ones take instead (4.3.6.8).
+_BROUGHT = {
+    "LanguageProperty": ((1, 4), "Property"),
+    "VocabProperty": ((1, 8), "Property"),
+    "JsonProperty": ((1, 8), "Property"),
+    "ListProperty": ((1, 8), "Property"),
+    "ListRelationship": ((1, 8), "Relationship"),
+}
+
+
+def earlier(shown: Any, version: tuple[int, int]) -> tuple[Any, bool]:
+    """An answer in normalized form for a client of an earlier version of the standard, and whether it had to be altered.
+
+    Kinds of attributes that the version does not know are told as the nearest one that it does.
+
+    >>> earlier({"id": "urn:a", "type": "Well", "word": {"type": "VocabProperty", "vocab": "deep"}}, (1, 5))
+    ({'id': 'urn:a', 'type': 'Well', 'word': {'type': 'Property', 'value': 'deep'}}, True)
+    """
+    if isinstance(shown, list):
+        parts = [earlier(part, version) for part in shown]
+        return [part for part, _ in parts], any(altered for _, altered in parts)
+    if not isinstance(shown, dict):
+        return shown, False
+    result: dict[str, Any] = {}
+    altered = False
+    kind = str(shown.get("type"))
+    brought, instead = _BROUGHT.get(kind, ((0, 0), ""))
+    old = MEMBER[kind] if brought > version else ""
+    for key, value in shown.items():
+        if old and key == "type":
+            result[key], altered = instead, True
+        elif old and key == old:
+            result[MEMBER[instead]] = [part["object"] for part in value] if kind == "ListRelationship" else value
+        elif key in RESERVED or key in ("id", "scope", "@context"):
+            result[key] = value
+        else:
+            result[key], below = earlier(value, version)
+            altered = altered or below
+    return result, altered
 
 
 # --- Lean ------------------------------------------------------------------------------------------------------------------------------
@@ -442,24 +486,24 @@ def _lean_attribute(instances: list[Instance], created: str, modified: str) -> t
         kept: dict[str, Any] = {}
         below: dict[str, Any] = {}
         for key, value in instance.items():
-            if key in _TIMES:
-                continue
-            if key in RESERVED:
-                if key in _NAMED or key == "objectList" or key == HIDDEN:
-                    flat = False
+            role = _ROLE.get(key)
+            if role is _KEPT:
                 kept[key] = value
-            else:
+            elif role is None:
                 flat = False
                 kept[key], when, _ = _lean_attribute(value, created, modified)
                 if when is not None:
                     below[key] = when
+            elif role is _CHANGED:
+                flat = False
+                kept[key] = value
         bare.append(kept)
-        at = [instance["createdAt"], instance["modifiedAt"], instance.get("expiresAt"), below]
-        if at == [created, modified, None, {}]:
+        born, touched, until = instance["createdAt"], instance["modifiedAt"], instance.get("expiresAt")
+        if born == created and touched == modified and until is None and not below:
             times.append(None)
         else:
             same = False
-            times.append(at if below else at[:3] if at[2] else at[:2])
+            times.append([born, touched, until, below] if below else [born, touched, until] if until else [born, touched])
     return (bare[0] if len(bare) == 1 else bare), (None if same else times), flat
 
 

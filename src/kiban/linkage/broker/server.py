@@ -121,9 +121,10 @@ dumps = orjson.dumps
 encode = msgspec.json.encode
 
 Handler = Callable[[Call], Awaitable[Reply]]
+Route = tuple[Handler, frozenset[str] | None]
 
 
-class Methods(dict[str, Handler]):
+class Methods(dict[str, Route]):
     """The handlers of one path by method, and the path as it was added."""
 
     route = ""
@@ -143,24 +144,22 @@ class Routes:
         self.root: dict[bytes, Any] = {}
         self.listed: list[tuple[str, str, Handler]] = []
 
-    def add(self, method: str, path: str, handler: Handler) -> None:
-        """A handler for a method and a path."""
+    def add(self, method: str, path: str, handler: Handler, params: frozenset[str] | None = None) -> None:
+        """A handler for a method and a path; params: the names that its query string may have, None for any."""
         node = self.root
         for part in path.encode().split(b"/")[1:]:
             node = node.setdefault(b"{}" if part.startswith(b"{") else part, {})
         methods = node.setdefault(b"/methods", Methods())
-        methods[method], methods.route = handler, path
+        methods[method], methods.route = (handler, params), path
         self.listed.append((method, path, handler))
 
     def find(self, path: bytes) -> tuple[Methods, tuple[str, ...]] | None:
-        """The handlers by method and the variable parts of a raw path; None if nothing lives there."""
+        """The handlers by method and the variable parts of a raw path; None if nothing lives there. A slash at the end says nothing."""
         node = self.root
         found: tuple[str, ...] = ()
-        for part in path.split(b"/")[1:]:
+        for part in (path[:-1] if path[-1:] == b"/" else path).split(b"/")[1:]:
             below = node.get(part)
             if below is None:
-                if not part:  # a slash at the end, or two together, says nothing
-                    continue
                 below = node.get(b"{}")
                 if below is None:
                     return None
@@ -202,6 +201,13 @@ def read_query(query: bytes) -> dict[str, str]:
     except ValueError as error:
         raise Problem("InvalidRequest", "the query string cannot be read", str(error)) from None
     return QUERIES.keep(query, dict(pairs))  # type: ignore[no-any-return]
+
+
+class Bare(Exception):
+    """An answer that is a status and nothing more."""
+
+    def __init__(self, status: int) -> None:
+        self.status = status
 
 
 class App:
@@ -253,6 +259,8 @@ class App:
                 reply = await self.answer(call, receive)
             except Problem as problem:
                 reply = self.problem(call, problem)
+            except Bare as bare:
+                reply = Reply(bare.status)
             except asyncio.CancelledError:
                 raise
             except Exception as error:  # noqa: BLE001 - the last net: the client gets a proper answer, the log the whole story
@@ -283,24 +291,28 @@ class App:
             raise Problem("ResourceNotFound", "nothing lives at this address", call.raw_path.decode("latin-1"), status=404)
         methods, call.path = found
         call.route = methods.route
-        handler = methods.get(call.method)
-        if handler is None:
+        route = methods.get(call.method)
+        if route is None:
             if call.method == "OPTIONS":
                 return self.options(call, methods)
             if call.method == "HEAD" and "GET" in methods:
-                handler = methods["GET"]
+                route = methods["GET"]
             else:
                 allowed = ", ".join(sorted(methods))
-                body = Problem("MethodNotAllowed", f"{call.method} is not offered here", f"offered: {allowed}").body()
-                return Reply(405, [(b"allow", allowed.encode())], dumps(body), JSON)
+                reply = self.problem(call, Problem("MethodNotAllowed", f"{call.method} is not offered here", f"offered: {allowed}"))
+                return reply._replace(headers=[*reply.headers, (b"allow", allowed.encode())])
         call.subject = self.broker.access.subject_of(call.headers)
+        handler, known = route
         if call.query:
-            call.params = read_query(call.query)
+            call.params = params = read_query(call.query)
+            if known is not None and not params.keys() <= known:
+                wrong = ", ".join(sorted(params.keys() - known))
+                raise Problem("InvalidRequest", "unknown parameter", f"{wrong[:200]}; this address knows {', '.join(sorted(known))}")
         if call.method in ("POST", "PUT", "PATCH", "DELETE"):
             call.body = await self.read_body(call, receive)
         return await handler(call)
 
-    def options(self, call: Call, methods: dict[str, Handler]) -> Reply:
+    def options(self, call: Call, methods: Methods) -> Reply:
         """What may be done here; the answer to a browser's question before it sends."""
         allowed = ", ".join(sorted({*methods, "OPTIONS"})).encode()
         headers: Headers = [(b"allow", allowed)]
@@ -320,6 +332,8 @@ class App:
     async def read_body(self, call: Call, receive: Any) -> bytes:
         """The whole body; 413 if it is larger than allowed."""
         length = call.headers.get(b"content-length")
+        if length is None and b"transfer-encoding" in call.headers and call.method != "DELETE":
+            raise Bare(411)
         if length is not None and int(length) > self.body_limit:
             raise Problem("BadRequestData", "the body is too large", f"at most {self.body_limit} bytes", status=413)
         event = await receive()

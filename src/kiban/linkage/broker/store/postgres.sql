@@ -8,7 +8,7 @@ CREATE TABLE entity (
 ) WITH (fillfactor = 80);
 CREATE INDEX entity_expires ON entity (expires) WHERE expires IS NOT NULL;
 CREATE TABLE etype (tenant INTEGER NOT NULL, type INTEGER NOT NULL, entity BIGINT NOT NULL, PRIMARY KEY (tenant, type, entity));
-CREATE TABLE eattr (tenant INTEGER NOT NULL, attr INTEGER NOT NULL, entity BIGINT NOT NULL, PRIMARY KEY (tenant, attr, entity));
+CREATE TABLE eattr (tenant INTEGER NOT NULL, attr INTEGER NOT NULL, entity BIGINT NOT NULL, kinds INTEGER NOT NULL, PRIMARY KEY (tenant, attr, entity));
 CREATE TABLE declared (attr INTEGER PRIMARY KEY);
 CREATE TABLE eindex (tenant INTEGER NOT NULL, attr INTEGER NOT NULL, num DOUBLE PRECISION, text TEXT COLLATE "C", entity BIGINT NOT NULL);
 CREATE INDEX eindex_num ON eindex (attr, tenant, num, entity) WHERE num IS NOT NULL;

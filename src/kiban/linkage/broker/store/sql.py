@@ -54,6 +54,26 @@ class Names:
         self.partitions = []
 
 
+KINDS = ("Property", "Relationship", "GeoProperty", "LanguageProperty", "VocabProperty", "JsonProperty", "ListProperty", "ListRelationship")
+BITS = {kind: 1 << bit for bit, kind in enumerate(KINDS)}
+
+
+def kinds(entity: Entity) -> dict[str, int]:
+    """The attributes of an entity, each with the kinds of its instances as bits.
+
+    >>> kinds({"id": "urn:a", "type": ["https://e.jp/T"], "https://e.jp/at": [{"type": "GeoProperty"}]})
+    {'https://e.jp/at': 4}
+    """
+    found = {}
+    for name, instances in entity.items():
+        if name not in HEAD:
+            mask = 0
+            for instance in instances:
+                mask |= BITS[instance["type"]]
+            found[name] = mask
+    return found
+
+
 class Condition(NamedTuple):
     """A selection as SQL: source and WHERE with its values, the column to order by, and whether indexes alone answer it."""
 
@@ -297,25 +317,29 @@ class Statements:
                 (tenant, entity["id"], lean, int(flat), sys, created, modified, expires, *document),
             )
             before_types: Iterable[str] = ()
-            before: Iterable[str] = ()
+            before: dict[str, int] = {}
         else:
             key = self.one("SELECT key FROM entity WHERE tenant = ? AND id = ?", (tenant, entity["id"]))[0]
             self.do(
                 f"UPDATE entity SET lean = ?, flat = ?, sys = ?, created = ?, modified = ?, expires = ?{', doc = ?::jsonb' if document else ''} WHERE key = ?",  # noqa: S608
                 (lean, int(flat), sys, created, modified, expires, *document, key),
             )
-            before_types, before = old["type"], members(old)
+            before_types, before = old["type"], kinds(old)
         number = self.new_number
-        types, attrs = set(entity["type"]), set(members(entity))
-        before_types, before = set(before_types), set(before)
+        types, attrs = set(entity["type"]), kinds(entity)
+        before_types = set(before_types)
         for iri in types - before_types:
             self.do("INSERT INTO etype (tenant, type, entity) VALUES (?, ?, ?)", (tenant, number(iri), key))
         for iri in before_types - types:
             self.do("DELETE FROM etype WHERE tenant = ? AND type = ? AND entity = ?", (tenant, number(iri), key))
-        if added := [(tenant, number(iri), key) for iri in attrs - before]:
-            self.many("INSERT INTO eattr (tenant, attr, entity) VALUES (?, ?, ?)", added)
-        for iri in before - attrs:
-            self.do("DELETE FROM eattr WHERE tenant = ? AND attr = ? AND entity = ?", (tenant, number(iri), key))
+        if attrs != before:
+            if added := [(tenant, number(iri), key, mask) for iri, mask in attrs.items() if iri not in before]:
+                self.many("INSERT INTO eattr (tenant, attr, entity, kinds) VALUES (?, ?, ?, ?)", added)
+            for iri, mask in before.items():
+                if iri not in attrs:
+                    self.do("DELETE FROM eattr WHERE tenant = ? AND attr = ? AND entity = ?", (tenant, number(iri), key))
+                elif attrs[iri] != mask:
+                    self.do("UPDATE eattr SET kinds = ? WHERE tenant = ? AND attr = ? AND entity = ?", (attrs[iri], tenant, number(iri), key))
         if self.names.declared:
             self.index(tenant, key, entity, old)
         self.place(tenant, key, entity, old)
@@ -382,6 +406,18 @@ class Statements:
             (tenant, self.number(attr)),
         )
         return [(self.iri(row[0]), row[1]) for row in rows]
+
+    def kinds_of(self, tenant: int, attr: str, type: str | None) -> list[str]:
+        """The kinds (Property, Relationship …) that an attribute has in the entities of a type, or of all types."""
+        number = self.number(attr)
+        if type is None:
+            rows = self.all("SELECT DISTINCT kinds FROM eattr WHERE tenant = ? AND attr = ?", (tenant, number))
+        else:
+            rows = self.all(
+                "SELECT DISTINCT a.kinds FROM etype t JOIN eattr a ON a.tenant = t.tenant AND a.entity = t.entity WHERE t.tenant = ? AND t.type = ? AND a.attr = ?",
+                (tenant, self.number(type), number),
+            )
+        return [kind for bit, kind in enumerate(KINDS) if any(row[0] >> bit & 1 for row in rows)]
 
     # --- kept documents: subscriptions, registrations, contexts, maps, snapshots
     def put_thing(self, tenant: int, kind: str, id: str, doc: Any, *, expires: int | None = None) -> bool:

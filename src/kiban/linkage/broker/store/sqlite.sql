@@ -7,7 +7,7 @@ CREATE TABLE entity (
 ) STRICT;
 CREATE INDEX entity_expires ON entity (expires) WHERE expires IS NOT NULL;
 CREATE TABLE etype (tenant INTEGER NOT NULL, type INTEGER NOT NULL, entity INTEGER NOT NULL, PRIMARY KEY (tenant, type, entity)) STRICT, WITHOUT ROWID;
-CREATE TABLE eattr (tenant INTEGER NOT NULL, attr INTEGER NOT NULL, entity INTEGER NOT NULL, PRIMARY KEY (tenant, attr, entity)) STRICT, WITHOUT ROWID;
+CREATE TABLE eattr (tenant INTEGER NOT NULL, attr INTEGER NOT NULL, entity INTEGER NOT NULL, kinds INTEGER NOT NULL, PRIMARY KEY (tenant, attr, entity)) STRICT, WITHOUT ROWID;
 CREATE TABLE declared (attr INTEGER PRIMARY KEY) STRICT;
 CREATE TABLE eindex (tenant INTEGER NOT NULL, attr INTEGER NOT NULL, num REAL, text TEXT, entity INTEGER NOT NULL) STRICT;
 CREATE INDEX eindex_num ON eindex (attr, tenant, num, entity) WHERE num IS NOT NULL;
