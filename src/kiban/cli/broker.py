@@ -74,8 +74,10 @@ def serve(options: Options) -> int:
     import uvicorn
     from uvicorn.supervisors import Multiprocess
 
+    from kiban.linkage.access import check_bind
     from kiban.linkage.broker.serving import config, work
 
+    check_bind(options.host, options.policy)
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
     listener = socket.socket(family)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -592,18 +592,18 @@ class Statements:
 
     # --- history
     def partitions(self) -> list[str]:
-        """The months that have a table of history, oldest first."""
-        if not self.names.partitions:
-            self.names.partitions = [row[0] for row in self.all("SELECT month FROM partition ORDER BY month")]
-        return self.names.partitions
+        """The months that have a table of history, oldest first; asked anew, since others make and drop them."""
+        return [row[0] for row in self.all("SELECT month FROM partition ORDER BY month")]
 
     def partition(self, at: int) -> str:
         """The table of history for a time, made if it is new."""
         month = times.text(at)[:MONTH].replace("-", "")
-        if month not in self.partitions():
-            self.make_partition(month)
-            self.do("INSERT INTO partition (month) VALUES (?) ON CONFLICT (month) DO NOTHING", (month,))
-            self.names.partitions = []
+        if month not in self.names.partitions:
+            self.names.partitions = self.partitions()
+            if month not in self.names.partitions:
+                self.make_partition(month)
+                self.do("INSERT INTO partition (month) VALUES (?) ON CONFLICT (month) DO NOTHING", (month,))
+                self.names.partitions.append(month)
         return f"history_{month}"
 
     def temporal(self, tenant: int, id: str) -> tuple[int, dict[str, Any]] | None:
