@@ -26,6 +26,8 @@ async def members(call: Call, parse: Callable[[Any, Any], Entity]) -> tuple[Pars
         raise bad_request("a batch is a list with one member or more")
     if len(raw) > MOST:
         raise Problem("BadRequestData", "the batch is too long", f"found {len(raw)} members; expected at most {MOST}", status=413)
+    if any(member is None for member in raw):
+        raise bad_request("found null; expected entities")
     found: Parsed = []
     failed: Failures = []
     for member in raw:
@@ -140,7 +142,7 @@ async def update(call: Call) -> Reply:
 
     def work(tx: Any, tenant: int, id: str, parsed: Any) -> bool:
         change = alter_in(tx, call, tenant, id, lambda old: model.append(old, parsed[0], now=now, overwrite=overwrite), reach)
-        if change.refused and not change.changed:
+        if change.refused:
             raise bad_request("; ".join(f"{part['attributeName']}: {part['reason']}" for part in change.refused))
         return False
 
@@ -174,6 +176,8 @@ async def delete(call: Call) -> Reply:
         raise bad_request("a list of entity ids is expected")
     if len(raw) > MOST:
         raise Problem("BadRequestData", "the batch is too long", f"found {len(raw)} members; expected at most {MOST}", status=413)
+    if any(id is None for id in raw):
+        raise bad_request("found null; expected entity ids")
     failed: Failures = []
     found: Parsed = []
     for id in raw:

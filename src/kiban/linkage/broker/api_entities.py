@@ -9,7 +9,7 @@ from kiban.linkage.broker.asked import options, truth
 from kiban.linkage.broker.negotiate import answer, open_body, open_call
 from kiban.linkage.broker.server import JSON, Call, Reply
 from kiban.linkage.broker.values import is_uri
-from kiban.linkage.errors import bad_request
+from kiban.linkage.errors import Problem, bad_request
 
 BASE = "/ngsi-ld/v1"
 
@@ -41,6 +41,8 @@ def dataset(call: Call) -> str | None:
 async def create(call: Call) -> Reply:
     """POST /entities"""
     raw = await open_body(call)
+    if not raw:
+        raise Problem("InvalidRequest", "the body is an empty object", "an entity is expected")
     entity = model.parse_entity(raw, call.terms, now=times.now())
     forward = call.broker.forward
     if forward.concerned(call):
@@ -129,7 +131,7 @@ async def partial(call: Call) -> Reply:
     id = entity_id(call)
     raw = await open_body(call, patch=True)
     name, now = attribute(call), times.now()
-    fragment = model.parse_attribute(call.path[1], raw, call.terms, now=now, nulls="deep", partial=True)[0]
+    fragment = model.parse_attribute(call.path[1], raw, call.terms, now=now, partial=True)[0]
     forward = call.broker.forward
     if forward.concerned(call):
         return await forward.partial(call, id, name, raw, fragment)  # type: ignore[no-any-return]
@@ -160,6 +162,11 @@ async def delete_attribute(call: Call) -> Reply:
         return await forward.delete_attribute(call, id, name, one, every)  # type: ignore[no-any-return]
     await entities.alter(call, "entities.update", id, lambda old: model.delete_attr(old, name, now=now, datasetId=one, delete_all=every))
     return Reply(204)
+
+
+async def without_id(call: Call) -> Reply:
+    """PATCH and PUT /entities: the id is missing"""
+    raise bad_request("entity id: found nothing; expected /entities/{id}")
 
 
 async def delete(call: Call) -> Reply:

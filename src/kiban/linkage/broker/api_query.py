@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
 from kiban.linkage.broker import entities
 from kiban.linkage.broker.api_entities import entity_id
-from kiban.linkage.broker.asked import Page, options, ordering, page, selected, truth, whole_number
-from kiban.linkage.broker.geo import parse_geo
+from kiban.linkage.broker.asked import Page, joined, options, ordering, page, selected, truth, whole_number
+from kiban.linkage.broker.geo import Ordering, parse_geo, parse_ordering
+from kiban.linkage.broker.model import OWN
 from kiban.linkage.broker.negotiate import accepted, answer, context_header, open_body, open_call
 from kiban.linkage.broker.query import parse_q
-from kiban.linkage.broker.render import LOCATION, View, decode, languages, links, render, render_all, render_lean
-from kiban.linkage.broker.selection import order_key, parse_id_pattern, parse_names, parse_projection, parse_scope, parse_types
-from kiban.linkage.broker.server import GEO, JSON, LD, Call, Headers, Remembered, Reply
+from kiban.linkage.broker.render import LOCATION, View, decode, earlier, languages, links, render, render_all, render_lean
+from kiban.linkage.broker.selection import Projection, parse_id_pattern, parse_names, parse_projection, parse_scope, parse_types
+from kiban.linkage.broker.server import GEO, JSON, LD, Call, Headers, Remembered, Reply, dumps
 from kiban.linkage.broker.store import Selection, Who
 from kiban.linkage.broker.values import is_uri
 from kiban.linkage.errors import Problem, bad_request, not_found
@@ -52,6 +54,15 @@ def make_view(params: Mapping[str, str], call: Call, media: bytes) -> View:
     attrs, pick, omit, lang = params.get("attrs"), params.get("pick"), params.get("omit"), params.get("lang")
     if (pick or omit) and attrs:
         raise bad_request("attrs: found beside pick or omit; expected one or the other")
+    for name, text in (("pick", pick), ("omit", omit), ("attrs", attrs), ("lang", lang)):
+        if text == "":
+            raise bad_request(f"{name}: found nothing; expected names, or leave it out")
+    picked = parse_projection(pick, terms, "pick") if pick else None
+    omitted = parse_projection(omit, terms, "omit") if omit else None
+    if picked and omitted and (both := picked.members.keys() & omitted.members.keys() - {name for name, below in omitted.members.items() if below}):
+        raise bad_request(f"omit: found {terms.terms[min(both)]!r}, which pick names too")
+    if max((part.depth for part in (picked, omitted) if part), default=0) > joined(params):
+        raise bad_request("pick, omit: found a choice of members of linked entities; expected join with a joinLevel as deep")
     datasets = params.get("datasetId")
     sets: frozenset[str | None] | None = None
     if datasets is not None:
@@ -63,6 +74,8 @@ def make_view(params: Mapping[str, str], call: Call, media: bytes) -> View:
     if join is not None and join not in ("inline", "flat", "@none"):
         raise bad_request(f"join: found {join[:40]!r}; expected inline, flat or @none")
     geometry = params.get("geometryProperty")
+    if geometry is not None and media != GEO:
+        raise bad_request("geometryProperty: found without Accept: application/geo+json")
     context: Any = None
     if media == LD or (media == GEO and "body=json" not in call.header(b"prefer").replace(" ", "")):
         context = terms.source
@@ -71,14 +84,19 @@ def make_view(params: Mapping[str, str], call: Call, media: bytes) -> View:
         sys="sysAttrs" in options(params) or truth(params, "sysAttrs"),
         languages=languages(lang) if lang else (),
         attrs=frozenset(parse_names(attrs, terms)) if attrs else None,
-        pick=parse_projection(pick, terms, "pick").tree() if pick else None,
-        omit=parse_projection(omit, terms, "omit").tree() if omit else None,
+        pick=tree(picked),
+        omit=tree(omitted),
         datasets=sets,
         geometry=(terms.expand(geometry) if geometry else LOCATION) if media == GEO else None,
         context=context,
         join=join if join in ("inline", "flat") else None,  # type: ignore[arg-type]
         depth=whole_number(params, "joinLevel", 1, 1, LEVELS),
     )
+
+
+def tree(projection: Projection | None) -> Any:
+    """A projection as the plain mapping that a view wants."""
+    return None if projection is None else {name: tree(below) for name, below in projection.members.items()}
 
 
 def linked(reader: Any, tenant: int, found: list[dict[str, Any]], view: View) -> dict[str, dict[str, Any]]:
@@ -113,46 +131,69 @@ async def retrieve(call: Call) -> Reply:
         return await broker.forward.retrieve(call, id, view, media, reach)  # type: ignore[no-any-return]
     reader = broker.store.reader
     tenant = entities.read_tenant(call, reader)
-    if reach is None and view.plain and view.whole:
+    if reach is None and view.plain and view.whole and "type" not in call.params and b"prefer" not in call.headers:
         found = reader.lean(tenant, id)
         if found is None:
             raise not_found(id)
         body = render_lean(found[0], call.terms, view, flat=found[1])
         return Reply(200, [context_header(call.terms)] if media == JSON else [], body, media)
     entity = reader.entity(tenant, id)
-    if entity is None or not entities.within(reach, entity):
+    if entity is None or not entities.within(reach, entity) or not of_type(call, entity):
         raise not_found(id)
     return one(call, entity, view, media, linked(reader, tenant, [entity], view) if view.join else {})
+
+
+def of_type(call: Call, entity: dict[str, Any]) -> bool:
+    """True if the entity has the type that the query string wants, if any."""
+    wanted = call.params.get("type")
+    return wanted is None or parse_types(wanted, call.terms).matches(entity)
 
 
 def one(call: Call, entity: dict[str, Any], view: View, media: bytes, known: dict[str, dict[str, Any]]) -> Reply:
     """The answer with a single entity; 404 if none of the attributes that were asked for is there."""
     if view.attrs is not None and not any(name in view.attrs for name in entity):
         raise not_found(f"{entity['id']} with one of these attributes")
-    if view.pick is not None and not any(name in view.pick for name in entity):
+    if (view.pick is not None and not any(name in view.pick for name in entity)) or (
+        view.omit is not None and all(name in view.omit and not view.omit[name] for name in entity if name not in ("createdAt", "modifiedAt", "expiresAt"))
+    ):
         raise not_found(f"{entity['id']} with one of these members")
     if known:
         view = with_links(view, known)
-    shown = render_all([entity], call.terms, view) if view.join == "flat" else render(entity, call.terms, view)
+    shown = render_all([entity], call.terms, view) if view.join == "flat" and known else render(entity, call.terms, view)
     return finish(call, shown, media, [])
 
 
-def finish(call: Call, shown: Any, media: bytes, headers: Headers) -> Reply:
-    """An answer whose @context, if it has one, is in the body already."""
-    from kiban.linkage.broker.server import dumps
+PREFERENCE = re.compile(r'(?:^|,)\s*ngsi-ld\s*=\s*"?(\d+)\.(\d+)"?\s*(?:[;,]|$)', re.IGNORECASE)
 
+
+def preferred(call: Call) -> tuple[int, int] | None:
+    """The version of the standard that a client prefers (Prefer: ngsi-ld=1.5), None if it does not say."""
+    if b"prefer" not in call.headers:
+        return None
+    found = PREFERENCE.search(call.header(b"prefer"))
+    return (int(found[1]), int(found[2])) if found else None
+
+
+def finish(call: Call, shown: Any, media: bytes, headers: Headers) -> Reply:
+    """An answer whose @context, if it has one, is in the body already; in the form of an earlier version of the standard, if that is preferred."""
+    version = preferred(call)
+    if version is not None:
+        shown, altered = earlier(shown, version)
+        applied = (b"preference-applied", f"ngsi-ld={version[0]}.{version[1]}".encode())
+        return Reply(203 if altered else 200, [*headers, applied, *([context_header(call.terms)] if media != LD else [])], dumps(shown), media)
     return Reply(200, [*headers, context_header(call.terms)] if media != LD else headers, dumps(shown), media)
 
 
-def page_links(call: Call, asked: Page, more: bool) -> Headers:
+def page_links(call: Call, asked: Page, more: bool, media: bytes = JSON) -> Headers:
     """Link headers to the next and the previous page."""
     found: Headers = []
-    params = {name: value for name, value in call.params.items() if name not in ("limit", "offset")}
-    path = call.raw_path.decode("ascii", "replace")
+    if asked.limit == 0:
+        return found
+    path = call.raw_path.decode("ascii", "replace").rstrip("/")
     for name, offset in (("prev", max(0, asked.offset - asked.limit)), ("next", asked.offset + asked.limit)):
         if (name == "prev" and asked.offset > 0) or (name == "next" and more):
-            query = urlencode({**params, "limit": asked.limit, "offset": offset}, safe=":,/")
-            found.append((b"link", f'<{path}?{query}>; rel="{name}"; type="application/ld+json"'.encode()))
+            query = urlencode(sorted({**call.params, "limit": str(asked.limit), "offset": str(offset)}.items()), safe=":,/*")
+            found.append((b"link", f'<{path}?{query}>; rel="{name}"; type="{media.decode()}"'.encode()))
     return found
 
 
@@ -167,8 +208,10 @@ async def run_query(call: Call, chosen: Selection, view: View, media: bytes, ask
     """The entities of a selection as one page."""
     broker = call.broker
     reach = entities.allowed(call, "entities.read")
+    if view.pick is not None and not view.pick.keys() & OWN:
+        chosen = chosen.and_also(Selection(attrs=tuple(view.pick)))
     if reach is not None:
-        chosen = Selection(chosen.who, chosen.attrs, chosen.q, chosen.scope, chosen.geo, (*chosen.also, reach))
+        chosen = chosen.and_also(reach)
     if broker.forward.concerned(call):
         return await broker.forward.query(call, chosen, view, media, asked, order)  # type: ignore[no-any-return]
     reader = broker.store.reader
@@ -179,9 +222,7 @@ async def run_query(call: Call, chosen: Selection, view: View, media: bytes, ask
             rows = session.find(tenant, chosen, SORTED + 1)
             if len(rows) > SORTED:
                 raise Problem("TooManyResults", "too many entities to put in order", f"more than {SORTED}: narrow the query")
-            found = [(decode(row[0], row[1]), row) for row in rows]
-            for term in reversed(order):
-                found.sort(key=lambda pair, key=order_key(term): key(pair[0]), reverse=term.descending)  # type: ignore[misc]
+            found = order.sorted([(decode(row[0], row[1]), row) for row in rows], lambda pair: pair[0])
             rows = [row for _, row in found[asked.offset : asked.offset + asked.limit + 1]]
         else:
             rows = session.find(tenant, chosen, asked.limit + 1, asked.offset)
@@ -194,10 +235,11 @@ async def run_query(call: Call, chosen: Selection, view: View, media: bytes, ask
         rows, total, more, known = read(reader)
     else:
         rows, total, more, known = await broker.store.slow(read, broker.options.query_seconds)
-    headers = page_links(call, asked, more)
+    headers = page_links(call, asked, more, media)
     if asked.count:
         headers.append((b"ngsild-results-count", str(total).encode()))
-    if not view.join and not view.geometry:
+    version = preferred(call)
+    if not view.join and not view.geometry and version is None:
         terms = call.terms
         body = b"[" + b",".join([render_lean(row[0], terms, view, flat=bool(row[2]), sys=row[1]) for row in rows]) + b"]"
         return Reply(200, [*headers, context_header(terms)] if media == JSON else headers, body, media)
@@ -211,8 +253,22 @@ async def query_batch(call: Call) -> Reply:
     media = accepted(call, (JSON, LD, GEO))
     if raw.get("type") != "Query":
         raise bad_request(f"type: found {raw.get('type')!r}; expected 'Query'")
+    if "temporalQ" in raw:
+        raise bad_request("temporalQ: found in a query of entities; expected in /temporal/entityOperations/query only")
     params = query_params(raw, call.params)
-    return await run_query(call, query_selection(raw, params, call), make_view(params, call, media), media, page(params), ordering(params, call.terms))
+    return await run_query(call, query_selection(raw, params, call), make_view(params, call, media), media, page(params), query_order(raw, call))
+
+
+def query_order(raw: dict[str, Any], call: Call) -> Ordering | None:
+    """The ordering of a query document: `ordering` with orderBy, coordinates, geometry, collation; or orderBy of the query string."""
+    found = raw.get("ordering")
+    if found is None:
+        return ordering(call.params, call.terms)
+    if not isinstance(found, dict) or not isinstance(found.get("orderBy"), (list, str)):
+        raise bad_request("ordering: expected an object with orderBy")
+    if found.get("coordinates") is not None and not isinstance(found["coordinates"], list):
+        raise bad_request("ordering: expected coordinates as an array")
+    return parse_ordering(found["orderBy"], call.terms, found.get("coordinates"), found.get("geometry"), found.get("collation"))
 
 
 def query_params(raw: dict[str, Any], params: Mapping[str, str]) -> dict[str, str]:
@@ -272,12 +328,10 @@ def selector(part: Any, terms: Any) -> Who:
 async def purge(call: Call) -> Reply:
     """DELETE /entities"""
     await open_call(call)
-    if not call.params:
-        raise bad_request("purging needs to be told which entities: type, attrs, q, id, a geo-query …")
     chosen = selected(call)
     reach = entities.allowed(call, "entities.delete")
     if reach is not None:
-        chosen = Selection(chosen.who, chosen.attrs, chosen.q, chosen.scope, chosen.geo, (*chosen.also, reach))
+        chosen = chosen.and_also(reach)
     drop, keep = call.params.get("drop"), call.params.get("keep")
     if drop and keep:
         raise bad_request("drop: found beside keep; expected one or the other")

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from kiban.linkage.broker.geo import parse_geo
+from kiban.linkage.broker.geo import Ordering, parse_geo, parse_ordering
 from kiban.linkage.broker.query import parse_q
-from kiban.linkage.broker.selection import parse_id_pattern, parse_ids, parse_names, parse_order, parse_scope, parse_types
+from kiban.linkage.broker.selection import parse_id_pattern, parse_ids, parse_names, parse_scope, parse_types
 from kiban.linkage.broker.server import Call, Remembered
 from kiban.linkage.broker.store import Selection, Who
 from kiban.linkage.errors import Problem, bad_request
 
 LIMIT, MOST = 20, 1000
-FORMATS = {"normalized", "concise", "simplified", "keyValues", "sysAttrs"}
-OPTIONS = FORMATS | {"temporalValues", "aggregatedValues", "count", "noOverwrite", "update", "replace", "splitEntities", "entityMap"}
+SYSTEM = {"https://uri.etsi.org/ngsi-ld/" + name for name in ("createdAt", "modifiedAt", "deletedAt", "expiresAt", "id", "type", "scope")}
 
 
 class Page(NamedTuple):
@@ -54,10 +53,18 @@ def truth(params: Mapping[str, str], name: str, default: bool = False) -> bool:
     return text.lower() == "true"
 
 
+OPTIONS = frozenset("normalized concise simplified keyValues sysAttrs temporalValues aggregatedValues count noOverwrite update replace".split())
+
+
 def options(params: Mapping[str, str]) -> frozenset[str]:
-    """The values of `options`."""
+    """The values of `options`; InvalidRequest for one that does not exist."""
     text = params.get("options")
-    return frozenset(text.split(",")) if text else frozenset()
+    if not text:
+        return frozenset()
+    found = frozenset(text.split(","))
+    if wrong := found - OPTIONS:
+        raise Problem("InvalidRequest", "unknown option", f"{', '.join(sorted(wrong))[:100]}; expected some of {', '.join(sorted(OPTIONS))}")
+    return found
 
 
 def page(params: Mapping[str, str]) -> Page:
@@ -75,9 +82,18 @@ def selection(params: Mapping[str, str], terms: Any, *, narrow: bool = True) -> 
     narrow: a query must say something about the entities: type, attrs, q, geometry, or local=true.
     """
     types = params.get("type")
+    if "csf" in params:
+        parse_q(params["csf"], terms, where="csf")
     ids, pattern, attrs, q, scope = params.get("id"), params.get("idPattern"), params.get("attrs"), params.get("q"), params.get("scopeQ")
     geo = parse_geo(params, terms)
-    if narrow and not (types or attrs or q or geo is not None or params.get("local") == "true" or params.get("pick")):
+    local = params.get("local")
+    if types == "*" and local == "false":
+        raise bad_request("type: found '*' with local=false; all types are asked for here only")
+    names = parse_names(attrs, terms) if attrs else ()
+    wanted = parse_q(q, terms, expanded(params)) if q else None
+    if wanted is not None and wanted.depth > joined(params):
+        raise bad_request("q: found a query over linked entities; expected join with a joinLevel as deep")
+    if narrow and not (types or any(name not in SYSTEM for name in names) or (wanted is not None and wanted.attributes) or geo is not None or local == "true"):
         raise bad_request("the query is too wide: expected one of type, attrs, q, a geo-query, or local=true")
     for name, text in (("type", types), ("id", ids), ("attrs", attrs), ("q", q), ("scopeQ", scope), ("idPattern", pattern)):
         if text == "":
@@ -86,7 +102,22 @@ def selection(params: Mapping[str, str], terms: Any, *, narrow: bool = True) -> 
     if types or ids or pattern:
         kind = parse_types(types, terms) if types and types != "*" else None
         who = (Who(kind, parse_ids(ids) if ids else (), parse_id_pattern(pattern) if pattern else None),)
-    return Selection(who, parse_names(attrs, terms) if attrs else (), parse_q(q, terms) if q else None, parse_scope(scope) if scope else None, geo)
+    if any(name[:1] == "@" for name in names) or (names and SYSTEM.issuperset(names)):
+        raise bad_request(f"attrs: found {attrs!r}; expected names of attributes")
+    return Selection(who, names, wanted, parse_scope(scope) if scope else None, geo)
+
+
+def expanded(params: Mapping[str, str]) -> list[str]:
+    """expandValues: attributes whose values in q are short names."""
+    text = params.get("expandValues")
+    return text.split(",") if text else []
+
+
+def joined(params: Mapping[str, str]) -> int:
+    """How many links a request follows: joinLevel where join is given, else none."""
+    if params.get("join") in (None, "@none"):
+        return 0
+    return whole_number(params, "joinLevel", 1, 1, 20)
 
 
 SELECTIONS: Remembered = Remembered()
@@ -99,7 +130,9 @@ def selected(call: Call) -> Selection:
     return found if found is not None else SELECTIONS.keep(key, selection(call.params, call.terms))
 
 
-def ordering(params: Mapping[str, str], terms: Any) -> Any:
-    """orderBy as terms, () if there is none."""
+def ordering(params: Mapping[str, str], terms: Any) -> Ordering | None:
+    """orderBy with what belongs to it, None if there is none."""
     text = params.get("orderBy")
-    return parse_order(text, terms) if text else ()
+    if text is None:
+        return None
+    return parse_ordering(text, terms, params.get("orderFrom"), params.get("orderGeometry"), params.get("collation"))

@@ -9,11 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from kiban.linkage.access import Access
-from kiban.linkage.broker.contexts import Contexts
-from kiban.linkage.broker.delivery import Dispatcher
+from kiban.linkage.broker import history, times
+from kiban.linkage.broker.api_v2 import Around, told
+from kiban.linkage.broker.contexts import Contexts, load_map
 from kiban.linkage.broker.entities import sweep
+from kiban.linkage.broker.forward import Forward
 from kiban.linkage.broker.guard import Guard
+from kiban.linkage.broker.server import JSON, Reply, dumps
 from kiban.linkage.broker.store import open_store
+from kiban.linkage.errors import Problem
 
 SWEEP = 1.0  # seconds between two looks at what has expired
 
@@ -67,6 +71,15 @@ class Options:
 Effect = Callable[[Any, int, str, Any], None]  # transaction, tenant key, tenant, change
 
 
+def read_map(path: Path | None) -> dict[str, Path]:
+    """The pairs of a context map, URL → file beside it."""
+    if path is None:
+        return {}
+    import yaml
+
+    return load_map((str(url), path.parent / str(file)) for url, file in (yaml.load(path.read_text("utf-8"), yaml.CSafeLoader) or {}).items())
+
+
 class Broker:
     """Everything that requests share."""
 
@@ -75,9 +88,48 @@ class Broker:
         self.store = open_store(options.db)
         self.guard = Guard.of(loopback=options.loopback, allow=options.allow_endpoints)
         self.access = Access.open(options.policy)
-        self.contexts = Contexts.open(self.store, options)
-        self.effects: list[Effect] = []
+        self.contexts = Contexts(read_map(options.context_map))
+        self.effects: list[Effect] = [history.record] if options.history else []
         self.tasks: list[asyncio.Task[None]] = []
         self.state = "starting"
         if options.index:
             self.store.declare([self.contexts.core.expand(name) for name in options.index])
+        self.forward = Forward(self)
+        self.v2 = Around(self)
+
+    def attach(self, app: Any) -> None:
+        """The HTTP side of this broker."""
+        self.app = app
+
+    async def start(self) -> None:
+        """The tasks beside the requests begin."""
+        await self.v2.open()
+        self.state = "running"
+        self.tasks = [asyncio.create_task(self.sweeping())]
+
+    async def stop(self) -> None:
+        """Everything that waits is finished, then the store is closed."""
+        self.state = "stopping"
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        await self.store.close()
+        self.state = "stopped"
+
+    async def sweeping(self) -> None:
+        """Delete what has expired, every second."""
+        while True:
+            await asyncio.sleep(SWEEP)
+            if self.store.reader.expired(times.now_us(), 1) or self.store.reader.ripened(times.now_us(), 1):
+                await self.store.write(lambda tx: sweep(self, tx))
+
+    def v2_problem(self, problem: Problem) -> Reply:
+        """A problem as NGSIv2 says it."""
+        return told(problem)
+
+    def unexpected(self, call: Any, error: Exception) -> Any:
+        """An error that nobody foresaw: told to the log in full, to the client without."""
+        import traceback
+
+        traceback.print_exception(error)
+        return Reply(500, [], dumps(Problem("InternalError", "an error inside the broker", "it is in the log").body()), JSON)

@@ -11,8 +11,9 @@ from typing import Any
 
 from kiban.linkage.access import ALLOW, DENY
 from kiban.linkage.broker import times
-from kiban.linkage.broker.model import Change, attributes
+from kiban.linkage.broker.model import Change, attributes, expire
 from kiban.linkage.broker.model import create as create_change
+from kiban.linkage.broker.selection import parse_types
 from kiban.linkage.broker.server import Call
 from kiban.linkage.broker.store import Selection
 from kiban.linkage.errors import Problem, already_exists, not_found
@@ -107,11 +108,18 @@ async def create(call: Call, entity: Entity) -> None:
 
 
 async def alter(call: Call, operation: str, id: str, change: Alter) -> Change:
-    """Change an entity; on disk when this returns."""
+    """Change an entity, of the type that the query string may name; on disk when this returns."""
     reach = allowed(call, operation)
+    wanted = call.params.get("type")
+    kinds = parse_types(wanted, call.terms) if wanted else None
+
+    def checked(old: Entity) -> Change:
+        if kinds is not None and not kinds.matches(old):
+            raise not_found(f"{id} of type {wanted}")
+        return change(old)
 
     def op(tx: Any) -> Change:
-        return alter_in(tx, call, write_tenant(call, tx, make=False), id, change, reach)
+        return alter_in(tx, call, write_tenant(call, tx, make=False), id, checked, reach)
 
     return await call.broker.store.write(op)  # type: ignore[no-any-return]
 
@@ -122,11 +130,16 @@ async def delete(call: Call, id: str) -> None:
 
 
 def sweep(broker: Any, tx: Any) -> int:
-    """Delete what has expired, with everything that follows from it; how many."""
-    found = tx.expired(times.clock())
+    """Delete what has expired, entities and attributes, with everything that follows from it; how many."""
+    now = times.now()
     names = dict(tx.tenants())
-    for tenant, entity in found:
-        tx.delete(tenant, entity)
+    changes = [(tenant, gone(entity)) for tenant, entity in tx.expired(times.parse(now))]
+    changes += [(tenant, expire(entity, now=now)) for tenant, id in tx.ripened(times.parse(now)) if (entity := tx.whole(tenant, id)) is not None]
+    for tenant, change in changes:
+        if change.entity is None:
+            tx.delete(tenant, change.previous)
+        else:
+            tx.put(tenant, change.entity, change.previous)
         for effect in broker.effects:
-            effect(tx, tenant, names[tenant], gone(entity))
-    return len(found)
+            effect(tx, tenant, names[tenant], change)
+    return len(changes)

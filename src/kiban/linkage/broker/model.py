@@ -14,9 +14,11 @@ Reading bytes, looking up terms, storing and answering are done elsewhere.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
+from weakref import WeakKeyDictionary
 
 import msgspec
 
@@ -52,14 +54,23 @@ _SYSTEM = frozenset({"createdAt", "modifiedAt", "deletedAt"})
 _ANSWERS = frozenset({"entity", "entityList", *("previous" + member[0].upper() + member[1:] for member in _KIND_OF)})
 _SEALED = frozenset({"entityIdSealed", "entityTypeSealed"})
 _PLAIN = frozenset({"unitCode", "observedAt", "datasetId", "expiresAt", "objectType", "valueType", "lang", "instanceId"})
+# What NGSIv2 wrote and NGSI-LD has no place for (`ngsiv2.MEMORY`): kept, never shown here. No client can write a name with @.
+HIDDEN = "@v2"
 # Members of an instance that are not sub-attributes.
-RESERVED = frozenset({"type", *_KIND_OF, *_PLAIN, *_SYSTEM, *_ANSWERS, *_SEALED})
+RESERVED = frozenset({"type", *_KIND_OF, *_PLAIN, *_SYSTEM, *_ANSWERS, *_SEALED, HIDDEN})
 # Members of an entity that are not attributes.
 OWN = frozenset({"id", "type", "scope", "createdAt", "modifiedAt", "deletedAt", "expiresAt"})
 _UNITS = frozenset({"", "Property", "GeoProperty", "ListProperty"})
 _GEO = frozenset(CORE + name for name in ("location", "observationSpace", "operationSpace"))
 _PROOF = CORE + "ngsildproof"
+_SPECIAL = _GEO | {_PROOF}
 _LANG_STRING = "langString"
+_SCALARS = frozenset({str, int, float, bool})
+# A date-time that is right whatever the calendar says; `times` decides about all others.
+_COMMON_TIME = re.compile(r"[1-9][0-9]{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,9})?Z")
+# Context → names of attributes that have been found good → IRI.
+_good_names: WeakKeyDictionary[Terms, dict[str, str]] = WeakKeyDictionary()
+_MOST_NAMES = 4096
 MAX_DEPTH = 16
 
 
@@ -82,7 +93,7 @@ class Terms(Protocol):
 # --- Reading -----------------------------------------------------------------------------------------------------------------------------
 
 
-def parse_entity(raw: object, terms: Terms, *, now: str, trusted: bool = False) -> Entity:
+def parse_entity(raw: object, terms: Terms, *, now: str, trusted: bool = False, temporal: bool = False) -> Entity:
     """An entity as a client creates it, in internal form.
 
     Parameters
@@ -91,6 +102,7 @@ def parse_entity(raw: object, terms: Terms, *, now: str, trusted: bool = False) 
     terms    compiled @context
     now      time that becomes createdAt and modifiedAt of the entity and of each instance
     trusted  keep createdAt, modifiedAt and instanceId of the input (imports, other brokers) instead of passing over them
+    temporal  an attribute may have many instances of one datasetId, as in the history of an entity
 
     Raises Problem: InvalidRequest if raw is no JSON object, BadRequestData if its content is not that of an entity.
 
@@ -100,7 +112,7 @@ def parse_entity(raw: object, terms: Terms, *, now: str, trusted: bool = False) 
     3
     """
     entity: Entity = {}
-    _Reader(terms, now, "none", trusted).entity(_object(raw), entity)
+    _Reader(terms, now, "none", trusted, temporal).entity(_object(raw), entity)
     for member in ("id", "type"):
         if member not in entity:
             raise _bad(f"the entity has no {member}")
@@ -113,17 +125,17 @@ def parse_entity(raw: object, terms: Terms, *, now: str, trusted: bool = False) 
     return head | times_ | entity
 
 
-def parse_fragment(raw: object, terms: Terms, *, now: str, nulls: Nulls = "attribute", id: str | None = None) -> Entity:
+def parse_fragment(raw: object, terms: Terms, *, now: str, nulls: Nulls = "attribute", id: str | None = None, temporal: bool = False) -> Entity:
     """A fragment of an entity: attributes, and perhaps type, scope and expiresAt.
 
     nulls says where "urn:ngsi-ld:null" may stand: "none" (append), "attribute" (instead of a whole value: update) or "deep" (inside
     compound values and language maps too: merge; attributes may then come without value). id is that of the target; a fragment that
-    names another one is refused.
+    names another one is refused. temporal as in `parse_entity`.
 
     Raises Problem: InvalidRequest if raw is no JSON object; BadRequestData if it says nothing, or something that no entity can hold.
     """
     fragment: Entity = {}
-    _Reader(terms, now, nulls, False).entity(_object(raw), fragment)
+    _Reader(terms, now, nulls, temporal=temporal).entity(_object(raw), fragment)
     fragment.pop("createdAt", None)
     fragment.pop("modifiedAt", None)
     found = fragment.pop("id", None)
@@ -142,7 +154,7 @@ def parse_attribute(name: str, raw: object, terms: Terms, *, now: str, nulls: Nu
     """
     if not isinstance(raw, dict | list):
         raise Problem("InvalidRequest", "Invalid request", "the body is not a JSON object")
-    reader = _Reader(terms, now, nulls, False)
+    reader = _Reader(terms, now, nulls)
     iri = reader.name(name)
     if isinstance(raw, dict):
         raw = {key: value for key, value in raw.items() if key != "@context"}
@@ -157,7 +169,7 @@ def parse_attribute(name: str, raw: object, terms: Terms, *, now: str, nulls: Nu
 
 def attribute_iri(name: str, terms: Terms) -> str:
     """The IRI of an attribute named in a URL. Raises Problem BadRequestData if there cannot be such a name."""
-    return _Reader(terms, "", "none", False).name(name)
+    return _Reader(terms, "", "none").name(name)
 
 
 def check_id(id: object, what: str = "id") -> str:
@@ -204,49 +216,68 @@ def _kind_known(raw: dict[str, Any]) -> bool:
 class _Reader:
     """Reads one request: its terms, its time, and where it may say null."""
 
-    __slots__ = ("now", "nulls", "terms", "trusted")
+    __slots__ = ("names", "now", "nulls", "temporal", "terms", "trusted")
 
-    def __init__(self, terms: Terms, now: str, nulls: Nulls, trusted: bool) -> None:
-        self.terms, self.now, self.nulls, self.trusted = terms, now, nulls, trusted
+    def __init__(self, terms: Terms, now: str, nulls: Nulls, trusted: bool = False, temporal: bool = False) -> None:
+        names = _good_names.get(terms)
+        if names is None:
+            names = _good_names[terms] = {}
+        self.names = names
+        self.terms, self.now, self.nulls, self.trusted, self.temporal = terms, now, nulls, trusted, temporal
 
     # Entities
 
     def entity(self, raw: dict[str, Any], into: Entity) -> None:
+        names = self.names
         for key, value in raw.items():
-            if key == "@context":
-                continue
-            own = key if key in OWN else self._alias(key)
-            if own == "id":
-                into["id"] = check_id(value)
-            elif own == "type":
-                into["type"] = self.types(value)
-            elif own == "scope":
-                scope = self.scope(value)
-                if scope:
-                    into["scope"] = scope
-            elif own == "expiresAt":
-                into["expiresAt"] = self.time("expiresAt", value)
-            elif own:
-                if self.trusted and own != "deletedAt":
-                    into[own] = self.time(own, value)
-            else:
+            iri = names.get(key)
+            if iri is None:
+                own = self._own(key)
+                if own:
+                    self.member(key, own, value, into)
+                    continue
                 iri = self.name(key)
-                if iri in into:
-                    raise _bad(f"{key}: this attribute is there twice")
-                into[iri] = self.instances(key, iri, value, 0)
+            if iri in into:
+                raise _bad(f"{key}: this attribute is there twice")
+            quick = self.quick(value, iri) if type(value) is dict else None
+            into[iri] = self.instances(key, iri, value, 0) if quick is None else [quick]
 
-    def _alias(self, key: str) -> str:
-        """id or type for a key that the context makes another word for @id or @type."""
+    def member(self, key: str, own: str, value: object, into: Entity) -> None:
+        """Reads a member of an entity that is no attribute."""
+        if own == "id":
+            into["id"] = check_id(value)
+        elif own == "type":
+            into["type"] = self.types(value)
+        elif own == "scope":
+            scope = self.scope(value)
+            if scope:
+                into["scope"] = scope
+        elif own == "expiresAt":
+            into["expiresAt"] = self.time(key, value)
+        elif self.trusted and own in ("createdAt", "modifiedAt"):
+            into[own] = self.time(key, value)
+
+    def _own(self, key: str) -> str:
+        """The member of an entity that a key stands for, a keyword or an alias of the context too; "" for an attribute."""
+        if key in OWN or key == "@context":
+            return key
         if key[:1] != "@":
             key = self.terms.expand(key) if key not in RESERVED else ""
         return "id" if key == "@id" else "type" if key == "@type" else ""
 
     def name(self, name: str) -> str:
-        if name in RESERVED or name in OWN or name[:1] == "@" or not is_name(name):
-            raise _bad(f"{_short(name)} cannot be the name of an attribute")
-        iri = self.terms.expand(name)
-        if ":" not in iri:
-            raise _bad(f"the @context gives no IRI for {_short(name)}")
+        """The IRI of an attribute."""
+        iri = self.names.get(name)
+        if iri is None:
+            if name in RESERVED or name in OWN or name[:1] == "@" or not is_name(name):
+                raise _bad(f"{_short(name)} cannot be the name of an attribute")
+            iri = self.terms.expand(name)
+            if ":" not in iri:
+                raise _bad(f"the @context gives no IRI for {_short(name)}")
+            if len(name) <= 256:
+                if len(self.names) >= _MOST_NAMES:
+                    self.names.clear()
+                self.names[name] = iri
         return iri
 
     def types(self, raw: object) -> list[str]:
@@ -276,12 +307,48 @@ class _Reader:
     def time(self, member: str, raw: object) -> str:
         if raw == NULL and self.nulls != "none" and member != "createdAt":
             return NULL
+        if isinstance(raw, str) and _COMMON_TIME.fullmatch(raw):
+            return raw
         # The standard wants UTC said with Z (4.6.3), where `times.parse` also takes an offset.
         if not isinstance(raw, str) or not raw.endswith("Z") or not times.is_datetime(raw):
             raise _bad(f"{member}: found {_short(raw)}; expected a date and time in UTC, such as 2026-11-27T20:10:00Z")
         return raw
 
     # Attributes
+
+    def quick(self, raw: dict[str, Any], iri: str) -> Instance | None:
+        """An instance in the form that is by far the most frequent, normalized and without sub-attributes; None for any other.
+
+        It says the same as `instance` and only saves its questions.
+        """
+        kind = raw.get("type")
+        if kind == "Property":
+            value = raw.get("value")
+            if type(value) not in _SCALARS or value == NULL or iri in _SPECIAL:
+                return None
+            known = 2
+            if "unitCode" in raw:
+                unit = raw["unitCode"]
+                if type(unit) is not str or not unit or unit == NULL:
+                    return None
+                known = 3
+        elif kind == "Relationship":
+            value = raw.get("object")
+            if type(value) is not str or value == NULL or iri in _SPECIAL or not is_uri(value):
+                return None
+            known = 2
+        elif kind == "GeoProperty" and type(raw.get("value")) is dict and not geometry_fault(raw["value"]):
+            known = 2
+        else:
+            return None
+        if "observedAt" in raw:
+            at = raw["observedAt"]
+            if type(at) is not str or not _COMMON_TIME.fullmatch(at):
+                return None
+            known += 1
+        if len(raw) != known or self.trusted:
+            return None
+        return {"type": kind, **raw, "createdAt": self.now, "modifiedAt": self.now}
 
     def instances(self, name: str, iri: str, raw: object, depth: int) -> list[Instance]:
         """The instances that a member of an entity, or of another attribute, stands for; each with its own datasetId."""
@@ -294,7 +361,7 @@ class _Reader:
         if not all(map(_is_instance, raw)):
             raise _bad(f"{name}: found an array of instances and other values")
         found = [self.instance(name, iri, part, depth) for part in raw]
-        if len({instance.get("datasetId") for instance in found}) != len(found):
+        if len({instance.get("datasetId") for instance in found}) != len(found) and not (self.temporal and depth == 0):
             raise _bad(f"{name}: two instances have the same datasetId, or none")
         return found
 
@@ -842,6 +909,8 @@ def _settled(name: str, instance: Instance) -> Instance:
             settled[key] = _without_null(value) if isinstance(value, dict | list) else value
     if not settled["type"]:
         settled["type"] = "Property"
+    if name in _GEO and settled["type"] != "GeoProperty":
+        raise _bad(f"{name} is a GeoProperty; found a {settled['type']}")
     member = MEMBER[settled["type"]]
     if member not in settled:
         raise _bad(f"{name}: this attribute is not there yet; the fragment gives no {member}")

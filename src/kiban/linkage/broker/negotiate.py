@@ -43,7 +43,9 @@ def accepted(call: Call, offered: tuple[bytes, ...] = (JSON, LD)) -> bytes:
     key = (header, offered)
     known = ACCEPTED.get(key)
     if known is None:
-        best: tuple[float, int, int] | None = None
+        best: tuple[float, int] | None = None
+        refused: set[str] = set()
+        ranges: list[tuple[str, float]] = []
         known = b""
         for part in header.decode("latin-1").split(","):
             name, *rest = (piece.strip() for piece in part.split(";"))
@@ -53,12 +55,17 @@ def accepted(call: Call, offered: tuple[bytes, ...] = (JSON, LD)) -> bytes:
                     try:
                         quality = float(piece[2:])
                     except ValueError:
-                        quality = 0.0
+                        quality = 1.0
+            if quality <= 0:
+                refused.add(name)
+                continue
+            ranges.append((name, quality))
+        for name, quality in ranges:
             for place, media in enumerate(offered):
                 text = media.decode()
-                exact = 2 if name == text else 1 if name == text.split("/")[0] + "/*" else 0 if name == "*/*" else -1
-                if exact >= 0 and quality > 0 and (best is None or (quality, exact, -place) > best):
-                    best, known = (quality, exact, -place), media
+                fits = name in (text, "application/*", "*/*")
+                if fits and text not in refused and (best is None or (quality, -place) > best):
+                    best, known = (quality, -place), media
         ACCEPTED.keep(key, known)
     if not known:
         raise Problem("NotAcceptable", "no such media type is offered", f"offered: {', '.join(media.decode() for media in offered)}")
@@ -70,7 +77,7 @@ async def open_call(call: Call) -> None:
     if call.link:
         url = link_context(call.link)
         if url is not None:
-            call.terms = call.broker.contexts.known(url) or await call.broker.contexts.term_map(url, call.tenant)
+            call.terms = call.broker.contexts.known(url, call.tenant) or await call.broker.contexts.term_map(url, call.tenant)
             return
     call.terms = call.broker.contexts.core
 
@@ -98,13 +105,13 @@ async def open_body(call: Call, *, patch: bool = False, many: bool = False) -> A
             await open_call(call)
         return value
     if not isinstance(value, dict):
-        raise Problem("BadRequestData", "a JSON object is expected", f"found {type(value).__name__}")
+        raise Problem("BadRequestData" if value else "InvalidRequest", "a JSON object is expected", f"found {type(value).__name__}")
     if media == b"application/ld+json":
         if "@context" not in value:
             raise Problem("BadRequestData", "@context is missing", "application/ld+json carries its @context in the body")
         if url is not None:
             raise Problem("BadRequestData", "application/ld+json takes its @context from the body", "leave the Link header out")
-        call.terms = await call.broker.contexts.term_map(value.pop("@context"), call.tenant)
+        call.terms = unscoped(await call.broker.contexts.term_map(value.pop("@context"), call.tenant))
     else:
         if "@context" in value:
             raise Problem("BadRequestData", "application/json does not carry a @context", "send application/ld+json, or name it in a Link header")
@@ -112,12 +119,19 @@ async def open_body(call: Call, *, patch: bool = False, many: bool = False) -> A
     return value
 
 
+def unscoped(terms: Any) -> Any:
+    """The same terms; 400 if names mean something else inside of some attributes (clause 5.5.7)."""
+    if terms.scopes:
+        raise Problem("BadRequestData", "a @context of NGSI-LD has no scoped contexts", f"found one at {min(terms.scopes)!r}")
+    return terms
+
+
 async def member_terms(call: Call, member: dict[str, Any]) -> Any:
     """The @context of one member of a batch; `@context` is taken out of it."""
     if call.content_type.split(b";", 1)[0].strip().lower() == b"application/ld+json":
         if "@context" not in member:
             raise Problem("BadRequestData", "@context is missing", "each member of application/ld+json carries its @context")
-        return await call.broker.contexts.term_map(member.pop("@context"), call.tenant)
+        return unscoped(await call.broker.contexts.term_map(member.pop("@context"), call.tenant))
     if "@context" in member:
         raise Problem("BadRequestData", "application/json does not carry a @context", "send application/ld+json, or name it in a Link header")
     return call.terms

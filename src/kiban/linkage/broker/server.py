@@ -44,9 +44,14 @@ class Call:
 
     params   of the query string, percent-decoded; the last of equal names counts
     path     the variable parts of the path, percent-decoded
+    route    the path as it was added to the routes, "" until one was found
+    trace    the id of this request in the log, "" until one is needed (`operate.trace_of`)
     """
 
-    __slots__ = ("accept", "body", "broker", "content_type", "headers", "link", "method", "params", "path", "query", "raw_path", "subject", "tenant", "terms")
+    __slots__ = (
+        "accept", "body", "broker", "content_type", "headers", "link", "method", "params", "path", "query", "raw_path", "route", "subject", "tenant", "terms",
+        "trace",
+    )  # fmt: skip
 
     broker: Any
     method: str
@@ -62,6 +67,8 @@ class Call:
     tenant: str
     subject: str
     terms: TermMap
+    route: str
+    trace: str
 
     def header(self, name: bytes) -> str:
         """A header as text, "" if it was not sent."""
@@ -114,6 +121,13 @@ dumps = orjson.dumps
 encode = msgspec.json.encode
 
 Handler = Callable[[Call], Awaitable[Reply]]
+Route = tuple[Handler, frozenset[str] | None]
+
+
+class Methods(dict[str, Route]):
+    """The handlers of one path by method, and the path as it was added."""
+
+    route = ""
 
 
 class Routes:
@@ -130,23 +144,24 @@ class Routes:
         self.root: dict[bytes, Any] = {}
         self.listed: list[tuple[str, str, Handler]] = []
 
-    def add(self, method: str, path: str, handler: Handler) -> None:
-        """A handler for a method and a path."""
+    def add(self, method: str, path: str, handler: Handler, params: frozenset[str] | None = None) -> None:
+        """A handler for a method and a path; params: the names that its query string may have, None for any."""
         node = self.root
         for part in path.encode().split(b"/")[1:]:
             node = node.setdefault(b"{}" if part.startswith(b"{") else part, {})
-        node.setdefault(b"/methods", {})[method] = handler
+        methods = node.setdefault(b"/methods", Methods())
+        methods[method], methods.route = (handler, params), path
         self.listed.append((method, path, handler))
 
-    def find(self, path: bytes) -> tuple[dict[str, Handler], tuple[str, ...]] | None:
-        """The handlers by method and the variable parts of a raw path; None if nothing lives there."""
+    def find(self, path: bytes) -> tuple[Methods, tuple[str, ...]] | None:
+        """The handlers by method and the variable parts of a raw path; None if nothing lives there. A slash at the end says nothing."""
         node = self.root
         found: tuple[str, ...] = ()
-        for part in path.split(b"/")[1:]:
+        for part in (path[:-1] if path[-1:] == b"/" else path).split(b"/")[1:]:
             below = node.get(part)
             if below is None:
                 below = node.get(b"{}")
-                if below is None or not part:
+                if below is None:
                     return None
                 text = part.decode("ascii", "replace")
                 found += (unquote(text) if "%" in text else text,)
@@ -188,6 +203,13 @@ def read_query(query: bytes) -> dict[str, str]:
     return QUERIES.keep(query, dict(pairs))  # type: ignore[no-any-return]
 
 
+class Bare(Exception):
+    """An answer that is a status and nothing more."""
+
+    def __init__(self, status: int) -> None:
+        self.status = status
+
+
 class App:
     """The ASGI callable of one broker."""
 
@@ -227,7 +249,7 @@ class App:
         call = Call()
         call.broker, call.method, call.raw_path, call.query = self.broker, scope["method"], scope["raw_path"], scope["query_string"]
         call.headers = headers = dict(scope["headers"])
-        call.path, call.params, call.body, call.subject = (), {}, b"", ""
+        call.path, call.params, call.body, call.subject, call.route, call.trace = (), {}, b"", "", "", ""
         get = headers.get
         call.accept, call.content_type, call.link = get(b"accept", b""), get(b"content-type", b""), get(b"link", b"")
         call.tenant = get(b"ngsild-tenant", b"").decode("latin-1")
@@ -237,6 +259,8 @@ class App:
                 reply = await self.answer(call, receive)
             except Problem as problem:
                 reply = self.problem(call, problem)
+            except Bare as bare:
+                reply = Reply(bare.status)
             except asyncio.CancelledError:
                 raise
             except Exception as error:  # noqa: BLE001 - the last net: the client gets a proper answer, the log the whole story
@@ -256,7 +280,7 @@ class App:
         await send({"type": "http.response.start", "status": reply.status, "headers": sent})
         await send({"type": "http.response.body", "body": b"" if call.method == "HEAD" else reply.body})
         if self.observe is not None:
-            self.observe(call.method, "", reply.status, time.perf_counter() - began)
+            self.observe(call.method, call.route, reply.status, time.perf_counter() - began)
         if self.log is not None:
             self.log(call, reply, time.perf_counter() - began)
 
@@ -266,23 +290,29 @@ class App:
         if found is None:
             raise Problem("ResourceNotFound", "nothing lives at this address", call.raw_path.decode("latin-1"), status=404)
         methods, call.path = found
-        handler = methods.get(call.method)
-        if handler is None:
+        call.route = methods.route
+        route = methods.get(call.method)
+        if route is None:
             if call.method == "OPTIONS":
                 return self.options(call, methods)
             if call.method == "HEAD" and "GET" in methods:
-                handler = methods["GET"]
+                route = methods["GET"]
             else:
                 allowed = ", ".join(sorted(methods))
-                body = Problem("MethodNotAllowed", f"{call.method} is not offered here", f"offered: {allowed}").body()
-                return Reply(405, [(b"allow", allowed.encode())], dumps(body), JSON)
+                reply = self.problem(call, Problem("MethodNotAllowed", f"{call.method} is not offered here", f"offered: {allowed}"))
+                return reply._replace(headers=[*reply.headers, (b"allow", allowed.encode())])
+        call.subject = self.broker.access.subject_of(call.headers)
+        handler, known = route
         if call.query:
-            call.params = read_query(call.query)
+            call.params = params = read_query(call.query)
+            if known is not None and not params.keys() <= known:
+                wrong = ", ".join(sorted(params.keys() - known))
+                raise Problem("InvalidRequest", "unknown parameter", f"{wrong[:200]}; this address knows {', '.join(sorted(known))}")
         if call.method in ("POST", "PUT", "PATCH", "DELETE"):
             call.body = await self.read_body(call, receive)
         return await handler(call)
 
-    def options(self, call: Call, methods: dict[str, Handler]) -> Reply:
+    def options(self, call: Call, methods: Methods) -> Reply:
         """What may be done here; the answer to a browser's question before it sends."""
         allowed = ", ".join(sorted({*methods, "OPTIONS"})).encode()
         headers: Headers = [(b"allow", allowed)]
@@ -291,7 +321,10 @@ class App:
         if self.cors is not None and b"access-control-request-method" in call.headers:
             headers += [
                 (b"access-control-allow-methods", allowed),
-                (b"access-control-allow-headers", b"Content-Type, Accept, Link, Authorization, NGSILD-Tenant, Fiware-Service, Fiware-ServicePath, X-Auth-Token"),
+                (
+                    b"access-control-allow-headers",
+                    b"Content-Type, Accept, Link, Authorization, NGSILD-Tenant, Fiware-Service, Fiware-ServicePath, X-Auth-Token",
+                ),
                 (b"access-control-max-age", b"86400"),
             ]
         return Reply(204, headers)
@@ -299,6 +332,8 @@ class App:
     async def read_body(self, call: Call, receive: Any) -> bytes:
         """The whole body; 413 if it is larger than allowed."""
         length = call.headers.get(b"content-length")
+        if length is None and b"transfer-encoding" in call.headers and call.method != "DELETE":
+            raise Bare(411)
         if length is not None and int(length) > self.body_limit:
             raise Problem("BadRequestData", "the body is too large", f"at most {self.body_limit} bytes", status=413)
         event = await receive()
@@ -320,4 +355,4 @@ class App:
         """An error as the API in use says it."""
         if call.raw_path.startswith(b"/v2"):
             return self.broker.v2_problem(problem)  # type: ignore[no-any-return]
-        return Reply(problem.status, [], dumps(problem.body()), JSON)
+        return Reply(problem.status, [(b"www-authenticate", b"Bearer")] if problem.status == 401 else [], dumps(problem.body()), JSON)

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from kiban.linkage.broker import times
+from kiban.linkage.broker.model import expire
+from kiban.linkage.broker.query import unlink
 from kiban.linkage.broker.render import decode, encode_lean
-from kiban.linkage.broker.store.contract import Entity, Event, Message, Selection
+from kiban.linkage.broker.selection import TypeQ
+from kiban.linkage.broker.store.contract import Entity, Event, Message, Selection, Who
+from kiban.linkage.broker.store.indexing import comparisons
 
 MONTH = 7  # of a time in text: 2026-11
 HEAD = frozenset({"id", "type", "scope", "createdAt", "modifiedAt", "expiresAt", "deletedAt"})
@@ -24,6 +28,32 @@ def members(entity: Entity) -> list[str]:
     ['https://e.jp/level']
     """
     return [name for name in entity if name not in HEAD]
+
+
+def of_types(types: tuple[str, ...], q: Any) -> Selection:
+    """The entities of some types (any, if none is named) that match a query."""
+    who = (Who(TypeQ(",".join(types), tuple((name,) for name in types))),) if types else ()
+    return Selection(who, q=q)
+
+
+def fresh(lean: bytes, sys: bytes) -> Entity:
+    """An entity without the attributes that have expired."""
+    return expire(decode(lean, sys), now=times.now()).entity or {}
+
+
+def first_expiry(entity: Entity) -> int | None:
+    """When the first attribute of an entity expires, in µs; None if none does."""
+    found = [times.parse(part["expiresAt"]) for name, parts in entity.items() if name not in HEAD for part in parts if "expiresAt" in part]
+    return min(found) if found else None
+
+
+def marks(values: Sequence[Any]) -> str:
+    """A `?` for each value of a list in SQL; NULL for an empty one.
+
+    >>> marks([1, 2]), marks([])
+    ('?, ?', 'NULL')
+    """
+    return ", ".join("?" * len(values)) or "NULL"
 
 
 class Names:
@@ -44,10 +74,42 @@ class Names:
         self.partitions = []
 
 
+KINDS = ("Property", "Relationship", "GeoProperty", "LanguageProperty", "VocabProperty", "JsonProperty", "ListProperty", "ListRelationship")
+BITS = {kind: 1 << bit for bit, kind in enumerate(KINDS)}
+
+
+def kinds(entity: Entity) -> dict[str, int]:
+    """The attributes of an entity, each with the kinds of its instances as bits.
+
+    >>> kinds({"id": "urn:a", "type": ["https://e.jp/T"], "https://e.jp/at": [{"type": "GeoProperty"}]})
+    {'https://e.jp/at': 4}
+    """
+    found = {}
+    for name, instances in entity.items():
+        if name not in HEAD:
+            mask = 0
+            for instance in instances:
+                mask |= BITS[instance["type"]]
+            found[name] = mask
+    return found
+
+
+class Condition(NamedTuple):
+    """A selection as SQL: source and WHERE with its values, the column to order by, and whether indexes alone answer it."""
+
+    text: str
+    values: list[Any]
+    key: str
+    quick: bool
+
+
 class Statements:
     """Reads and writes of one transaction, the same for both databases."""
 
     names: Names
+    rung: set[str]  # endpoints of messages that this transaction put into the outbox
+    skip = ""  # what a statement ends with that takes rows which others may be taking too
+    lock = ""  # what a reading statement ends with when its row is to be changed
 
     # --- what a database gives
     def all(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
@@ -70,6 +132,10 @@ class Statements:
         """Insert one row and return its key; the statement ends before RETURNING."""
         raise NotImplementedError
 
+    def document(self, entity: Entity) -> tuple[str, ...]:  # noqa: ARG002 - what only one database needs
+        """The entity as one JSON text, for a database that queries it there; nothing by default."""
+        return ()
+
     def place(self, tenant: int, key: int, entity: Entity, old: Entity | None) -> None:
         """Keep where the entity is."""
         raise NotImplementedError
@@ -78,13 +144,104 @@ class Statements:
         """Forget where the entity is."""
         raise NotImplementedError
 
-    def condition(self, tenant: int, selection: Selection) -> tuple[str, list[Any], bool]:
-        """The selection as SQL on `entity e` with its values; True if it uses nothing but indexes."""
+    def left(self, rest: list[Any], where: list[str], values: list[Any]) -> None:
+        """Conditions that no index answers, in the statement; a tuple: any of these selectors."""
+        raise NotImplementedError
+
+    def by_place(self, geo: Any, where: list[str], values: list[Any]) -> bool:
+        """A geo-query by its index; True if that is the whole answer."""
         raise NotImplementedError
 
     def make_partition(self, month: str) -> None:
         """A table of history for one month."""
         raise NotImplementedError
+
+    # --- selections
+    def condition(self, tenant: int, selection: Selection) -> Condition:
+        where, values, rest = ["e.tenant = ?", "(e.expires IS NULL OR e.expires > ?)"], [tenant, times.now_us()], []
+        source = "entity e"
+        quick = False
+        for part in selection.flat:
+            if len(part.who) == 1 and part is selection:
+                source, found = self.one_kind(tenant, part.who[0], where, values, rest)
+                quick = quick or found
+            elif part.who:
+                quick = self.some_kinds(tenant, part.who, where, values) or quick
+                rest.append(Selection(who=part.who))
+            if part.attrs:
+                numbers = [number for attr in part.attrs if (number := self.number(attr)) is not None]
+                where.append(f"e.key IN (SELECT entity FROM eattr WHERE tenant = ? AND attr IN ({marks(numbers)}))")  # noqa: S608 - marks only
+                values += [tenant, *numbers]
+                quick = True
+            if part.q is not None:
+                q = unlink(part.q, lambda types, inner: self.ids(tenant, of_types(types, inner))) if part.q.depth else part.q
+                self.by_index(tenant, q, where, values)
+                rest.append(q)
+            if part.scope is not None:
+                rest.append(part.scope)
+            if part.geo is not None and not self.by_place(part.geo, where, values):
+                rest.append(part.geo)
+        if rest:
+            self.left(rest, where, values)
+        key = "e.key" if source == "entity e" else "t.entity"
+        return Condition(f"{source} WHERE {' AND '.join(where)}", values, key, quick and not rest)
+
+    def one_kind(self, tenant: int, who: Who, where: list[str], values: list[Any], rest: list[Any]) -> tuple[str, bool]:
+        """The conditions of a single selector; its source and True if an index answers it."""
+        quick = False
+        source = "entity e"
+        if who.ids:
+            where.append(f"e.id IN ({marks(who.ids)})")
+            values += who.ids
+            quick = True
+        if who.types is not None:
+            names = [each[0] for each in who.types.alternatives if len(each) == 1]
+            if len(names) < len(who.types.alternatives):
+                rest.append(who.types)
+            elif names:
+                numbers = [number for name in names if (number := self.number(name)) is not None]
+                quick = True
+                if len(numbers) == 1 and not who.ids:
+                    source = "etype t CROSS JOIN entity e ON e.key = t.entity"
+                    where[:0] = ["t.tenant = ?", "t.type = ?"]
+                    values[:0] = [tenant, numbers[0]]
+                else:
+                    where.append(f"e.key IN (SELECT entity FROM etype WHERE tenant = ? AND type IN ({marks(numbers)}))")  # noqa: S608
+                    values += [tenant, *numbers]
+        if who.pattern is not None:
+            rest.append(Who(pattern=who.pattern))
+        return source, quick
+
+    def some_kinds(self, tenant: int, who: tuple[Who, ...], where: list[str], values: list[Any]) -> bool:
+        """What any of several selectors needs, as far as ids and types say it; True if that narrows all of them."""
+        parts: list[str] = []
+        found: list[Any] = []
+        for one in who:
+            if one.ids:
+                parts.append(f"e.id IN ({marks(one.ids)})")
+                found += one.ids
+            elif one.types is not None and one.types.names:
+                numbers = [number for name in one.types.names if (number := self.number(name)) is not None]
+                parts.append(f"e.key IN (SELECT entity FROM etype WHERE tenant = ? AND type IN ({marks(numbers)}))")  # noqa: S608 - marks only
+                found += [tenant, *numbers]
+            else:
+                return False
+        where.append(f"({' OR '.join(parts)})")
+        values += found
+        return True
+
+    def by_index(self, tenant: int, q: Any, where: list[str], values: list[Any]) -> None:
+        """Comparisons on declared attributes go to their index, and are looked at exactly by the same statement."""
+        for attr, column, operator, operand in comparisons(q):
+            number = self.number(attr)
+            if number is None or number not in self.names.declared:
+                continue
+            if operator == "range":
+                where.append(f"e.key IN (SELECT entity FROM eindex WHERE attr = ? AND tenant = ? AND {column} BETWEEN ? AND ?)")  # noqa: S608
+                values += [number, tenant, *operand]
+            else:
+                where.append(f"e.key IN (SELECT entity FROM eindex WHERE attr = ? AND tenant = ? AND {column} {operator} ?)")  # noqa: S608
+                values += [number, tenant, operand]
 
     # --- names
     def tenant(self, name: str) -> int | None:
@@ -137,70 +294,81 @@ class Statements:
     # --- entities
     def lean(self, tenant: int, id: str) -> tuple[bytes, bool] | None:
         """An entity as compact JSON without system times, and whether only its top names need a context."""
-        row = self.one("SELECT lean, flat, expires FROM entity WHERE tenant = ? AND id = ?", (tenant, id))
-        if row is None or (row[2] is not None and row[2] <= times.clock()):
+        row = self.one("SELECT lean, flat, expires, ripe, sys FROM entity WHERE tenant = ? AND id = ?", (tenant, id))
+        if row is None or (row[2] is not None and row[2] <= times.now_us()):
             return None
+        if row[3] is not None and row[3] <= times.now_us():
+            return encode_lean(fresh(row[0], row[4]))[::2]  # type: ignore[return-value]
         return row[0], bool(row[1])
 
     def entity(self, tenant: int, id: str) -> Entity | None:
         """An entity in the internal form, None if it is not there or has expired."""
-        row = self.one("SELECT lean, sys, expires FROM entity WHERE tenant = ? AND id = ?", (tenant, id))
-        if row is None or (row[2] is not None and row[2] <= times.clock()):
+        row = self.one(f"SELECT lean, sys, expires, ripe FROM entity WHERE tenant = ? AND id = ?{self.lock}", (tenant, id))  # noqa: S608 - own text
+        if row is None or (row[2] is not None and row[2] <= times.now_us()):
             return None
-        return decode(row[0], row[1])
+        return decode(row[0], row[1]) if row[3] is None or row[3] > times.now_us() else fresh(row[0], row[1])
 
     def find(self, tenant: int, selection: Selection, limit: int, offset: int = 0) -> list[tuple[bytes, bytes, bool]]:
         """Selected entities (lean, system times, flat) in the order of their creation."""
-        where, values, _ = self.condition(tenant, selection)
-        return self.all(f"SELECT e.lean, e.sys, e.flat FROM {where} ORDER BY e.key LIMIT ? OFFSET ?", [*values, limit, offset])  # noqa: S608 - own text
+        where, values, key, _ = self.condition(tenant, selection)
+        rows = self.all(f"SELECT e.lean, e.sys, e.flat, e.ripe FROM {where} ORDER BY {key} LIMIT ? OFFSET ?", [*values, limit, offset])  # noqa: S608
+        now = times.now_us()
+        return [(*encode_lean(fresh(row[0], row[1])),) if row[3] is not None and row[3] <= now else row for row in rows]
 
     def count(self, tenant: int, selection: Selection) -> int:
         """How many entities are selected."""
-        where, values, _ = self.condition(tenant, selection)
+        where, values, _, _ = self.condition(tenant, selection)
         return int(self.one(f"SELECT count(*) FROM {where}", values)[0])  # noqa: S608 - own text
 
     def ids(self, tenant: int, selection: Selection) -> list[str]:
         """The ids of all selected entities."""
-        where, values, _ = self.condition(tenant, selection)
-        return [row[0] for row in self.all(f"SELECT e.id FROM {where} ORDER BY e.key", values)]  # noqa: S608 - own text
+        where, values, key, _ = self.condition(tenant, selection)
+        return [row[0] for row in self.all(f"SELECT e.id FROM {where} ORDER BY {key}", values)]  # noqa: S608 - own text
 
     def indexed(self, tenant: int, selection: Selection) -> bool:
         """True if the selection is answered by indexes alone."""
-        return self.condition(tenant, selection)[2]
+        return self.condition(tenant, selection).quick
 
     def put(self, tenant: int, entity: Entity, old: Entity | None) -> None:
         """Keep an entity; old: what stands there now, None if nothing does."""
         lean, sys, flat = encode_lean(entity)
         expires = times.parse(entity["expiresAt"]) if "expiresAt" in entity else None
         created, modified = times.parse(entity["createdAt"]), times.parse(entity["modifiedAt"])
+        document = self.document(entity)
+        ripe = first_expiry(entity)
         if old is None:
             stale = self.one("SELECT key, lean, sys FROM entity WHERE tenant = ? AND id = ?", (tenant, entity["id"])) if expires is not None else None
             if stale is not None:  # one that has expired and was not swept yet
                 self.remove(tenant, stale[0], decode(stale[1], stale[2]))
             key = self.insert(
-                "INSERT INTO entity (tenant, id, lean, flat, sys, created, modified, expires) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (tenant, entity["id"], lean, int(flat), sys, created, modified, expires),
+                "INSERT INTO entity (tenant, id, lean, flat, sys, created, modified, expires, ripe"
+                + (", doc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?::jsonb)" if document else ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"),
+                (tenant, entity["id"], lean, int(flat), sys, created, modified, expires, ripe, *document),
             )
             before_types: Iterable[str] = ()
-            before: Iterable[str] = ()
+            before: dict[str, int] = {}
         else:
             key = self.one("SELECT key FROM entity WHERE tenant = ? AND id = ?", (tenant, entity["id"]))[0]
             self.do(
-                "UPDATE entity SET lean = ?, flat = ?, sys = ?, created = ?, modified = ?, expires = ? WHERE key = ?",
-                (lean, int(flat), sys, created, modified, expires, key),
+                f"UPDATE entity SET lean = ?, flat = ?, sys = ?, created = ?, modified = ?, expires = ?, ripe = ?{', doc = ?::jsonb' if document else ''} WHERE key = ?",  # noqa: S608
+                (lean, int(flat), sys, created, modified, expires, ripe, *document, key),
             )
-            before_types, before = old["type"], members(old)
+            before_types, before = old["type"], kinds(old)
         number = self.new_number
-        types, attrs = set(entity["type"]), set(members(entity))
-        before_types, before = set(before_types), set(before)
+        types, attrs = set(entity["type"]), kinds(entity)
+        before_types = set(before_types)
         for iri in types - before_types:
             self.do("INSERT INTO etype (tenant, type, entity) VALUES (?, ?, ?)", (tenant, number(iri), key))
         for iri in before_types - types:
             self.do("DELETE FROM etype WHERE tenant = ? AND type = ? AND entity = ?", (tenant, number(iri), key))
-        if added := [(tenant, number(iri), key) for iri in attrs - before]:
-            self.many("INSERT INTO eattr (tenant, attr, entity) VALUES (?, ?, ?)", added)
-        for iri in before - attrs:
-            self.do("DELETE FROM eattr WHERE tenant = ? AND attr = ? AND entity = ?", (tenant, number(iri), key))
+        if attrs != before:
+            if added := [(tenant, number(iri), key, mask) for iri, mask in attrs.items() if iri not in before]:
+                self.many("INSERT INTO eattr (tenant, attr, entity, kinds) VALUES (?, ?, ?, ?)", added)
+            for iri, mask in before.items():
+                if iri not in attrs:
+                    self.do("DELETE FROM eattr WHERE tenant = ? AND attr = ? AND entity = ?", (tenant, number(iri), key))
+                elif attrs[iri] != mask:
+                    self.do("UPDATE eattr SET kinds = ? WHERE tenant = ? AND attr = ? AND entity = ?", (attrs[iri], tenant, number(iri), key))
         if self.names.declared:
             self.index(tenant, key, entity, old)
         self.place(tenant, key, entity, old)
@@ -235,6 +403,15 @@ class Statements:
             self.do("DELETE FROM eindex WHERE entity = ?", (key,))
         self.unplace(key)
 
+    def ripened(self, now: int, limit: int = 500) -> list[tuple[int, str]]:
+        """Tenant and id of the entities of which an attribute has expired."""
+        return [(row[0], row[1]) for row in self.all("SELECT tenant, id FROM entity WHERE ripe IS NOT NULL AND ripe <= ? LIMIT ?", (now, limit))]
+
+    def whole(self, tenant: int, id: str) -> Entity | None:
+        """An entity with what has expired in it."""
+        row = self.one("SELECT lean, sys FROM entity WHERE tenant = ? AND id = ?", (tenant, id))
+        return None if row is None else decode(row[0], row[1])
+
     def expired(self, now: int, limit: int = 500) -> list[tuple[int, Entity]]:
         """Tenant and entity of what has expired."""
         rows = self.all("SELECT tenant, lean, sys FROM entity WHERE expires IS NOT NULL AND expires <= ? LIMIT ?", (now, limit))
@@ -268,10 +445,22 @@ class Statements:
         )
         return [(self.iri(row[0]), row[1]) for row in rows]
 
+    def kinds_of(self, tenant: int, attr: str, type: str | None) -> list[str]:
+        """The kinds (Property, Relationship …) that an attribute has in the entities of a type, or of all types."""
+        number = self.number(attr)
+        if type is None:
+            rows = self.all("SELECT DISTINCT kinds FROM eattr WHERE tenant = ? AND attr = ?", (tenant, number))
+        else:
+            rows = self.all(
+                "SELECT DISTINCT a.kinds FROM etype t JOIN eattr a ON a.tenant = t.tenant AND a.entity = t.entity WHERE t.tenant = ? AND t.type = ? AND a.attr = ?",
+                (tenant, self.number(type), number),
+            )
+        return [kind for bit, kind in enumerate(KINDS) if any(row[0] >> bit & 1 for row in rows)]
+
     # --- kept documents: subscriptions, registrations, contexts, maps, snapshots
     def put_thing(self, tenant: int, kind: str, id: str, doc: Any, *, expires: int | None = None) -> bool:
         """Keep a document under its id; True if it is new."""
-        now, text = times.clock(), json.dumps(doc, ensure_ascii=False, separators=(",", ":")).encode()
+        now, text = times.now_us(), json.dumps(doc, ensure_ascii=False, separators=(",", ":")).encode()
         self.touch(kind)
         if self.do(
             "UPDATE thing SET doc = ?, modified = ?, expires = ? WHERE tenant = ? AND kind = ? AND id = ?", (text, now, expires, tenant, kind, id)
@@ -285,7 +474,7 @@ class Statements:
     def thing(self, tenant: int, kind: str, id: str) -> tuple[Any, Any, int, int] | None:
         """A document, its state, and when it was made and changed (µs); None if it is not there or has expired."""
         row = self.one("SELECT doc, state, created, modified, expires FROM thing WHERE tenant = ? AND kind = ? AND id = ?", (tenant, kind, id))
-        if row is None or (row[4] is not None and row[4] <= times.clock()):
+        if row is None or (row[4] is not None and row[4] <= times.now_us()):
             return None
         return json.loads(row[0]), json.loads(row[1]) if row[1] else {}, row[2], row[3]
 
@@ -295,7 +484,7 @@ class Statements:
         rows = self.all(
             f"SELECT tenant, id, doc, state, created, modified FROM thing WHERE kind = ?{where} AND (expires IS NULL OR expires > ?) "  # noqa: S608 - own text
             "ORDER BY seq" + self.page(limit, offset),
-            [kind, *values, times.clock()],
+            [kind, *values, times.now_us()],
         )
         return [(row[0], row[1], json.loads(row[2]), json.loads(row[3]) if row[3] else {}, row[4], row[5]) for row in rows]
 
@@ -307,7 +496,7 @@ class Statements:
     def count_things(self, tenant: int, kind: str) -> int:
         """How many documents of a kind a tenant has."""
         return int(
-            self.one("SELECT count(*) FROM thing WHERE tenant = ? AND kind = ? AND (expires IS NULL OR expires > ?)", (tenant, kind, times.clock()))[0]
+            self.one("SELECT count(*) FROM thing WHERE tenant = ? AND kind = ? AND (expires IS NULL OR expires > ?)", (tenant, kind, times.now_us()))[0]
         )
 
     def set_state(self, tenant: int, kind: str, id: str, state: Any) -> None:
@@ -329,15 +518,72 @@ class Statements:
         return int(row[0]) if row else 0
 
     # --- outbox
-    def enqueue(self, messages: Sequence[Message], now: int) -> list[int]:
-        """Put notifications into the outbox; their numbers."""
-        return [
-            self.insert(
-                "INSERT INTO outbox (endpoint, tenant, subscription, word, request, first, due) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (message.endpoint, message.tenant, message.subscription, message.order, message.request, now, now),
-            )
-            for message in messages
-        ]
+    def enqueue(self, messages: Sequence[Message], now: int) -> None:
+        """Put notifications into the outbox; their endpoints are told to the store, which tells them after the commit."""
+        self.many(
+            "INSERT INTO outbox (endpoint, tenant, subscription, word, request, first, due) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [(part.endpoint, part.tenant, part.subscription, part.order, part.request, now, now) for part in messages],
+        )
+        self.rung.update(part.endpoint for part in messages)
+
+    def lanes(self, now: int) -> list[str]:
+        """The endpoints that have a message which may be sent now; one step of the index for each endpoint."""
+        rows = self.all(
+            "WITH RECURSIVE lane(name) AS (SELECT min(endpoint) FROM outbox WHERE dead IS NULL UNION ALL "
+            "SELECT (SELECT min(endpoint) FROM outbox WHERE dead IS NULL AND endpoint > lane.name) FROM lane WHERE lane.name IS NOT NULL) "
+            "SELECT name FROM lane WHERE name IS NOT NULL AND EXISTS (SELECT 1 FROM outbox WHERE dead IS NULL AND endpoint = lane.name AND due <= ?)",
+            (now,),
+        )
+        return [row[0] for row in rows]
+
+    def settle(self, owner: str, now: int, delivered: Sequence[int], retried: Sequence[Any], dead: Sequence[Any], released: Sequence[int]) -> None:
+        """What became of messages that this worker holds; retried are (number, time, error), dead (number, error)."""
+        if delivered:
+            self.many("DELETE FROM outbox WHERE seq = ? AND owner = ?", [(seq, owner) for seq in delivered])
+        if retried:
+            self.many("UPDATE outbox SET due = ?, error = ?, owner = '' WHERE seq = ? AND owner = ?", [(at, error, seq, owner) for seq, at, error in retried])
+        if dead:
+            self.many("UPDATE outbox SET dead = ?, error = ?, owner = '' WHERE seq = ? AND owner = ?", [(now, error, seq, owner) for seq, error in dead])
+        if released:
+            self.many("UPDATE outbox SET due = ?, owner = '', attempt = attempt - 1 WHERE seq = ? AND owner = ?", [(now, seq, owner) for seq in released])
+
+    def hand_out(self, owner: str, endpoint: str, limit: int, now: int, lease: int) -> list[Message]:
+        """The oldest free messages of an endpoint, leased; one waits behind an earlier one of the same word that is not to be sent yet."""
+        rows = self.all(
+            "SELECT o.seq, o.tenant, o.subscription, o.word, o.request, o.attempt, o.first FROM outbox o WHERE o.dead IS NULL AND o.endpoint = ? AND o.due <= ? "  # noqa: S608
+            "AND NOT EXISTS (SELECT 1 FROM outbox p WHERE p.dead IS NULL AND p.endpoint = o.endpoint AND p.subscription = o.subscription AND p.word = o.word "
+            f"AND p.tenant = o.tenant AND p.seq < o.seq AND p.due > ? AND p.owner <> ?) ORDER BY o.seq LIMIT ?{self.skip}",
+            (endpoint, now, now, owner, limit),
+        )
+        if rows:
+            self.many("UPDATE outbox SET attempt = attempt + 1, due = ?, owner = ? WHERE seq = ?", [(now + lease, owner, row[0]) for row in rows])
+        return [Message(endpoint, row[1], row[2], row[3], row[4], seq=row[0], attempt=row[5] + 1, first=row[6]) for row in rows]
+
+    def dead_letters(self, tenant: int, subscription: str | None, after: int, limit: int) -> list[tuple[Message, int, str]]:
+        """Messages that were given up: each with when and why."""
+        where, values = ("", []) if subscription is None else (" AND subscription = ?", [subscription])
+        rows = self.all(
+            f"SELECT endpoint, subscription, word, request, seq, attempt, first, dead, error FROM outbox WHERE dead IS NOT NULL AND tenant = ?{where} "  # noqa: S608
+            "AND seq > ? ORDER BY seq LIMIT ?",
+            (tenant, *values, after, limit),
+        )
+        return [(Message(row[0], tenant, row[1], row[2], row[3], seq=row[4], attempt=row[5], first=row[6]), row[7], row[8] or "") for row in rows]
+
+    def replay(self, tenant: int, subscription: str | None, seqs: Sequence[int] | None, now: int) -> list[str]:
+        """Bring messages back that were given up; the endpoints concerned."""
+        where, values = "dead IS NOT NULL AND tenant = ?", [tenant]
+        if subscription is not None:
+            where, values = where + " AND subscription = ?", [*values, subscription]  # type: ignore[list-item]
+        if seqs is not None:
+            where, values = where + f" AND seq IN ({marks(seqs)})", [*values, *seqs]
+        found = [row[0] for row in self.all(f"SELECT DISTINCT endpoint FROM outbox WHERE {where}", values)]  # noqa: S608 - own text
+        self.do(f"UPDATE outbox SET dead = NULL, error = NULL, due = ?, first = ?, owner = '' WHERE {where}", [now, now, *values])  # noqa: S608
+        return found
+
+    def outbox_figures(self) -> tuple[int, int, int | None]:
+        """How many messages wait, how many were given up, and since when the oldest waits (µs)."""
+        row = self.one("SELECT count(*), min(first) FROM outbox WHERE dead IS NULL")
+        return row[0], self.one("SELECT count(*) FROM outbox WHERE dead IS NOT NULL")[0], row[1]
 
     # --- history
     def partitions(self) -> list[str]:

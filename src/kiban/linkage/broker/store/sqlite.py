@@ -18,8 +18,7 @@ from typing import Any, TypeVar
 
 from kiban.linkage.broker import times
 from kiban.linkage.broker.render import decode
-from kiban.linkage.broker.store.contract import Entity, Selection, Who
-from kiban.linkage.broker.store.indexing import comparisons
+from kiban.linkage.broker.store.contract import Entity
 from kiban.linkage.broker.store.sql import Names, Statements, members
 from kiban.linkage.errors import Problem
 
@@ -54,6 +53,7 @@ class Session(Statements):
 
     def __init__(self, connection: sqlite3.Connection, names: Names) -> None:
         self.connection, self.names = connection, names
+        self.rung = set()
         self.rest: dict[int, Any] = {}  # conditions that no index answers, while their query runs
         self.turn = 0
         connection.create_function("fits", 3, self.fits)
@@ -77,6 +77,12 @@ class Session(Statements):
 
     def insert(self, sql: str, values: Sequence[Any]) -> int:
         return self.connection.execute(sql, values).lastrowid or 0
+
+    def left(self, rest: list[Any], where: list[str], values: list[Any]) -> None:
+        self.turn += 1
+        self.rest = {number: parts for number, parts in self.rest.items() if number > self.turn - 8} | {self.turn: rest}
+        where.append("fits(e.lean, e.sys, ?)")
+        values.append(self.turn)
 
     def place(self, tenant: int, key: int, entity: Entity, old: Entity | None) -> None:  # noqa: ARG002 - the other database needs it
         rows = [(attr, instance["value"]) for attr in members(entity) for instance in entity[attr] if instance.get("type") == "GeoProperty"]
@@ -105,85 +111,8 @@ class Session(Statements):
             "PRIMARY KEY (entity, attr, at, instance)) STRICT, WITHOUT ROWID"
         )
 
-    def condition(self, tenant: int, selection: Selection) -> tuple[str, list[Any], bool]:
-        where, values, rest = ["e.tenant = ?", "(e.expires IS NULL OR e.expires > ?)"], [tenant, times.clock()], []
-        source = "entity e"
-        quick = False
-        for part in selection.flat:
-            if len(part.who) == 1 and part is selection:
-                source, found = self.one_kind(tenant, part.who[0], where, values, rest)
-                quick = quick or found
-            elif part.who:
-                rest.append(Any_(part.who))
-            if part.attrs:
-                numbers = [number for attr in part.attrs if (number := self.number(attr)) is not None]
-                marks = ", ".join("?" * len(numbers))
-                where.append(f"e.key IN (SELECT entity FROM eattr WHERE tenant = ? AND attr IN ({marks}))")  # noqa: S608 - marks only
-                values += [tenant, *numbers]
-                quick = True
-            if part.q is not None:
-                left, found = self.by_index(tenant, part.q, where, values)
-                quick = quick or found
-                if left:
-                    rest.append(part.q)
-            if part.scope is not None:
-                rest.append(part.scope)
-            if part.geo is not None:
-                quick = self.by_place(tenant, part.geo, where, values) or quick
-                rest.append(part.geo)
-        if rest:
-            self.turn += 1
-            self.rest = {number: parts for number, parts in self.rest.items() if number > self.turn - 8} | {self.turn: rest}
-            where.append("fits(e.lean, e.sys, ?)")
-            values.append(self.turn)
-        return f"{source} WHERE {' AND '.join(where)}", values, quick and not rest
-
-    def one_kind(self, tenant: int, who: Who, where: list[str], values: list[Any], rest: list[Any]) -> tuple[str, bool]:
-        """The conditions of a single selector; its source and True if an index answers it."""
-        quick = False
-        source = "entity e"
-        if who.ids:
-            where.append(f"e.id IN ({', '.join('?' * len(who.ids))})")
-            values += who.ids
-            quick = True
-        if who.types is not None:
-            names = who.types.simple()
-            if names is None:
-                rest.append(who.types)
-            else:
-                numbers = [number for name in names if (number := self.number(name)) is not None]
-                quick = True
-                if len(numbers) == 1 and not who.ids:
-                    source = "etype t CROSS JOIN entity e ON e.key = t.entity"
-                    where[:0] = ["t.tenant = ?", "t.type = ?"]
-                    values[:0] = [tenant, numbers[0]]
-                else:
-                    where.append(f"e.key IN (SELECT entity FROM etype WHERE tenant = ? AND type IN ({', '.join('?' * len(numbers))}))")  # noqa: S608
-                    values += [tenant, *numbers]
-        if who.pattern is not None:
-            rest.append(Who(pattern=who.pattern))
-        return source, quick
-
-    def by_index(self, tenant: int, q: Any, where: list[str], values: list[Any]) -> tuple[bool, bool]:
-        """Comparisons on declared attributes go to their index; True if something is left over, True if the index was used."""
-        found, complete = comparisons(q)
-        used = False
-        for attr, column, operator, operand in found:
-            number = self.number(attr)
-            if number is None or number not in self.names.declared:
-                complete = False
-                continue
-            if operator == "range":
-                where.append(f"e.key IN (SELECT entity FROM eindex WHERE attr = ? AND tenant = ? AND {column} BETWEEN ? AND ?)")  # noqa: S608
-                values += [number, tenant, *operand]
-            else:
-                where.append(f"e.key IN (SELECT entity FROM eindex WHERE attr = ? AND tenant = ? AND {column} {operator} ?)")  # noqa: S608
-                values += [number, tenant, operand]
-            used = True
-        return not complete, used
-
-    def by_place(self, tenant: int, geo: Any, where: list[str], values: list[Any]) -> bool:  # noqa: ARG002 - the key is enough here
-        """A window on the map goes to the R*Tree; what is inside is looked at exactly afterwards, in the same statement."""
+    def by_place(self, geo: Any, where: list[str], values: list[Any]) -> bool:
+        """A window on the map goes to the R*Tree; what is inside is looked at exactly by the same statement."""
         window = geo.window()
         if window is None:
             return False
@@ -191,18 +120,7 @@ class Session(Statements):
         where.append("e.key IN (SELECT entity FROM place WHERE west <= ? AND east >= ? AND south <= ? AND north >= ? AND attr = ?)")
         west, south, east, north = window
         values += [east, west, north, south, -1 if number is None else number]
-        return True
-
-
-class Any_:  # noqa: N801 - a small union of selectors
-    """Any of several selectors."""
-
-    def __init__(self, parts: tuple[Who, ...]) -> None:
-        self.parts = parts
-
-    def matches(self, entity: Entity) -> bool:
-        """True if one of them fits."""
-        return any(part.matches(entity) for part in self.parts)
+        return False
 
 
 class SqliteStore:
@@ -232,7 +150,8 @@ class SqliteStore:
         self.committer = ThreadPoolExecutor(1, thread_name_prefix="commit")
         self.slower = ThreadPoolExecutor(readers, thread_name_prefix="reader")
         self.spare: deque[Session] = deque()
-        self.after: Callable[[], None] | None = None  # called after each commit, in the event loop
+        self.after: Callable[[set[str]], None] | None = None  # called after a commit with the endpoints that have new messages
+        self.observe: Callable[[int, float, str], None] | None = None  # writes of a group, seconds of its commit, "" or why it is not on disk
 
     def connect(self) -> sqlite3.Connection:
         """One more connection with the settings of the broker."""
@@ -271,8 +190,9 @@ class SqliteStore:
         except sqlite3.Error as error:
             self.fail(batch, error)
             return
+        began = time.perf_counter()
         job = loop.run_in_executor(self.committer, self.writer.connection.execute, "COMMIT")
-        job.add_done_callback(lambda done: self.committed(done, batch, results))
+        job.add_done_callback(lambda done: self.committed(done, batch, results, began))
 
     def run_all(self, batch: list[tuple[Callable[[Any], Any], asyncio.Future[Any]]]) -> list[tuple[bool, Any]]:
         """The results of all functions; if one fails after it has written, all are rolled back and each runs again behind its own savepoint."""
@@ -310,7 +230,7 @@ class SqliteStore:
             connection.execute("RELEASE one")
         return results
 
-    def committed(self, done: asyncio.Future[Any], batch: list[Any], results: list[tuple[bool, Any]]) -> None:
+    def committed(self, done: asyncio.Future[Any], batch: list[Any], results: list[tuple[bool, Any]], began: float) -> None:
         """Everybody learns what became of their write."""
         error = done.exception()
         if isinstance(error, sqlite3.Error):
@@ -318,14 +238,18 @@ class SqliteStore:
             return
         if error is not None:
             raise error
+        if self.observe is not None:
+            self.observe(len(batch), time.perf_counter() - began, "")
         for (_, future), (well, result) in zip(batch, results, strict=True):
             if not future.done():
                 if well:
                     future.set_result(result)
                 else:
                     future.set_exception(result)
-        if self.after is not None:
-            self.after()
+        if self.writer.rung:
+            rung, self.writer.rung = self.writer.rung, set()
+            if self.after is not None:
+                self.after(rung)
         self.next_group()
 
     def fail(self, batch: list[Any], error: sqlite3.Error) -> None:
@@ -334,6 +258,8 @@ class SqliteStore:
             self.writer.connection.execute("ROLLBACK")
         self.names.forget()
         problem = trouble(error)
+        if self.observe is not None:
+            self.observe(len(batch), 0.0, str(problem))
         for _, future in batch:
             if not future.done():
                 future.set_exception(problem)
@@ -438,5 +364,3 @@ def migrate(connection: sqlite3.Connection) -> None:
     for number, text in enumerate(versions[have:], have + 1):
         body = text.split("\n", 1)[1]
         connection.executescript(f"BEGIN IMMEDIATE;\n{body}\nPRAGMA user_version = {number};\nCOMMIT;")
-
-

@@ -1,0 +1,457 @@
+"""The store in PostgreSQL with PostGIS: several workers on one database, each with one writer that commits in groups.
+
+A group runs in a thread of its worker. Rows that are read in order to be changed are locked; groups of two workers that wait for each other
+are told so by the database and run again. Queries are answered by the database itself: jsonpath over the internal form, PostGIS for places.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from importlib.resources import files
+from typing import Any, TypeVar
+
+import psycopg
+
+from kiban.linkage.broker import times
+from kiban.linkage.broker.geo import shape
+from kiban.linkage.broker.jsonpath import scope_jsonpath, to_jsonpath, types_jsonpath
+from kiban.linkage.broker.query import Q
+from kiban.linkage.broker.render import decode
+from kiban.linkage.broker.selection import TypeQ
+from kiban.linkage.broker.store.contract import Entity, Selection, Who
+from kiban.linkage.broker.store.sql import Names, Statements, marks, members
+from kiban.linkage.errors import Problem
+
+T = TypeVar("T")
+GROUP = 256  # writes in one transaction at most
+AGAIN = 5  # times that a group is run anew after another worker was in its way
+SAFE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
+KEYS = {"outbox": "seq", "thing": "seq"}
+LOCK = 5_718_014  # of the migrations
+AGAIN_STATES = ("40001", "40P01", "23505")  # serialization, deadlock, the same id at the same time
+RELATIONS = {
+    "within": "ST_Within(p.shape, g)", "contains": "ST_Contains(p.shape, g)", "intersects": "ST_Intersects(p.shape, g)",
+    "equals": "ST_Equals(p.shape, g)", "disjoint": "ST_Disjoint(p.shape, g)", "overlaps": "ST_Overlaps(p.shape, g)",
+}  # fmt: skip
+
+
+@cache
+def translated(sql: str) -> str:
+    """Statements say `?` for a value; PostgreSQL's driver wants `%s`."""
+    return sql.replace("%", "%%").replace("?", "%s")
+
+
+class Session(Statements):
+    """Statements on one PostgreSQL connection."""
+
+    def __init__(self, connection: psycopg.Connection[Any], names: Names, *, writes: bool = False) -> None:
+        self.connection, self.names = connection, names
+        self.lock = " FOR UPDATE" if writes else ""
+        self.cursor = connection.cursor(binary=True)
+        self.rung = set()
+        self.skip = " FOR UPDATE OF o SKIP LOCKED" if writes else ""
+        self.wrote = False
+
+    def all(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+        return self.cursor.execute(translated(sql), values).fetchall()
+
+    def one(self, sql: str, values: Sequence[Any] = ()) -> Any:
+        return self.cursor.execute(translated(sql), values).fetchone()
+
+    def do(self, sql: str, values: Sequence[Any] = ()) -> int:
+        self.wrote = True
+        return self.cursor.execute(translated(sql), values).rowcount
+
+    def many(self, sql: str, rows: list[Any]) -> None:
+        self.wrote = True
+        self.cursor.executemany(translated(sql), rows)
+
+    def insert(self, sql: str, values: Sequence[Any]) -> int:
+        self.wrote = True
+        key = KEYS.get(sql.split(maxsplit=3)[2], "key")
+        row = self.cursor.execute(translated(f"{sql} RETURNING {key}"), values).fetchone()
+        return int(row[0])  # type: ignore[index]
+
+    def document(self, entity: Entity) -> tuple[str, ...]:
+        text = json.dumps(entity, ensure_ascii=False)
+        if "\\u0000" in text:
+            raise Problem("BadRequestData", "the character NUL cannot be kept", entity["id"])
+        return (text,)
+
+    def place(self, tenant: int, key: int, entity: Entity, old: Entity | None) -> None:  # noqa: ARG002 - the key is enough here
+        rows = [(attr, instance["value"]) for attr in members(entity) for instance in entity[attr] if instance.get("type") == "GeoProperty"]
+        if old is not None:
+            before = [(attr, instance["value"]) for attr in members(old) for instance in old[attr] if instance.get("type") == "GeoProperty"]
+            if before == rows:
+                return
+            self.unplace(key)
+        shapes = [(key, self.new_number(attr), found.wkb) for attr, geometry in rows if (found := shape(geometry)) is not None]
+        if shapes:
+            self.many("INSERT INTO place (entity, attr, shape) VALUES (?, ?, ST_GeomFromWKB(?))", shapes)
+
+    def unplace(self, key: int) -> None:
+        self.do("DELETE FROM place WHERE entity = ?", (key,))
+
+    def by_place(self, geo: Any, where: list[str], values: list[Any]) -> bool:
+        """The whole geo-query by PostGIS; distances on the ellipsoid."""
+        number = self.number(geo.attr)
+        number = -1 if number is None else number
+        reference = geo.geometry.wkb
+        if geo.relation == "near":
+            metres, inside = (geo.most, "<=") if geo.most is not None else (geo.least, ">")
+            window = geo.window()
+            box = ""
+            if window is not None:
+                box = " AND p.shape && ST_MakeEnvelope(?, ?, ?, ?)"
+            where.append(
+                "e.key IN (SELECT p.entity FROM place p WHERE p.attr = ?" + box +  # noqa: S608 - own text
+                f" AND ST_Distance(ST_SetSRID(p.shape, 4326)::geography, ST_SetSRID(ST_GeomFromWKB(?), 4326)::geography) {inside} ?)"
+            )
+            values += [number, *(window or ()), reference, metres]
+        else:
+            where.append(f"e.key IN (SELECT p.entity FROM place p, ST_GeomFromWKB(?) g WHERE p.attr = ? AND {RELATIONS[geo.relation]})")  # noqa: S608
+            values += [reference, number]
+        return True
+
+    def left(self, rest: list[Any], where: list[str], values: list[Any]) -> None:
+        for part in rest:
+            text, found = self.part(part)
+            where.append(text)
+            values += found
+
+    def part(self, part: Any) -> tuple[str, list[Any]]:
+        """One condition that no index answers, as SQL."""
+        if isinstance(part, Selection):
+            texts, values = [], []
+            for who in part.who:
+                text, found = self.who(who)
+                texts.append(text)
+                values += found
+            return f"({' OR '.join(texts)})", values
+        if isinstance(part, Who):
+            return self.who(part)
+        if isinstance(part, Q):
+            path = to_jsonpath(part)
+            if path is None:
+                raise Problem("OperationNotSupported", "queries over linked entities", "are not offered on PostgreSQL", status=422)
+        else:
+            path = types_jsonpath(part) if isinstance(part, TypeQ) else scope_jsonpath(part)
+        return "jsonb_path_match(e.doc, ?::jsonpath, ?::jsonb, true)", [path[0], json.dumps(path[1], ensure_ascii=False)]
+
+    def who(self, who: Who) -> tuple[str, list[Any]]:
+        """One selector as SQL."""
+        texts: list[str] = []
+        values: list[Any] = []
+        if who.ids:
+            texts.append(f"e.id IN ({marks(who.ids)})")
+            values += who.ids
+        if who.types is not None:
+            text, found = self.part(who.types)
+            texts.append(text)
+            values += found
+        if who.pattern is not None:
+            texts.append("e.id ~ ?")
+            values.append(who.pattern.sql)
+        return f"({' AND '.join(texts) or 'true'})", values
+
+    def make_partition(self, month: str) -> None:
+        self.do("SELECT pg_advisory_xact_lock(?)", (LOCK + 1,))
+        self.do(
+            f"CREATE TABLE IF NOT EXISTS history_{int(month):06d} (entity BIGINT NOT NULL, attr INTEGER NOT NULL, at BIGINT NOT NULL, instance TEXT NOT NULL, "
+            "recorded BIGINT NOT NULL, num DOUBLE PRECISION, dataset TEXT, doc BYTEA NOT NULL, deleted INTEGER NOT NULL, "
+            "PRIMARY KEY (entity, attr, at, instance))"
+        )
+
+
+class PostgresStore:
+    """The contract on PostgreSQL; one of these in each worker."""
+
+    kind = "postgres"
+
+    def __init__(self, address: str, *, readers: int = 2) -> None:
+        self.address = address
+        self.names = Names()
+        connection = self.connect()
+        try:
+            check_settings(connection)
+            migrate(connection)
+        finally:
+            connection.close()
+        self.declared: frozenset[int] = frozenset()
+        self.reader = Reader(self)
+        self.waiting: deque[tuple[Callable[[Any], Any], asyncio.Future[Any]]] = deque()
+        self.wake = threading.Condition()
+        self.closing = False
+        self.idle = True
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.slower = ThreadPoolExecutor(readers, thread_name_prefix="reader")
+        self.spare: deque[Session] = deque()
+        self.after: Callable[[set[str]], None] | None = None
+        self.thread = threading.Thread(target=self.writing, name="writer", daemon=True)
+        self.thread.start()
+
+    def connect(self, *, seconds: float = 0.0) -> psycopg.Connection[Any]:
+        """One more connection; seconds: the longest a statement may take."""
+        try:
+            connection = psycopg.connect(self.address, autocommit=True, connect_timeout=5, prepare_threshold=2)
+        except psycopg.OperationalError as error:
+            raise trouble(error) from error
+        connection.execute(f"SET statement_timeout = {int(seconds * 1000)}")
+        return connection
+
+    # --- writing
+    def write(self, op: Callable[[Any], T]) -> asyncio.Future[T]:
+        """Run `op(session)` in the next group; the future is done when it is on disk."""
+        self.loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = self.loop.create_future()
+        if self.closing:
+            future.set_exception(Problem("InternalError", "the broker is stopping", "send it again to the next one", status=503))
+            return future
+        with self.wake:
+            self.waiting.append((op, future))
+            self.wake.notify()
+        return future
+
+    def writing(self) -> None:
+        """The thread: group after group until the store is closed."""
+        session: Session | None = None
+        while True:
+            with self.wake:
+                self.idle = not self.waiting
+                while not self.waiting:
+                    if self.closing:
+                        if session is not None:
+                            session.connection.close()
+                        return
+                    self.wake.wait(1.0)
+                self.idle = False
+                batch = [self.waiting.popleft() for _ in range(min(len(self.waiting), GROUP))]
+            batch = [(op, future) for op, future in batch if not future.cancelled()]
+            try:
+                if session is None or session.connection.closed:
+                    self.names.forget()
+                    session = Session(self.connect(), self.names, writes=True)
+                    session.names.declared = self.declared
+                results = self.group(session, batch)
+            except (psycopg.Error, Problem) as error:
+                self.names.forget()
+                results = [(False, error if isinstance(error, Problem) else trouble(error))] * len(batch)
+                if session is not None and not isinstance(error, Problem):
+                    session.connection.close()
+                    session = None
+            if self.loop is not None:
+                rung = session.rung if session is not None else set()
+                if session is not None:
+                    session.rung = set()
+                self.loop.call_soon_threadsafe(self.told, batch, results, rung)
+
+    def group(self, session: Session, batch: list[Any]) -> list[tuple[bool, Any]]:
+        """One transaction of all functions; again, each behind its own savepoint, if one of them fails or another worker is in the way."""
+        for attempt in range(AGAIN + 1):
+            try:
+                session.connection.execute("BEGIN")
+                results = self.together(session, batch) if attempt == 0 else None
+                if results is None:
+                    session.connection.execute("ROLLBACK")
+                    self.names.forget()
+                    session.connection.execute("BEGIN")
+                    results = self.apart(session, batch)
+                session.connection.execute("COMMIT")
+            except psycopg.Error as error:
+                if session.connection.closed or session.connection.broken:
+                    raise
+                session.connection.execute("ROLLBACK")
+                self.names.forget()
+                if error.sqlstate not in AGAIN_STATES or attempt == AGAIN:
+                    raise
+                time.sleep(0.002 * attempt)
+            else:
+                return results
+        raise AssertionError
+
+    @staticmethod
+    def together(session: Session, batch: list[Any]) -> list[tuple[bool, Any]] | None:
+        """All functions in a row; None if one failed after it had written."""
+        results: list[tuple[bool, Any]] = []
+        for op, _ in batch:
+            session.wrote = False
+            try:
+                results.append((True, op(session)))
+            except psycopg.Error:
+                raise
+            except Exception as error:  # noqa: BLE001 - handed to the one who asked
+                if session.wrote:
+                    return None
+                results.append((False, error))
+        return results
+
+    def apart(self, session: Session, batch: list[Any]) -> list[tuple[bool, Any]]:
+        """Every function behind its own savepoint."""
+        results: list[tuple[bool, Any]] = []
+        for op, _ in batch:
+            session.connection.execute("SAVEPOINT one")
+            try:
+                results.append((True, op(session)))
+            except psycopg.Error:
+                raise
+            except Exception as error:  # noqa: BLE001 - handed to the one who asked
+                session.connection.execute("ROLLBACK TO one")
+                self.names.forget()
+                results.append((False, error))
+            session.connection.execute("RELEASE one")
+        return results
+
+    def told(self, batch: list[Any], results: list[tuple[bool, Any]], rung: set[str]) -> None:
+        """In the event loop: everybody learns what became of their write."""
+        for (_, future), (well, result) in zip(batch, results, strict=True):
+            if not future.done():
+                if well:
+                    future.set_result(result)
+                else:
+                    future.set_exception(result)
+        if rung and self.after is not None:
+            self.after(rung)
+
+    # --- reading
+    async def slow(self, fn: Callable[[Any], T], seconds: float = 10.0) -> T:
+        """Reads that may scan: in a thread, on a connection of its own, ended after `seconds`."""
+        return await asyncio.get_running_loop().run_in_executor(self.slower, self.timed, fn, seconds)
+
+    def timed(self, fn: Callable[[Any], T], seconds: float) -> T:
+        """One reading function with a time limit, in its thread."""
+        session = self.spare.popleft() if self.spare else None
+        if session is None or session.connection.closed:
+            session = Session(self.connect(), Names())
+            session.names.declared = self.declared
+        try:
+            session.connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            session.connection.execute(f"SET LOCAL statement_timeout = {int(seconds * 1000)}")
+            return fn(session)
+        except psycopg.errors.QueryCanceled as error:
+            raise Problem("TooComplexQuery", "the query takes too long", f"it was ended after {seconds:g} s: name a type, ids or an indexed attribute") from error
+        except psycopg.Error as error:
+            raise trouble(error) from error
+        finally:
+            if not session.connection.closed and not session.connection.broken:
+                session.connection.execute("ROLLBACK")
+                self.spare.append(session)
+            else:
+                session.connection.close()
+
+    def declare(self, iris: Sequence[str]) -> None:
+        """From now on these attributes have an index; what is stored already is indexed now. Only at start."""
+        connection = self.connect()
+        session = Session(connection, self.names, writes=True)
+        session.do("BEGIN")
+        session.do("SELECT pg_advisory_xact_lock(?)", (LOCK,))
+        numbers = frozenset(session.new_number(iri) for iri in iris)
+        if numbers != frozenset(row[0] for row in session.all("SELECT attr FROM declared")):
+            session.do("DELETE FROM eindex")
+            session.do("DELETE FROM declared")
+            session.many("INSERT INTO declared (attr) VALUES (?)", [(number,) for number in numbers])
+            session.names.declared = numbers
+            for tenant, key, lean, sys in session.all(
+                f"SELECT tenant, key, lean, sys FROM entity WHERE key IN (SELECT entity FROM eattr WHERE attr IN ({marks(list(numbers))}))",  # noqa: S608
+                list(numbers),
+            ):
+                session.index(tenant, key, decode(lean, sys), None)
+        session.do("COMMIT")
+        connection.close()
+        self.declared = self.names.declared = numbers
+        self.reader.names.declared = numbers
+        for iri in iris:
+            self.reader.number(iri)
+
+    async def close(self) -> None:
+        """Finish what waits and let go of the database."""
+        with self.wake:
+            self.closing = True
+            self.wake.notify()
+        while self.thread.is_alive():
+            await asyncio.sleep(0.005)
+        self.slower.shutdown()
+        self.reader.close()
+        for session in self.spare:
+            session.connection.close()
+
+
+class Reader(Session):
+    """Indexed reads in the event loop; connects anew when the database has been away."""
+
+    def __init__(self, store: PostgresStore) -> None:
+        self.store = store
+        super().__init__(store.connect(seconds=5.0), Names())
+
+    def all(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+        return self.again(super().all, sql, values)  # type: ignore[no-any-return]
+
+    def one(self, sql: str, values: Sequence[Any] = ()) -> Any:
+        return self.again(super().one, sql, values)
+
+    def again(self, read: Callable[[str, Sequence[Any]], Any], sql: str, values: Sequence[Any]) -> Any:
+        """Read, once more on a new connection if the old one has gone."""
+        try:
+            if self.connection.closed:
+                self.anew()
+            return read(sql, values)
+        except psycopg.errors.QueryCanceled as error:
+            raise Problem("TooComplexQuery", "the query takes too long", "it was ended after 5 s") from error
+        except psycopg.OperationalError as error:
+            if not self.connection.broken and not self.connection.closed:
+                raise trouble(error) from error
+        self.anew()
+        try:
+            return read(sql, values)
+        except psycopg.Error as error:
+            raise trouble(error) from error
+
+    def anew(self) -> None:
+        """A new connection; names are read again."""
+        self.connection.close()
+        self.connection = self.store.connect(seconds=5.0)
+        self.cursor = self.connection.cursor(binary=True)
+        self.names.forget()
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self.connection.close()
+
+
+def trouble(error: psycopg.Error) -> Problem:
+    """What an operator can do about an error of the database."""
+    text = (error.diag.message_primary if error.diag else None) or "no connection to the database"
+    if error.sqlstate == "53100":
+        return Problem("InternalError", "the disk of the database is full", "nothing of this request was kept; make room, then send it again", status=507)
+    return Problem("InternalError", "the database cannot be used now", f"{text}; nothing of this request was kept, send it again", status=503)
+
+
+def check_settings(connection: psycopg.Connection[Any]) -> None:
+    """Refuse a database that acknowledges what is not on disk."""
+    for name, wanted in SAFE.items():
+        row = connection.execute("SELECT current_setting(%s)", (name,)).fetchone()
+        found = row[0] if row else ""
+        if found not in (wanted, "remote_apply", "remote_write", "local"):
+            raise Problem("InternalError", f"PostgreSQL runs with {name} = {found}", f"set {name} = {wanted}: what is acknowledged must be on disk")
+
+
+def migrate(connection: psycopg.Connection[Any]) -> None:
+    """Bring a database to the newest version; workers that start together wait for one another."""
+    versions = files("kiban.linkage.broker.store").joinpath("postgres.sql").read_text("utf-8").split("-- version ")[1:]
+    connection.execute("BEGIN")
+    connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
+    connection.execute("CREATE TABLE IF NOT EXISTS version (n INTEGER NOT NULL)")
+    row = connection.execute("SELECT coalesce(max(n), 0) FROM version").fetchone()
+    have = int(row[0]) if row else 0
+    if have > len(versions):
+        raise Problem("InternalError", f"the database has version {have}, this program knows {len(versions)}", "use the newer program")
+    for number, text in enumerate(versions[have:], have + 1):
+        connection.execute(text.split("\n", 1)[1].encode())
+        connection.execute("INSERT INTO version (n) VALUES (%s)", (number,))
+    connection.execute("COMMIT")
