@@ -11,10 +11,10 @@ from typing import Any
 from kiban.linkage.access import Access
 from kiban.linkage.broker import history, times
 from kiban.linkage.broker.api_v2 import Around, told
-from kiban.linkage.broker.contexts import Contexts, load_map
 from kiban.linkage.broker.entities import sweep
 from kiban.linkage.broker.forward import Forward
 from kiban.linkage.broker.guard import Guard
+from kiban.linkage.broker.hosting import Hosting
 from kiban.linkage.broker.server import JSON, Reply, dumps
 from kiban.linkage.broker.store import open_store
 from kiban.linkage.errors import Problem
@@ -71,15 +71,6 @@ class Options:
 Effect = Callable[[Any, int, str, Any], None]  # transaction, tenant key, tenant, change
 
 
-def read_map(path: Path | None) -> dict[str, Path]:
-    """The pairs of a context map, URL → file beside it."""
-    if path is None:
-        return {}
-    import yaml
-
-    return load_map((str(url), path.parent / str(file)) for url, file in (yaml.load(path.read_text("utf-8"), yaml.CSafeLoader) or {}).items())
-
-
 class Broker:
     """Everything that requests share."""
 
@@ -88,7 +79,8 @@ class Broker:
         self.store = open_store(options.db)
         self.guard = Guard.of(loopback=options.loopback, allow=options.allow_endpoints)
         self.access = Access.open(options.policy)
-        self.contexts = Contexts(read_map(options.context_map))
+        self.hosting = Hosting.open(self.store, options.url, context_map=options.context_map, fetch=options.fetch_contexts, guard=self.guard)
+        self.contexts = self.hosting.contexts
         self.effects: list[Effect] = [history.record] if options.history else []
         self.tasks: list[asyncio.Task[None]] = []
         self.state = "starting"

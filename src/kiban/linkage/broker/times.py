@@ -90,14 +90,14 @@ def border(us: int) -> str:
     return f"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z"
 
 
-def clock() -> int:
+def now_us() -> int:
     """The time now, in whole milliseconds, as µs since 1970: `text` gives it back without loss."""
     return time.time_ns() // 1_000_000 * 1000
 
 
 def now() -> str:
     """The time now, as the broker writes it."""
-    return text(clock())
+    return text(now_us())
 
 
 def is_datetime(value: object) -> bool:
