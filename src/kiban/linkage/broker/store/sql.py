@@ -16,7 +16,9 @@ from kiban.linkage.broker.render import decode, encode_lean
 from kiban.linkage.broker.selection import TypeQ
 from kiban.linkage.broker.store.contract import Entity, Event, Message, Selection, Who
 from kiban.linkage.broker.store.indexing import comparisons
+from kiban.linkage.errors import Problem
 
+FOUND = 10_000  # entities that a sub-query over linked entities may find
 MONTH = 7  # of a time in text: 2026-11
 HEAD = frozenset({"id", "type", "scope", "createdAt", "modifiedAt", "expiresAt", "deletedAt"})
 
@@ -174,7 +176,7 @@ class Statements:
                 values += [tenant, *numbers]
                 quick = True
             if part.q is not None:
-                q = unlink(part.q, lambda types, inner: self.ids(tenant, of_types(types, inner))) if part.q.depth else part.q
+                q = unlink(part.q, lambda types, inner: self.some_ids(tenant, of_types(types, inner))) if part.q.depth else part.q
                 self.by_index(tenant, q, where, values)
                 rest.append(q)
             if part.scope is not None:
@@ -325,6 +327,13 @@ class Statements:
         where, values, key, _ = self.condition(tenant, selection)
         return [row[0] for row in self.all(f"SELECT e.id FROM {where} ORDER BY {key}", values)]  # noqa: S608 - own text
 
+    def some_ids(self, tenant: int, selection: Selection) -> list[str]:
+        """The ids of the entities that a sub-query finds; 403 if they are too many."""
+        found = self.ids(tenant, selection)
+        if len(found) > FOUND:
+            raise Problem("TooComplexQuery", "a sub-query finds too much", f"{len(found)} entities; expected at most {FOUND}")
+        return found
+
     def indexed(self, tenant: int, selection: Selection) -> bool:
         """True if the selection is answered by indexes alone."""
         return self.condition(tenant, selection).quick
@@ -462,9 +471,7 @@ class Statements:
         """Keep a document under its id; True if it is new."""
         now, text = times.now_us(), json.dumps(doc, ensure_ascii=False, separators=(",", ":")).encode()
         self.touch(kind)
-        if self.do(
-            "UPDATE thing SET doc = ?, modified = ?, expires = ? WHERE tenant = ? AND kind = ? AND id = ?", (text, now, expires, tenant, kind, id)
-        ):
+        if self.do("UPDATE thing SET doc = ?, modified = ?, expires = ? WHERE tenant = ? AND kind = ? AND id = ?", (text, now, expires, tenant, kind, id)):
             return False
         self.do(
             "INSERT INTO thing (tenant, kind, id, doc, created, modified, expires) VALUES (?, ?, ?, ?, ?, ?, ?)", (tenant, kind, id, text, now, now, expires)
@@ -495,9 +502,7 @@ class Statements:
 
     def count_things(self, tenant: int, kind: str) -> int:
         """How many documents of a kind a tenant has."""
-        return int(
-            self.one("SELECT count(*) FROM thing WHERE tenant = ? AND kind = ? AND (expires IS NULL OR expires > ?)", (tenant, kind, times.now_us()))[0]
-        )
+        return int(self.one("SELECT count(*) FROM thing WHERE tenant = ? AND kind = ? AND (expires IS NULL OR expires > ?)", (tenant, kind, times.now_us()))[0])
 
     def set_state(self, tenant: int, kind: str, id: str, state: Any) -> None:
         """The counters of a document; no change of the document itself."""
@@ -587,18 +592,18 @@ class Statements:
 
     # --- history
     def partitions(self) -> list[str]:
-        """The months that have a table of history, oldest first."""
-        if not self.names.partitions:
-            self.names.partitions = [row[0] for row in self.all("SELECT month FROM partition ORDER BY month")]
-        return self.names.partitions
+        """The months that have a table of history, oldest first; asked anew, since others make and drop them."""
+        return [row[0] for row in self.all("SELECT month FROM partition ORDER BY month")]
 
     def partition(self, at: int) -> str:
         """The table of history for a time, made if it is new."""
         month = times.text(at)[:MONTH].replace("-", "")
-        if month not in self.partitions():
-            self.make_partition(month)
-            self.do("INSERT INTO partition (month) VALUES (?) ON CONFLICT (month) DO NOTHING", (month,))
-            self.names.partitions = []
+        if month not in self.names.partitions:
+            self.names.partitions = self.partitions()
+            if month not in self.names.partitions:
+                self.make_partition(month)
+                self.do("INSERT INTO partition (month) VALUES (?) ON CONFLICT (month) DO NOTHING", (month,))
+                self.names.partitions.append(month)
         return f"history_{month}"
 
     def temporal(self, tenant: int, id: str) -> tuple[int, dict[str, Any]] | None:

@@ -16,7 +16,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
 
-from kiban.linkage.broker import times
 from kiban.linkage.broker.render import decode
 from kiban.linkage.broker.store.contract import Entity
 from kiban.linkage.broker.store.sql import Names, Statements, members
