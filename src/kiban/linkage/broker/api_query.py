@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
@@ -10,8 +11,9 @@ from kiban.linkage.broker import entities
 from kiban.linkage.broker.api_entities import entity_id
 from kiban.linkage.broker.asked import Page, joined, options, ordering, page, picked, question, selected, settled, truth, whole_number
 from kiban.linkage.broker.geo import Ordering, parse_geo, parse_ordering
+from kiban.linkage.broker.model import OWN
 from kiban.linkage.broker.negotiate import accepted, answer, context_header, open_body, open_call
-from kiban.linkage.broker.render import LOCATION, View, decode, languages, links, render, render_all, render_lean
+from kiban.linkage.broker.render import LOCATION, View, decode, earlier, languages, links, render, render_all, render_lean
 from kiban.linkage.broker.selection import Projection, parse_id_pattern, parse_names, parse_projection, parse_scope, parse_types
 from kiban.linkage.broker.server import GEO, JSON, LD, Call, Headers, Remembered, Reply, dumps
 from kiban.linkage.broker.store import Selection, Who
@@ -128,7 +130,7 @@ async def retrieve(call: Call) -> Reply:
         return await broker.forward.retrieve(call, id, view, media, reach)  # type: ignore[no-any-return]
     reader = broker.store.reader
     tenant = entities.read_tenant(call, reader)
-    if reach is None and view.plain and view.whole and "type" not in call.params:
+    if reach is None and view.plain and view.whole and "type" not in call.params and b"prefer" not in call.headers:
         found = reader.lean(tenant, id)
         if found is None:
             raise not_found(id)
@@ -160,8 +162,24 @@ def one(call: Call, entity: dict[str, Any], view: View, media: bytes, known: dic
     return finish(call, shown, media, [])
 
 
+PREFERENCE = re.compile(r'(?:^|,)\s*ngsi-ld\s*=\s*"?(\d+)\.(\d+)"?\s*(?:[;,]|$)', re.IGNORECASE)
+
+
+def preferred(call: Call) -> tuple[int, int] | None:
+    """The version of the standard that a client prefers (Prefer: ngsi-ld=1.5), None if it does not say."""
+    if b"prefer" not in call.headers:
+        return None
+    found = PREFERENCE.search(call.header(b"prefer"))
+    return (int(found[1]), int(found[2])) if found else None
+
+
 def finish(call: Call, shown: Any, media: bytes, headers: Headers) -> Reply:
-    """An answer whose @context, if it has one, is in the body already."""
+    """An answer whose @context, if it has one, is in the body already; in the form of an earlier version of the standard, if that is preferred."""
+    version = preferred(call)
+    if version is not None:
+        shown, altered = earlier(shown, version)
+        applied = (b"preference-applied", f"ngsi-ld={version[0]}.{version[1]}".encode())
+        return Reply(203 if altered else 200, [*headers, applied, *([context_header(call.terms)] if media != LD else [])], dumps(shown), media)
     return Reply(200, [*headers, context_header(call.terms)] if media != LD else headers, dumps(shown), media)
 
 
@@ -170,7 +188,7 @@ def page_links(call: Call, asked: Page, more: bool, media: bytes = JSON) -> Head
     found: Headers = []
     if asked.limit == 0:
         return found
-    path = call.raw_path.decode("ascii", "replace")
+    path = call.raw_path.decode("ascii", "replace").rstrip("/")
     for name, offset in (("prev", max(0, asked.offset - asked.limit)), ("next", asked.offset + asked.limit)):
         if (name == "prev" and asked.offset > 0) or (name == "next" and more):
             query = urlencode(sorted({**call.params, "limit": str(asked.limit), "offset": str(offset)}.items()), safe=":,/*")
@@ -189,8 +207,10 @@ async def run_query(call: Call, chosen: Selection, view: View, media: bytes, ask
     """The entities of a selection as one page."""
     broker = call.broker
     reach = entities.allowed(call, "entities.read")
+    if view.pick is not None and not view.pick.keys() & OWN:
+        chosen = chosen.and_also(Selection(attrs=tuple(view.pick)))
     if reach is not None:
-        chosen = Selection(chosen.who, chosen.attrs, chosen.q, chosen.scope, chosen.geo, (*chosen.also, reach))
+        chosen = chosen.and_also(reach)
     if broker.forward.concerned(call):
         return await broker.forward.query(call, chosen, view, media, asked, order)  # type: ignore[no-any-return]
     reader = broker.store.reader
@@ -218,7 +238,8 @@ async def run_query(call: Call, chosen: Selection, view: View, media: bytes, ask
     headers = page_links(call, asked, more, media)
     if asked.count:
         headers.append((b"ngsild-results-count", str(total).encode()))
-    if not view.join and not view.geometry:
+    version = preferred(call)
+    if not view.join and not view.geometry and version is None:
         terms = call.terms
         body = b"[" + b",".join([render_lean(row[0], terms, view, flat=bool(row[2]), sys=row[1]) for row in rows]) + b"]"
         return Reply(200, [*headers, context_header(terms)] if media == JSON else headers, body, media)
@@ -310,7 +331,7 @@ async def purge(call: Call) -> Reply:
     chosen = selected(call)
     reach = entities.allowed(call, "entities.delete")
     if reach is not None:
-        chosen = Selection(chosen.who, chosen.attrs, chosen.q, chosen.scope, chosen.geo, (*chosen.also, reach))
+        chosen = chosen.and_also(reach)
     drop, keep = call.params.get("drop"), call.params.get("keep")
     if drop and keep:
         raise bad_request("drop: found beside keep; expected one or the other")

@@ -11,7 +11,7 @@ from typing import Any
 
 from kiban.linkage.access import ALLOW, DENY
 from kiban.linkage.broker import times
-from kiban.linkage.broker.model import Change, attributes
+from kiban.linkage.broker.model import Change, attributes, expire
 from kiban.linkage.broker.model import create as create_change
 from kiban.linkage.broker.selection import parse_types
 from kiban.linkage.broker.server import Call
@@ -130,11 +130,16 @@ async def delete(call: Call, id: str) -> None:
 
 
 def sweep(broker: Any, tx: Any) -> int:
-    """Delete what has expired, with everything that follows from it; how many."""
-    found = tx.expired(times.now_us())
+    """Delete what has expired, entities and attributes, with everything that follows from it; how many."""
+    now = times.now()
     names = dict(tx.tenants())
-    for tenant, entity in found:
-        tx.delete(tenant, entity)
+    changes = [(tenant, gone(entity)) for tenant, entity in tx.expired(times.parse(now))]
+    changes += [(tenant, expire(entity, now=now)) for tenant, id in tx.ripened(times.parse(now)) if (entity := tx.whole(tenant, id)) is not None]
+    for tenant, change in changes:
+        if change.entity is None:
+            tx.delete(tenant, change.previous)
+        else:
+            tx.put(tenant, change.entity, change.previous)
         for effect in broker.effects:
-            effect(tx, tenant, names[tenant], gone(entity))
-    return len(found)
+            effect(tx, tenant, names[tenant], change)
+    return len(changes)

@@ -111,7 +111,7 @@ async def open_body(call: Call, *, patch: bool = False, many: bool = False) -> A
             raise Problem("BadRequestData", "@context is missing", "application/ld+json carries its @context in the body")
         if url is not None:
             raise Problem("BadRequestData", "application/ld+json takes its @context from the body", "leave the Link header out")
-        call.terms = await call.broker.contexts.term_map(value.pop("@context"), call.tenant)
+        call.terms = unscoped(await call.broker.contexts.term_map(value.pop("@context"), call.tenant))
     else:
         if "@context" in value:
             raise Problem("BadRequestData", "application/json does not carry a @context", "send application/ld+json, or name it in a Link header")
@@ -119,12 +119,19 @@ async def open_body(call: Call, *, patch: bool = False, many: bool = False) -> A
     return value
 
 
+def unscoped(terms: Any) -> Any:
+    """The same terms; 400 if names mean something else inside of some attributes (clause 5.5.7)."""
+    if terms.scopes:
+        raise Problem("BadRequestData", "a @context of NGSI-LD has no scoped contexts", f"found one at {min(terms.scopes)!r}")
+    return terms
+
+
 async def member_terms(call: Call, member: dict[str, Any]) -> Any:
     """The @context of one member of a batch; `@context` is taken out of it."""
     if call.content_type.split(b";", 1)[0].strip().lower() == b"application/ld+json":
         if "@context" not in member:
             raise Problem("BadRequestData", "@context is missing", "each member of application/ld+json carries its @context")
-        return await call.broker.contexts.term_map(member.pop("@context"), call.tenant)
+        return unscoped(await call.broker.contexts.term_map(member.pop("@context"), call.tenant))
     if "@context" in member:
         raise Problem("BadRequestData", "application/json does not carry a @context", "send application/ld+json, or name it in a Link header")
     return call.terms

@@ -7,7 +7,7 @@ All functions of `Reader` and `Tx` are plain calls inside one transaction; only 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
 Entity = dict[str, Any]
@@ -70,6 +70,10 @@ class Selection:
             and (self.geo is None or self.geo.matches(entity))
             and all(other.matches(entity) for other in self.also)
         )
+
+    def and_also(self, other: Selection) -> Selection:
+        """What is selected by both."""
+        return replace(self, also=(*self.also, other))
 
     @property
     def flat(self) -> tuple[Selection, ...]:

@@ -52,7 +52,8 @@ class Session(Statements):
     """Statements on one PostgreSQL connection."""
 
     def __init__(self, connection: psycopg.Connection[Any], names: Names, *, writes: bool = False) -> None:
-        self.connection, self.names, self.writes = connection, names, writes
+        self.connection, self.names = connection, names
+        self.lock = " FOR UPDATE" if writes else ""
         self.cursor = connection.cursor(binary=True)
         self.wrote = False
 
@@ -75,14 +76,6 @@ class Session(Statements):
         key = KEYS.get(sql.split(maxsplit=3)[2], "key")
         row = self.cursor.execute(translated(f"{sql} RETURNING {key}"), values).fetchone()
         return int(row[0])  # type: ignore[index]
-
-    def entity(self, tenant: int, id: str) -> Entity | None:
-        """An entity in the internal form; a writing session keeps others from changing it until the end."""
-        sql = "SELECT lean, sys, expires FROM entity WHERE tenant = ? AND id = ?" + (" FOR UPDATE" if self.writes else "")
-        row = self.one(sql, (tenant, id))
-        if row is None or (row[2] is not None and row[2] <= times.now_us()):
-            return None
-        return decode(row[0], row[1])
 
     def document(self, entity: Entity) -> tuple[str, ...]:
         text = json.dumps(entity, ensure_ascii=False)

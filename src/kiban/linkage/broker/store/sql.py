@@ -10,7 +10,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from kiban.linkage.broker import times
+from kiban.linkage.broker.model import expire
+from kiban.linkage.broker.query import unlink
 from kiban.linkage.broker.render import decode, encode_lean
+from kiban.linkage.broker.selection import TypeQ
 from kiban.linkage.broker.store.contract import Entity, Event, Message, Selection, Who
 from kiban.linkage.broker.store.indexing import comparisons
 
@@ -25,6 +28,23 @@ def members(entity: Entity) -> list[str]:
     ['https://e.jp/level']
     """
     return [name for name in entity if name not in HEAD]
+
+
+def of_types(types: tuple[str, ...], q: Any) -> Selection:
+    """The entities of some types (any, if none is named) that match a query."""
+    who = (Who(TypeQ(",".join(types), tuple((name,) for name in types))),) if types else ()
+    return Selection(who, q=q)
+
+
+def fresh(lean: bytes, sys: bytes) -> Entity:
+    """An entity without the attributes that have expired."""
+    return expire(decode(lean, sys), now=times.now()).entity or {}
+
+
+def first_expiry(entity: Entity) -> int | None:
+    """When the first attribute of an entity expires, in µs; None if none does."""
+    found = [times.parse(part["expiresAt"]) for name, parts in entity.items() if name not in HEAD for part in parts if "expiresAt" in part]
+    return min(found) if found else None
 
 
 def marks(values: Sequence[Any]) -> str:
@@ -87,6 +107,7 @@ class Statements:
     """Reads and writes of one transaction, the same for both databases."""
 
     names: Names
+    lock = ""  # what a reading statement ends with when its row is to be changed
 
     # --- what a database gives
     def all(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
@@ -151,8 +172,9 @@ class Statements:
                 values += [tenant, *numbers]
                 quick = True
             if part.q is not None:
-                self.by_index(tenant, part.q, where, values)
-                rest.append(part.q)
+                q = unlink(part.q, lambda types, inner: self.ids(tenant, of_types(types, inner))) if part.q.depth else part.q
+                self.by_index(tenant, q, where, values)
+                rest.append(q)
             if part.scope is not None:
                 rest.append(part.scope)
             if part.geo is not None and not self.by_place(part.geo, where, values):
@@ -178,8 +200,8 @@ class Statements:
                 numbers = [number for name in names if (number := self.number(name)) is not None]
                 quick = True
                 if len(numbers) == 1 and not who.ids:
-                    source = "etype t CROSS JOIN entity e ON e.key = t.entity"
-                    where[:0] = ["t.tenant = ?", "t.type = ?"]
+                    source = "etype t CROSS JOIN entity e"  # its condition stands in WHERE: PostgreSQL takes no ON here
+                    where[:0] = ["e.key = t.entity", "t.tenant = ?", "t.type = ?"]
                     values[:0] = [tenant, numbers[0]]
                 else:
                     where.append(f"e.key IN (SELECT entity FROM etype WHERE tenant = ? AND type IN ({marks(numbers)}))")  # noqa: S608
@@ -270,22 +292,26 @@ class Statements:
     # --- entities
     def lean(self, tenant: int, id: str) -> tuple[bytes, bool] | None:
         """An entity as compact JSON without system times, and whether only its top names need a context."""
-        row = self.one("SELECT lean, flat, expires FROM entity WHERE tenant = ? AND id = ?", (tenant, id))
+        row = self.one("SELECT lean, flat, expires, ripe, sys FROM entity WHERE tenant = ? AND id = ?", (tenant, id))
         if row is None or (row[2] is not None and row[2] <= times.now_us()):
             return None
+        if row[3] is not None and row[3] <= times.now_us():
+            return encode_lean(fresh(row[0], row[4]))[::2]  # type: ignore[return-value]
         return row[0], bool(row[1])
 
     def entity(self, tenant: int, id: str) -> Entity | None:
         """An entity in the internal form, None if it is not there or has expired."""
-        row = self.one("SELECT lean, sys, expires FROM entity WHERE tenant = ? AND id = ?", (tenant, id))
+        row = self.one(f"SELECT lean, sys, expires, ripe FROM entity WHERE tenant = ? AND id = ?{self.lock}", (tenant, id))  # noqa: S608 - own text
         if row is None or (row[2] is not None and row[2] <= times.now_us()):
             return None
-        return decode(row[0], row[1])
+        return decode(row[0], row[1]) if row[3] is None or row[3] > times.now_us() else fresh(row[0], row[1])
 
     def find(self, tenant: int, selection: Selection, limit: int, offset: int = 0) -> list[tuple[bytes, bytes, bool]]:
         """Selected entities (lean, system times, flat) in the order of their creation."""
         where, values, key, _ = self.condition(tenant, selection)
-        return self.all(f"SELECT e.lean, e.sys, e.flat FROM {where} ORDER BY {key} LIMIT ? OFFSET ?", [*values, limit, offset])  # noqa: S608 - own text
+        rows = self.all(f"SELECT e.lean, e.sys, e.flat, e.ripe FROM {where} ORDER BY {key} LIMIT ? OFFSET ?", [*values, limit, offset])  # noqa: S608
+        now = times.now_us()
+        return [(*encode_lean(fresh(row[0], row[1])),) if row[3] is not None and row[3] <= now else row for row in rows]
 
     def count(self, tenant: int, selection: Selection) -> int:
         """How many entities are selected."""
@@ -307,22 +333,23 @@ class Statements:
         expires = times.parse(entity["expiresAt"]) if "expiresAt" in entity else None
         created, modified = times.parse(entity["createdAt"]), times.parse(entity["modifiedAt"])
         document = self.document(entity)
+        ripe = first_expiry(entity)
         if old is None:
             stale = self.one("SELECT key, lean, sys FROM entity WHERE tenant = ? AND id = ?", (tenant, entity["id"])) if expires is not None else None
             if stale is not None:  # one that has expired and was not swept yet
                 self.remove(tenant, stale[0], decode(stale[1], stale[2]))
             key = self.insert(
-                "INSERT INTO entity (tenant, id, lean, flat, sys, created, modified, expires"
-                + (", doc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?::jsonb)" if document else ") VALUES (?, ?, ?, ?, ?, ?, ?, ?)"),
-                (tenant, entity["id"], lean, int(flat), sys, created, modified, expires, *document),
+                "INSERT INTO entity (tenant, id, lean, flat, sys, created, modified, expires, ripe"
+                + (", doc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?::jsonb)" if document else ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"),
+                (tenant, entity["id"], lean, int(flat), sys, created, modified, expires, ripe, *document),
             )
             before_types: Iterable[str] = ()
             before: dict[str, int] = {}
         else:
             key = self.one("SELECT key FROM entity WHERE tenant = ? AND id = ?", (tenant, entity["id"]))[0]
             self.do(
-                f"UPDATE entity SET lean = ?, flat = ?, sys = ?, created = ?, modified = ?, expires = ?{', doc = ?::jsonb' if document else ''} WHERE key = ?",  # noqa: S608
-                (lean, int(flat), sys, created, modified, expires, *document, key),
+                f"UPDATE entity SET lean = ?, flat = ?, sys = ?, created = ?, modified = ?, expires = ?, ripe = ?{', doc = ?::jsonb' if document else ''} WHERE key = ?",  # noqa: S608
+                (lean, int(flat), sys, created, modified, expires, ripe, *document, key),
             )
             before_types, before = old["type"], kinds(old)
         number = self.new_number
@@ -373,6 +400,15 @@ class Statements:
         if self.names.declared:
             self.do("DELETE FROM eindex WHERE entity = ?", (key,))
         self.unplace(key)
+
+    def ripened(self, now: int, limit: int = 500) -> list[tuple[int, str]]:
+        """Tenant and id of the entities of which an attribute has expired."""
+        return [(row[0], row[1]) for row in self.all("SELECT tenant, id FROM entity WHERE ripe IS NOT NULL AND ripe <= ? LIMIT ?", (now, limit))]
+
+    def whole(self, tenant: int, id: str) -> Entity | None:
+        """An entity with what has expired in it."""
+        row = self.one("SELECT lean, sys FROM entity WHERE tenant = ? AND id = ?", (tenant, id))
+        return None if row is None else decode(row[0], row[1])
 
     def expired(self, now: int, limit: int = 500) -> list[tuple[int, Entity]]:
         """Tenant and entity of what has expired."""
