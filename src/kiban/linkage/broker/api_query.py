@@ -9,11 +9,10 @@ from urllib.parse import urlencode
 
 from kiban.linkage.broker import entities
 from kiban.linkage.broker.api_entities import entity_id
-from kiban.linkage.broker.asked import Page, joined, options, ordering, page, picked, question, selected, settled, truth, whole_number
+from kiban.linkage.broker.asked import Page, joined, options, ordering, page, picked, question, selected, truth, whole_number
 from kiban.linkage.broker.geo import Ordering, parse_geo, parse_ordering
-from kiban.linkage.broker.model import OWN
 from kiban.linkage.broker.negotiate import accepted, answer, context_header, open_body, open_call
-from kiban.linkage.broker.render import LOCATION, View, decode, earlier, languages, links, render, render_all, render_lean
+from kiban.linkage.broker.render import LOCATION, View, decode, earlier, languages, links, render, render_all, render_lean, render_lean_all
 from kiban.linkage.broker.selection import Projection, parse_id_pattern, parse_names, parse_projection, parse_scope, parse_types
 from kiban.linkage.broker.server import GEO, JSON, LD, Call, Headers, Remembered, Reply, dumps
 from kiban.linkage.broker.store import Selection, Who
@@ -207,8 +206,6 @@ async def run_query(call: Call, chosen: Selection, view: View, media: bytes, ask
     """The entities of a selection as one page."""
     broker = call.broker
     reach = entities.allowed(call, "entities.read")
-    if view.pick is not None and not view.pick.keys() & OWN:
-        chosen = chosen.and_also(Selection(attrs=tuple(view.pick)))
     if reach is not None:
         chosen = chosen.and_also(reach)
     if broker.forward.concerned(call):
@@ -217,16 +214,15 @@ async def run_query(call: Call, chosen: Selection, view: View, media: bytes, ask
     tenant = entities.read_tenant(call, reader)
 
     def read(session: Any) -> tuple[list[Any], int, bool, dict[str, Any]]:
-        wanted = settled(session, tenant, chosen)
         if order:
-            rows = session.find(tenant, wanted, SORTED + 1)
+            rows = session.find(tenant, chosen, SORTED + 1)
             if len(rows) > SORTED:
                 raise Problem("TooManyResults", "too many entities to put in order", f"more than {SORTED}: narrow the query")
             found = order.sorted([(decode(row[0], row[1]), row) for row in rows], lambda pair: pair[0])
             rows = [row for _, row in found[asked.offset : asked.offset + asked.limit + 1]]
         else:
-            rows = session.find(tenant, wanted, asked.limit + 1, asked.offset)
-        total = session.count(tenant, wanted) if asked.count else 0
+            rows = session.find(tenant, chosen, asked.limit + 1, asked.offset)
+        total = session.count(tenant, chosen) if asked.count else 0
         shown = rows[: asked.limit]
         known = linked(session, tenant, [decode(row[0], row[1]) for row in shown], view) if view.join else {}
         return shown, total, len(rows) > asked.limit, known
@@ -241,7 +237,7 @@ async def run_query(call: Call, chosen: Selection, view: View, media: bytes, ask
     version = preferred(call)
     if not view.join and not view.geometry and version is None:
         terms = call.terms
-        body = b"[" + b",".join([render_lean(row[0], terms, view, flat=bool(row[2]), sys=row[1]) for row in rows]) + b"]"
+        body = render_lean_all(rows, terms, view)
         return Reply(200, [*headers, context_header(terms)] if media == JSON else headers, body, media)
     shown = render_all([decode(row[0], row[1]) for row in rows], call.terms, with_links(view, known) if known else view)
     return finish(call, shown, media, headers)

@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from kiban.linkage.broker.geo import Ordering, parse_geo, parse_ordering
-from kiban.linkage.broker.query import Q, parse_q, unlink
-from kiban.linkage.broker.selection import ENTITY_MEMBERS, TypeQ, parse_id_pattern, parse_ids, parse_names, parse_projection, parse_scope, parse_types
+from kiban.linkage.broker.query import Q, parse_q
+from kiban.linkage.broker.selection import ENTITY_MEMBERS, parse_id_pattern, parse_ids, parse_names, parse_projection, parse_scope, parse_types
 from kiban.linkage.broker.server import Call, Remembered
 from kiban.linkage.broker.store import Selection, Who
-from kiban.linkage.errors import Problem, bad_request, too_complex
+from kiban.linkage.errors import Problem, bad_request
 
 LIMIT, MOST = 20, 1000
-FOUND = 10_000  # entities that one sub-query may find
 SYSTEM = {"https://uri.etsi.org/ngsi-ld/" + name for name in ("createdAt", "modifiedAt", "deletedAt", "expiresAt", "id", "type", "scope")}
 
 
@@ -119,21 +118,6 @@ def picked(params: Mapping[str, str], terms: Any) -> tuple[str, ...]:
     """The attributes of which an entity needs one, as nothing would be left of it otherwise: those of a pick without id, type and the like."""
     members = parse_projection(params["pick"], terms).members if params.get("pick") else {}
     return () if ENTITY_MEMBERS.intersection(members) else tuple(members)
-
-
-def settled(session: Any, tenant: int, chosen: Selection) -> Selection:
-    """The selection with the sub-queries over linked entities answered, as the stores want it. TooComplexQuery if one finds too many."""
-
-    def find(types: tuple[str, ...], inner: Q) -> list[str]:
-        some = Selection((Who(TypeQ("", tuple((name,) for name in types))),) if types else (), q=inner)
-        if session.count(tenant, some) > FOUND:
-            raise too_complex(f"q: a sub-query finds more than {FOUND} entities")
-        return list(session.ids(tenant, some))
-
-    if not any(part.q is not None and part.q.depth for part in chosen.flat):
-        return chosen
-    also = tuple(settled(session, tenant, part) for part in chosen.also)
-    return Selection(chosen.who, chosen.attrs, unlink(chosen.q, find) if chosen.q is not None else None, chosen.scope, chosen.geo, also)
 
 
 def expanded(params: Mapping[str, str]) -> list[str]:
