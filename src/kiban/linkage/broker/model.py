@@ -840,14 +840,21 @@ def soonest(entity: Mapping[str, Any]) -> str | None:
     >>> soonest({"id": "urn:a", "https://x/b": [{"expiresAt": "2027-01-01T00:00:00Z"}, {"expiresAt": "2026-12-01T00:00:00Z"}]})
     '2026-12-01T00:00:00Z'
     """
-    first, waiting = None, [found for _, instances in attributes(entity) for found in instances]
-    while waiting:
-        instance = waiting.pop()
-        at = instance.get("expiresAt")
-        if at is not None and (first is None or times.parse(at) < times.parse(first)):
-            first = at
-        waiting += [sub for _, instances in sub_attributes(instance) for sub in instances]
-    return first
+    found: list[str] = []
+    _expiries(entity, OWN, found)
+    return min(found, key=times.parse) if found else None
+
+
+def _expiries(holder: Mapping[str, Any], skipped: frozenset[str], found: list[str]) -> None:
+    """Gathers the times at which attributes expire."""
+    for key, instances in holder.items():
+        if key not in skipped:
+            for instance in instances:
+                if "expiresAt" in instance:
+                    found.append(instance["expiresAt"])
+                # An instance of four members has a kind, a value and two times.
+                if len(instance) > 4:
+                    _expiries(instance, RESERVED, found)
 
 
 def _expired(instance: Instance, at: int) -> bool:

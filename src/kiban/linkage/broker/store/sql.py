@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from kiban.linkage.broker import times
-from kiban.linkage.broker.model import expire
+from kiban.linkage.broker.model import expire, soonest
 from kiban.linkage.broker.query import unlink
 from kiban.linkage.broker.render import decode, encode_lean
 from kiban.linkage.broker.selection import TypeQ
@@ -45,8 +45,8 @@ def fresh(lean: bytes, sys: bytes) -> Entity:
 
 def first_expiry(entity: Entity) -> int | None:
     """When the first attribute of an entity expires, in µs; None if none does."""
-    found = [times.parse(part["expiresAt"]) for name, parts in entity.items() if name not in HEAD for part in parts if "expiresAt" in part]
-    return min(found) if found else None
+    first = soonest(entity)
+    return None if first is None else times.parse(first)
 
 
 def marks(values: Sequence[Any]) -> str:
