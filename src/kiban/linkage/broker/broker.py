@@ -15,7 +15,9 @@ from kiban.linkage.broker.contexts import Contexts, load_map
 from kiban.linkage.broker.entities import sweep
 from kiban.linkage.broker.forward import Forward
 from kiban.linkage.broker.guard import Guard
-from kiban.linkage.broker.server import JSON, Reply, dumps
+from kiban.linkage.broker.maintain import keep_history
+from kiban.linkage.broker.operate import Operation
+from kiban.linkage.broker.server import Reply
 from kiban.linkage.broker.store import open_store
 from kiban.linkage.errors import Problem
 
@@ -87,8 +89,9 @@ class Broker:
         self.options = options
         self.store = open_store(options.db)
         self.guard = Guard.of(loopback=options.loopback, allow=options.allow_endpoints)
-        self.access = Access.open(options.policy)
         self.contexts = Contexts(read_map(options.context_map))
+        self.access = Access.open(options.policy, self.contexts.core)
+        self.operation = Operation(self, access_log=options.access_log)
         self.effects: list[Effect] = [history.record] if options.history else []
         self.tasks: list[asyncio.Task[None]] = []
         self.state = "starting"
@@ -100,12 +103,15 @@ class Broker:
     def attach(self, app: Any) -> None:
         """The HTTP side of this broker."""
         self.app = app
+        self.operation.attach(app)
 
     async def start(self) -> None:
         """The tasks beside the requests begin."""
         await self.v2.open()
         self.state = "running"
-        self.tasks = [asyncio.create_task(self.sweeping())]
+        self.tasks = [asyncio.create_task(self.sweeping()), *await self.operation.start()]
+        if self.options.keep_months:
+            self.tasks.append(asyncio.create_task(keep_history(self.store, self.options.keep_months, self.operation.history_dropped)))
 
     async def stop(self) -> None:
         """Everything that waits is finished, then the store is closed."""
@@ -127,9 +133,6 @@ class Broker:
         """A problem as NGSIv2 says it."""
         return told(problem)
 
-    def unexpected(self, call: Any, error: Exception) -> Any:
+    def unexpected(self, call: Any, error: Exception) -> Reply:
         """An error that nobody foresaw: told to the log in full, to the client without."""
-        import traceback
-
-        traceback.print_exception(error)
-        return Reply(500, [], dumps(Problem("InternalError", "an error inside the broker", "it is in the log").body()), JSON)
+        return self.operation.unexpected(call, error)

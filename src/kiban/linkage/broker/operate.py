@@ -299,6 +299,13 @@ class Operation:
         else:
             self.log.error("policy not changed: it has a mistake", file=path, problem=str(error))
 
+    def history_dropped(self, months: list[str], problem: Problem | None) -> None:
+        """Old history was dropped, or could not be."""
+        if problem is None:
+            self.log.info("old history dropped", months=months)
+        else:
+            self.log.error("old history not dropped", problem=str(problem))
+
     def group(self, size: int, seconds: float, error: str) -> None:
         """A group of writes is on disk, or, with an error, is not."""
         if error:

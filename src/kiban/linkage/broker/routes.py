@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from kiban.linkage.broker import api_batch, api_entities, api_query, api_v2
+from kiban.linkage.broker import api_batch, api_entities, api_query, api_v2, operate
+from kiban.linkage.broker.openapi import Description
 from kiban.linkage.broker.server import Routes
 
 LD = "/ngsi-ld/v1"
@@ -49,4 +50,6 @@ def routes() -> Routes:
     add("GET", f"{LD}/attributes", api_query.attributes, names("details local via count"))
     add("GET", f"{LD}/attributes/{{attr}}", api_query.attribute_information, names("local via"))
     api_v2.add_routes(found)
+    operate.add_routes(add)
+    Description(found).add_routes(add)
     return found
