@@ -164,9 +164,9 @@ def test_service_paths_narrow_queries_and_changes(ask: Ask) -> None:
         ask("POST", "/v2/entities", {"id": id, "type": "T"}, Fiware_ServicePath=path)
     seen = {
         path: "".join(one["id"] for one in ask("GET", "/v2/entities", Fiware_ServicePath=path).body)
-        for path in ("", "/#", "/", "/noto", "/noto/#", "/kaga,/noto/suzu")
+        for path in ("", "/#", "/", "/noto", "/noto/#", "/kaga,/noto/suzu", "/,/noto")
     }
-    assert seen == {"": "abcd", "/#": "abcd", "/": "d", "/noto": "a", "/noto/#": "ab", "/kaga,/noto/suzu": "bc"}
+    assert seen == {"": "abcd", "/#": "abcd", "/": "d", "/noto": "a", "/noto/#": "ab", "/kaga,/noto/suzu": "bc", "/,/noto": "ad"}
     assert ask("DELETE", "/v2/entities/a", Fiware_ServicePath="/kaga").status == 404
     assert ask("GET", "/v2/entities", Fiware_ServicePath="noto").status == 400
 

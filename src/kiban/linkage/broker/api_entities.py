@@ -103,9 +103,7 @@ async def merge(call: Call) -> Reply:
     forward = call.broker.forward
     if forward.concerned(call):
         return await forward.merge(call, id, raw, fragment, observed, lang)  # type: ignore[no-any-return]
-    await entities.alter(
-        call, "entities.update", id, lambda old: model.merge(old, fragment, now=now, observedAt=observed, lang=lang, terms=call.terms)
-    )
+    await entities.alter(call, "entities.update", id, lambda old: model.merge(old, fragment, now=now, observedAt=observed, lang=lang, terms=call.terms))
     return Reply(204)
 
 

@@ -192,7 +192,7 @@ class Policy:
     gather         outcomes are gathered this long before they are written
     """
 
-    streams: int = 8
+    streams: int = 4
     parallel: int = 512
     window: int = 512
     held: int = 20_000

@@ -60,6 +60,17 @@ HIDDEN = "@v2"
 RESERVED = frozenset({"type", *_KIND_OF, *_PLAIN, *_SYSTEM, *_ANSWERS, *_SEALED, HIDDEN})
 # Members of an entity that are not attributes.
 OWN = frozenset({"id", "type", "scope", "createdAt", "modifiedAt", "deletedAt", "expiresAt"})
+# Members of the core context that cannot be attributes of an entity (4.5.1); a word such as vocab can, though not below an attribute.
+_NO_NAMES = frozenset({"value", "object", *_PLAIN, *_SYSTEM, *_SEALED, *OWN, *(name for name in _ANSWERS if name.startswith("previous"))})
+
+
+def _core_iris(names: frozenset[str]) -> frozenset[str]:
+    """The IRIs of members; the core context has hasValue for value, and the like."""
+    return frozenset(CORE + iri for name in names for iri in (name, "has" + name[0].upper() + name[1:]))
+
+
+_NO_IRIS = _core_iris(_NO_NAMES)
+_NO_SUB_IRIS = _core_iris(RESERVED | OWN) | {CORE + "hasJSON"}
 _UNITS = frozenset({"", "Property", "GeoProperty", "ListProperty"})
 _GEO = frozenset(CORE + name for name in ("location", "observationSpace", "operationSpace"))
 _PROOF = CORE + "ngsildproof"
@@ -269,11 +280,13 @@ class _Reader:
         """The IRI of an attribute."""
         iri = self.names.get(name)
         if iri is None:
-            if name in RESERVED or name in OWN or name[:1] == "@" or not is_name(name):
+            if name in _NO_NAMES or name[:1] == "@" or not is_name(name):
                 raise _bad(f"{_short(name)} cannot be the name of an attribute")
             iri = self.terms.expand(name)
             if ":" not in iri:
                 raise _bad(f"the @context gives no IRI for {_short(name)}")
+            if iri in _NO_IRIS:
+                raise _bad(f"{_short(name)} is another word for a member of the core context; use the core's word")
             if len(name) <= 256:
                 if len(self.names) >= _MOST_NAMES:
                     self.names.clear()
@@ -461,6 +474,8 @@ class _Reader:
                 raise _bad(f"{name}: a {kind or 'fragment'} has no {key}")
             else:
                 sub = self.name(key)
+                if sub in _NO_SUB_IRIS:
+                    raise _bad(f"{name}: {_short(key)} is another word for a member of the core context; use the core's word")
                 if sub in found:
                     raise _bad(f"{name}: {key} is there twice")
                 found[sub] = self.instances(key, sub, raw, depth + 1)
@@ -529,7 +544,7 @@ class _Reader:
         if isinstance(raw, str):
             try:
                 raw = msgspec.json.decode(raw)
-            except msgspec.DecodeError:
+            except (msgspec.DecodeError, RecursionError):
                 raise _bad(f"{name}: found {_short(raw)}; expected a GeoJSON geometry") from None
         fault = geometry_fault(raw)
         if fault:
@@ -806,14 +821,49 @@ def replace(entity: Entity, new: Entity, *, now: str) -> Change:
 
 
 def expire(entity: Entity, *, now: str) -> Change:
-    """Removes the instances whose expiresAt has passed by now (4.22); `changed` is empty if there are none."""
+    """Removes the instances whose expiresAt has passed by now, sub-attributes too (4.22); `changed` is empty if there are none."""
     change = Change(dict(entity), entity)
     at = times.parse(now)
     for name, instances in attributes(entity):
-        for instance in instances:
-            if "expiresAt" in instance and times.parse(instance["expiresAt"]) <= at:
-                _drop(change, name, instance)
+        for old in instances:
+            if _expired(old, at):
+                _drop(change, name, old)
+            elif (kept := _unexpired(old, at)) is not old:
+                _exchange(change.entity, name, old, {**kept, "modifiedAt": now}, inherit=False)
+                change.changed.append((name, old.get("datasetId"), "updated"))
     return _close(change, now)
+
+
+def soonest(entity: Mapping[str, Any]) -> str | None:
+    """The first expiresAt among the instances of an entity, sub-attributes too; None if none of them expires.
+
+    >>> soonest({"id": "urn:a", "https://x/b": [{"expiresAt": "2027-01-01T00:00:00Z"}, {"expiresAt": "2026-12-01T00:00:00Z"}]})
+    '2026-12-01T00:00:00Z'
+    """
+    first, waiting = None, [found for _, instances in attributes(entity) for found in instances]
+    while waiting:
+        instance = waiting.pop()
+        at = instance.get("expiresAt")
+        if at is not None and (first is None or times.parse(at) < times.parse(first)):
+            first = at
+        waiting += [sub for _, instances in sub_attributes(instance) for sub in instances]
+    return first
+
+
+def _expired(instance: Instance, at: int) -> bool:
+    return "expiresAt" in instance and times.parse(instance["expiresAt"]) <= at
+
+
+def _unexpired(instance: Instance, at: int) -> Instance:
+    """An instance without expired sub-attributes; itself if there are none."""
+    new = instance
+    for name, subs in sub_attributes(instance):
+        kept = [_unexpired(sub, at) for sub in subs if not _expired(sub, at)]
+        if len(kept) != len(subs) or any(a is not b for a, b in zip(kept, subs, strict=True)):
+            new = {**new, name: kept}
+            if not kept:
+                del new[name]
+    return new
 
 
 def _find(instances: Iterable[Instance] | None, dataset: str | None) -> Instance | None:

@@ -29,7 +29,7 @@ _TIMES = frozenset({"createdAt", "modifiedAt", "expiresAt"})
 _NAMED = frozenset({"objectType", "valueType", "entityTypeSealed", "vocab"})
 # What becomes of a member of an instance in the lean form; members that are not here are sub-attributes.
 _KEPT, _CHANGED, _GONE = "kept as it is", "kept, but told otherwise in an answer", "kept apart"
-_ROLE = {key: _GONE if key in _TIMES else _CHANGED if key in _NAMED or key == "objectList" else _KEPT for key in RESERVED}
+_ROLE = {key: _GONE if key in _TIMES else _CHANGED if key in _NAMED or key in ("objectList", HIDDEN) else _KEPT for key in RESERVED}
 _encode = msgspec.json.Encoder().encode
 _parts = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode = msgspec.json.Decoder().decode

@@ -19,10 +19,10 @@ _LAST = (date(9999, 12, 31).toordinal() - _EPOCH + 1) * DAY - 1
 _FIRST = (1 - _EPOCH) * DAY
 # ASCII digits only: \d also takes full-width ones, which no other reader of the same text would.
 _DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})\Z")
-_CLOCK = r"([0-9]{2}):([0-9]{2}):([0-9]{2})(?:[.,]([0-9]+))?"
+_HOURS = r"([0-9]{2}):([0-9]{2}):([0-9]{2})(?:[.,]([0-9]+))?"
 _ZONE = r"(?:[Zz]|([+-])([0-9]{2}):?([0-9]{2}))"
-_TIME = re.compile(_CLOCK + _ZONE + r"?\Z")
-_DATETIME = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt]" + _CLOCK + _ZONE + r"\Z")
+_TIME = re.compile(_HOURS + _ZONE + r"?\Z")
+_DATETIME = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt]" + _HOURS + _ZONE + r"\Z")
 _DURATION = re.compile(
     r"P(?=[0-9T])(?:([0-9]+)Y)?(?:([0-9]+)M)?(?:([0-9]+)W)?(?:([0-9]+)D)?"
     r"(?:T(?=[0-9])(?:([0-9]+)H)?(?:([0-9]+)M)?(?:([0-9]+)(?:[.,]([0-9]{1,6})[0-9]*)?S)?)?\Z"
@@ -34,7 +34,7 @@ def _micro(fraction: str | None) -> int:
     return int(fraction[:6].ljust(6, "0")) if fraction else 0
 
 
-def _clock(hour: int, minute: int, second: int) -> bool:
+def _shown(hour: int, minute: int, second: int) -> bool:
     """Whether a clock shows this; 24:00:00 is said as 00:00:00 of the next day, and a leap second is legal."""
     return hour < 24 and minute < 60 and (second < 60 or (second == 60 and minute == 59))
 
@@ -53,7 +53,7 @@ def parse(value: str) -> int:
         raise ValueError(f"found {value[:60]!r}; expected a date-time such as 2026-11-27T20:10:00Z")
     year, month, day, hour, minute, second, fraction, sign, zone_hour, zone_minute = found.groups()
     hours, minutes, seconds = int(hour), int(minute), int(second)
-    if not _clock(hours, minutes, seconds):
+    if not _shown(hours, minutes, seconds):
         raise ValueError(f"found the time {hour}:{minute}:{second}; expected at most 23:59:59")
     days = date(int(year), int(month), int(day)).toordinal() - _EPOCH
     us = ((days * 24 + hours) * 60 + minutes) * 60 * SECOND + seconds * SECOND + (_micro(fraction) if fraction else 0)
@@ -90,14 +90,14 @@ def border(us: int) -> str:
     return f"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z"
 
 
-def now_us() -> int:
+def clock() -> int:
     """The time now, in whole milliseconds, as µs since 1970: `text` gives it back without loss."""
     return time.time_ns() // 1_000_000 * 1000
 
 
 def now() -> str:
     """The time now, as the broker writes it."""
-    return text(now_us())
+    return text(clock())
 
 
 def is_datetime(value: object) -> bool:
@@ -138,7 +138,7 @@ def is_time(value: object) -> bool:
     if found is None:
         return False
     hour, minute, second, _, sign, zone_hour, zone_minute = found.groups()
-    return _clock(int(hour), int(minute), int(second)) and not (sign and (int(zone_hour) > 23 or int(zone_minute) > 59))
+    return _shown(int(hour), int(minute), int(second)) and not (sign and (int(zone_hour) > 23 or int(zone_minute) > 59))
 
 
 class Duration(NamedTuple):

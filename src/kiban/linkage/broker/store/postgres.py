@@ -19,7 +19,6 @@ from typing import Any, TypeVar
 
 import psycopg
 
-from kiban.linkage.broker import times
 from kiban.linkage.broker.geo import shape
 from kiban.linkage.broker.jsonpath import scope_jsonpath, to_jsonpath, types_jsonpath
 from kiban.linkage.broker.query import Q
@@ -55,6 +54,8 @@ class Session(Statements):
         self.connection, self.names = connection, names
         self.lock = " FOR UPDATE" if writes else ""
         self.cursor = connection.cursor(binary=True)
+        self.rung = set()
+        self.skip = " FOR UPDATE OF o SKIP LOCKED" if writes else ""
         self.wrote = False
 
     def all(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
@@ -192,7 +193,7 @@ class PostgresStore:
         self.loop: asyncio.AbstractEventLoop | None = None
         self.slower = ThreadPoolExecutor(readers, thread_name_prefix="reader")
         self.spare: deque[Session] = deque()
-        self.after: Callable[[], None] | None = None
+        self.after: Callable[[set[str]], None] | None = None
         self.observe: Callable[[int, float, str], None] | None = None  # writes of a group, seconds it took, "" or why it is not on disk
         self.thread = threading.Thread(target=self.writing, name="writer", daemon=True)
         self.thread.start()
@@ -249,7 +250,10 @@ class PostgresStore:
                     session.connection.close()
                     session = None
             if self.loop is not None:
-                self.loop.call_soon_threadsafe(self.told, batch, results, time.perf_counter() - began, why)
+                rung = session.rung if session is not None else set()
+                if session is not None:
+                    session.rung = set()
+                self.loop.call_soon_threadsafe(self.told, batch, results, rung, time.perf_counter() - began, why)
 
     def group(self, session: Session, batch: list[Any]) -> list[tuple[bool, Any]]:
         """One transaction of all functions; again, each behind its own savepoint, if one of them fails or another worker is in the way."""
@@ -307,7 +311,7 @@ class PostgresStore:
             session.connection.execute("RELEASE one")
         return results
 
-    def told(self, batch: list[Any], results: list[tuple[bool, Any]], seconds: float, why: str) -> None:
+    def told(self, batch: list[Any], results: list[tuple[bool, Any]], rung: set[str], seconds: float, why: str) -> None:
         """In the event loop: everybody learns what became of their write."""
         if self.observe is not None and batch:
             self.observe(len(batch), seconds, why)
@@ -317,8 +321,8 @@ class PostgresStore:
                     future.set_result(result)
                 else:
                     future.set_exception(result)
-        if self.after is not None:
-            self.after()
+        if rung and self.after is not None:
+            self.after(rung)
 
     # --- reading
     async def slow(self, fn: Callable[[Any], T], seconds: float = 10.0) -> T:

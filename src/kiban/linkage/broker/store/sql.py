@@ -16,7 +16,9 @@ from kiban.linkage.broker.render import decode, encode_lean
 from kiban.linkage.broker.selection import TypeQ
 from kiban.linkage.broker.store.contract import Entity, Event, Message, Selection, Who
 from kiban.linkage.broker.store.indexing import comparisons
+from kiban.linkage.errors import Problem
 
+FOUND = 10_000  # entities that a sub-query over linked entities may find
 MONTH = 7  # of a time in text: 2026-11
 HEAD = frozenset({"id", "type", "scope", "createdAt", "modifiedAt", "expiresAt", "deletedAt"})
 
@@ -107,6 +109,8 @@ class Statements:
     """Reads and writes of one transaction, the same for both databases."""
 
     names: Names
+    rung: set[str]  # endpoints of messages that this transaction put into the outbox
+    skip = ""  # what a statement ends with that takes rows which others may be taking too
     lock = ""  # what a reading statement ends with when its row is to be changed
 
     # --- what a database gives
@@ -172,7 +176,7 @@ class Statements:
                 values += [tenant, *numbers]
                 quick = True
             if part.q is not None:
-                q = unlink(part.q, lambda types, inner: self.ids(tenant, of_types(types, inner))) if part.q.depth else part.q
+                q = unlink(part.q, lambda types, inner: self.some_ids(tenant, of_types(types, inner))) if part.q.depth else part.q
                 self.by_index(tenant, q, where, values)
                 rest.append(q)
             if part.scope is not None:
@@ -323,6 +327,13 @@ class Statements:
         where, values, key, _ = self.condition(tenant, selection)
         return [row[0] for row in self.all(f"SELECT e.id FROM {where} ORDER BY {key}", values)]  # noqa: S608 - own text
 
+    def some_ids(self, tenant: int, selection: Selection) -> list[str]:
+        """The ids of the entities that a sub-query finds; 403 if they are too many."""
+        found = self.ids(tenant, selection)
+        if len(found) > FOUND:
+            raise Problem("TooComplexQuery", "a sub-query finds too much", f"{len(found)} entities; expected at most {FOUND}")
+        return found
+
     def indexed(self, tenant: int, selection: Selection) -> bool:
         """True if the selection is answered by indexes alone."""
         return self.condition(tenant, selection).quick
@@ -460,9 +471,7 @@ class Statements:
         """Keep a document under its id; True if it is new."""
         now, text = times.now_us(), json.dumps(doc, ensure_ascii=False, separators=(",", ":")).encode()
         self.touch(kind)
-        if self.do(
-            "UPDATE thing SET doc = ?, modified = ?, expires = ? WHERE tenant = ? AND kind = ? AND id = ?", (text, now, expires, tenant, kind, id)
-        ):
+        if self.do("UPDATE thing SET doc = ?, modified = ?, expires = ? WHERE tenant = ? AND kind = ? AND id = ?", (text, now, expires, tenant, kind, id)):
             return False
         self.do(
             "INSERT INTO thing (tenant, kind, id, doc, created, modified, expires) VALUES (?, ?, ?, ?, ?, ?, ?)", (tenant, kind, id, text, now, now, expires)
@@ -493,9 +502,7 @@ class Statements:
 
     def count_things(self, tenant: int, kind: str) -> int:
         """How many documents of a kind a tenant has."""
-        return int(
-            self.one("SELECT count(*) FROM thing WHERE tenant = ? AND kind = ? AND (expires IS NULL OR expires > ?)", (tenant, kind, times.now_us()))[0]
-        )
+        return int(self.one("SELECT count(*) FROM thing WHERE tenant = ? AND kind = ? AND (expires IS NULL OR expires > ?)", (tenant, kind, times.now_us()))[0])
 
     def set_state(self, tenant: int, kind: str, id: str, state: Any) -> None:
         """The counters of a document; no change of the document itself."""
@@ -516,15 +523,72 @@ class Statements:
         return int(row[0]) if row else 0
 
     # --- outbox
-    def enqueue(self, messages: Sequence[Message], now: int) -> list[int]:
-        """Put notifications into the outbox; their numbers."""
-        return [
-            self.insert(
-                "INSERT INTO outbox (endpoint, tenant, subscription, word, request, first, due) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (message.endpoint, message.tenant, message.subscription, message.order, message.request, now, now),
-            )
-            for message in messages
-        ]
+    def enqueue(self, messages: Sequence[Message], now: int) -> None:
+        """Put notifications into the outbox; their endpoints are told to the store, which tells them after the commit."""
+        self.many(
+            "INSERT INTO outbox (endpoint, tenant, subscription, word, request, first, due) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [(part.endpoint, part.tenant, part.subscription, part.order, part.request, now, now) for part in messages],
+        )
+        self.rung.update(part.endpoint for part in messages)
+
+    def lanes(self, now: int) -> list[str]:
+        """The endpoints that have a message which may be sent now; one step of the index for each endpoint."""
+        rows = self.all(
+            "WITH RECURSIVE lane(name) AS (SELECT min(endpoint) FROM outbox WHERE dead IS NULL UNION ALL "
+            "SELECT (SELECT min(endpoint) FROM outbox WHERE dead IS NULL AND endpoint > lane.name) FROM lane WHERE lane.name IS NOT NULL) "
+            "SELECT name FROM lane WHERE name IS NOT NULL AND EXISTS (SELECT 1 FROM outbox WHERE dead IS NULL AND endpoint = lane.name AND due <= ?)",
+            (now,),
+        )
+        return [row[0] for row in rows]
+
+    def settle(self, owner: str, now: int, delivered: Sequence[int], retried: Sequence[Any], dead: Sequence[Any], released: Sequence[int]) -> None:
+        """What became of messages that this worker holds; retried are (number, time, error), dead (number, error)."""
+        if delivered:
+            self.many("DELETE FROM outbox WHERE seq = ? AND owner = ?", [(seq, owner) for seq in delivered])
+        if retried:
+            self.many("UPDATE outbox SET due = ?, error = ?, owner = '' WHERE seq = ? AND owner = ?", [(at, error, seq, owner) for seq, at, error in retried])
+        if dead:
+            self.many("UPDATE outbox SET dead = ?, error = ?, owner = '' WHERE seq = ? AND owner = ?", [(now, error, seq, owner) for seq, error in dead])
+        if released:
+            self.many("UPDATE outbox SET due = ?, owner = '', attempt = attempt - 1 WHERE seq = ? AND owner = ?", [(now, seq, owner) for seq in released])
+
+    def hand_out(self, owner: str, endpoint: str, limit: int, now: int, lease: int) -> list[Message]:
+        """The oldest free messages of an endpoint, leased; one waits behind an earlier one of the same word that is not to be sent yet."""
+        rows = self.all(
+            "SELECT o.seq, o.tenant, o.subscription, o.word, o.request, o.attempt, o.first FROM outbox o WHERE o.dead IS NULL AND o.endpoint = ? AND o.due <= ? "  # noqa: S608
+            "AND NOT EXISTS (SELECT 1 FROM outbox p WHERE p.dead IS NULL AND p.endpoint = o.endpoint AND p.subscription = o.subscription AND p.word = o.word "
+            f"AND p.tenant = o.tenant AND p.seq < o.seq AND p.due > ? AND p.owner <> ?) ORDER BY o.seq LIMIT ?{self.skip}",
+            (endpoint, now, now, owner, limit),
+        )
+        if rows:
+            self.many("UPDATE outbox SET attempt = attempt + 1, due = ?, owner = ? WHERE seq = ?", [(now + lease, owner, row[0]) for row in rows])
+        return [Message(endpoint, row[1], row[2], row[3], row[4], seq=row[0], attempt=row[5] + 1, first=row[6]) for row in rows]
+
+    def dead_letters(self, tenant: int, subscription: str | None, after: int, limit: int) -> list[tuple[Message, int, str]]:
+        """Messages that were given up: each with when and why."""
+        where, values = ("", []) if subscription is None else (" AND subscription = ?", [subscription])
+        rows = self.all(
+            f"SELECT endpoint, subscription, word, request, seq, attempt, first, dead, error FROM outbox WHERE dead IS NOT NULL AND tenant = ?{where} "  # noqa: S608
+            "AND seq > ? ORDER BY seq LIMIT ?",
+            (tenant, *values, after, limit),
+        )
+        return [(Message(row[0], tenant, row[1], row[2], row[3], seq=row[4], attempt=row[5], first=row[6]), row[7], row[8] or "") for row in rows]
+
+    def replay(self, tenant: int, subscription: str | None, seqs: Sequence[int] | None, now: int) -> list[str]:
+        """Bring messages back that were given up; the endpoints concerned."""
+        where, values = "dead IS NOT NULL AND tenant = ?", [tenant]
+        if subscription is not None:
+            where, values = where + " AND subscription = ?", [*values, subscription]  # type: ignore[list-item]
+        if seqs is not None:
+            where, values = where + f" AND seq IN ({marks(seqs)})", [*values, *seqs]
+        found = [row[0] for row in self.all(f"SELECT DISTINCT endpoint FROM outbox WHERE {where}", values)]  # noqa: S608 - own text
+        self.do(f"UPDATE outbox SET dead = NULL, error = NULL, due = ?, first = ?, owner = '' WHERE {where}", [now, now, *values])  # noqa: S608
+        return found
+
+    def outbox_figures(self) -> tuple[int, int, int | None]:
+        """How many messages wait, how many were given up, and since when the oldest waits (µs)."""
+        row = self.one("SELECT count(*), min(first) FROM outbox WHERE dead IS NULL")
+        return row[0], self.one("SELECT count(*) FROM outbox WHERE dead IS NOT NULL")[0], row[1]
 
     # --- history
     def partitions(self) -> list[str]:
