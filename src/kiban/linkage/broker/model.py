@@ -647,7 +647,7 @@ def is_null(instance: Mapping[str, Any]) -> bool:
 class Change:
     """What an operation made of an entity.
 
-    entity    the new entity
+    entity    the new entity; None: it is gone
     previous  the old one; None if there was none
     changed   (attribute IRI or "type" or "scope" or "expiresAt", datasetId or None, "created" | "updated" | "deleted"), in order
     refused   [{"attributeName": IRI or "scope", "reason": text}], what the operation leaves alone; `notUpdated` of the standard
