@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kiban.linkage.broker.asked import ordering, picked, selection, settled
+from kiban.linkage.broker.asked import ordering, picked, selection
 from kiban.linkage.broker.store import Selection
 from kiban.linkage.broker.store.sqlite import SqliteStore
 from kiban.linkage.errors import Problem
@@ -87,7 +87,7 @@ def test_a_query_over_linked_entities_is_answered_by_the_store(tmp_path: Path) -
 
     def ids(q: str, level: str = "2") -> list[str]:
         chosen: Selection = selection({"type": "Bus", "q": q, "join": "flat", "joinLevel": level}, TERMS)
-        return session.ids(tenant, settled(session, tenant, chosen))
+        return session.ids(tenant, chosen)
 
     assert ids('operator{name}=="Hokutetsu"') == ["urn:bus:1", "urn:bus:2"]
     assert ids('operator{Company:name}=="Hokutetsu"') == ["urn:bus:1"]

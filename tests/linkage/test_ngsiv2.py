@@ -261,6 +261,13 @@ def test_an_attribute_with_several_instances_shows_the_default_one_and_the_other
     assert attr == NAMES.attr("t")
 
 
+def test_a_dataset_that_is_no_uri_is_ordinary_metadata_and_makes_no_second_instance() -> None:
+    first = v2.write_attribute(v2.Given(None, 1, None), NAMES, NOW)
+    again = v2.write_attribute(v2.Given(None, 2, {"datasetId": ("Text", "north")}), NAMES, NOW, first)
+    assert v2.show_attribute(again, NAMES) == {"type": "Number", "value": 2, "metadata": {"datasetId": {"type": "Text", "value": "north"}}}
+    assert len(again) == 1
+
+
 def test_what_is_remembered_of_a_point_is_believed_only_while_the_point_is_still_there() -> None:
     entity = store({"id": "x", "location": {"type": "geo:point", "value": "35.0, 139.0"}})
     (instance,) = entity[CORE + "location"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import functools
 import socket
 from contextlib import suppress
 from pathlib import Path
@@ -75,7 +74,7 @@ def serve(options: Options) -> int:
     from uvicorn.supervisors import Multiprocess
 
     from kiban.linkage.access import check_bind
-    from kiban.linkage.broker.serving import config, work
+    from kiban.linkage.broker.serving import config
 
     check_bind(options.host, options.policy)
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
@@ -95,5 +94,5 @@ def serve(options: Options) -> int:
         return 0 if server.started else 3
     listener.listen(2048)
     listener.set_inheritable(True)
-    Multiprocess(settings, target=functools.partial(work, options), sockets=[listener]).run()
+    Multiprocess(settings, sockets=[listener]).run()
     return 0

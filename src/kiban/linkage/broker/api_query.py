@@ -97,15 +97,15 @@ def tree(projection: Projection | None) -> Any:
     return None if projection is None else {name: tree(below) for name, below in projection.members.items()}
 
 
-def linked(reader: Any, tenant: int, found: list[dict[str, Any]], view: View) -> dict[str, dict[str, Any]]:
-    """The entities that relationships of these lead to, level by level."""
+def linked(reader: Any, tenant: int, found: list[dict[str, Any]], view: View, reach: Selection | None) -> dict[str, dict[str, Any]]:
+    """The entities that relationships of these lead to, level by level, as far as the subject may reach them."""
     known: dict[str, dict[str, Any]] = {}
     level = found
     for _ in range(view.depth):
         below = []
         for entity in level:
             for _, id in links(entity, view):
-                if id not in known and len(known) < JOINED and (other := reader.entity(tenant, id)) is not None:
+                if id not in known and len(known) < JOINED and (other := reader.entity(tenant, id)) is not None and entities.within(reach, other):
                     known[id] = other
                     below.append(other)
         level = below
@@ -124,7 +124,8 @@ async def retrieve(call: Call) -> Reply:
     id = entity_id(call)
     view = view_of(call, media)
     broker = call.broker
-    reach = entities.allowed(call, "entities.read")
+    reach = entities.allowed(call, "entities.read", hides=True)
+    view = entities.hide(call, view)
     if broker.forward.concerned(call):
         return await broker.forward.retrieve(call, id, view, media, reach)  # type: ignore[no-any-return]
     reader = broker.store.reader
@@ -138,7 +139,7 @@ async def retrieve(call: Call) -> Reply:
     entity = reader.entity(tenant, id)
     if entity is None or not entities.within(reach, entity) or not of_type(call, entity):
         raise not_found(id)
-    return one(call, entity, view, media, linked(reader, tenant, [entity], view) if view.join else {})
+    return one(call, entity, view, media, linked(reader, tenant, [entity], view, reach) if view.join else {})
 
 
 def of_type(call: Call, entity: dict[str, Any]) -> bool:
@@ -205,9 +206,10 @@ async def query(call: Call) -> Reply:
 async def run_query(call: Call, chosen: Selection, view: View, media: bytes, asked: Page, order: Any) -> Reply:
     """The entities of a selection as one page."""
     broker = call.broker
-    reach = entities.allowed(call, "entities.read")
+    reach = entities.allowed(call, "entities.read", hides=True)
+    view = entities.hide(call, view, order)
     if reach is not None:
-        chosen = chosen.and_also(reach)
+        chosen = entities.narrow(call, "entities.read", chosen)
     if broker.forward.concerned(call):
         return await broker.forward.query(call, chosen, view, media, asked, order)  # type: ignore[no-any-return]
     reader = broker.store.reader
@@ -224,7 +226,7 @@ async def run_query(call: Call, chosen: Selection, view: View, media: bytes, ask
             rows = session.find(tenant, chosen, asked.limit + 1, asked.offset)
         total = session.count(tenant, chosen) if asked.count else 0
         shown = rows[: asked.limit]
-        known = linked(session, tenant, [decode(row[0], row[1]) for row in shown], view) if view.join else {}
+        known = linked(session, tenant, [decode(row[0], row[1]) for row in shown], view, reach) if view.join else {}
         return shown, total, len(rows) > asked.limit, known
 
     if not order and not asked.count and reader.indexed(tenant, chosen):
@@ -327,7 +329,7 @@ async def purge(call: Call) -> Reply:
     chosen = selected(call)
     reach = entities.allowed(call, "entities.delete")
     if reach is not None:
-        chosen = chosen.and_also(reach)
+        chosen = entities.narrow(call, "entities.delete", chosen)
     drop, keep = call.params.get("drop"), call.params.get("keep")
     if drop and keep:
         raise bad_request("drop: found beside keep; expected one or the other")
@@ -354,7 +356,7 @@ async def types(call: Call) -> Reply:
     """GET /types"""
     await open_call(call)
     accepted(call)
-    entities.allowed(call, "types.read")
+    entities.entirely(call, "types.read")
     detailed = wants_details(call)
     names = call.terms.terms
     if call.broker.forward.concerned(call):
@@ -384,7 +386,7 @@ async def type_information(call: Call) -> Reply:
     """GET /types/{type}"""
     await open_call(call)
     accepted(call)
-    entities.allowed(call, "types.read")
+    entities.entirely(call, "types.read")
     iri = call.terms.expand_type(call.path[0])
     names = call.terms.terms
 
@@ -407,7 +409,7 @@ async def attributes(call: Call) -> Reply:
     """GET /attributes"""
     await open_call(call)
     accepted(call)
-    entities.allowed(call, "types.read")
+    entities.entirely(call, "types.read")
     detailed = wants_details(call)
     names = call.terms.terms
 
@@ -430,7 +432,7 @@ async def attribute_information(call: Call) -> Reply:
     """GET /attributes/{attr}"""
     await open_call(call)
     accepted(call)
-    entities.allowed(call, "types.read")
+    entities.entirely(call, "types.read")
     iri = call.terms.expand(call.path[0])
     names = call.terms.terms
 

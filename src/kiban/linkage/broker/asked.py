@@ -13,7 +13,6 @@ from kiban.linkage.broker.store import Selection, Who
 from kiban.linkage.errors import Problem, bad_request
 
 LIMIT, MOST = 20, 1000
-FOUND = 10_000  # entities that one sub-query may find
 SYSTEM = {"https://uri.etsi.org/ngsi-ld/" + name for name in ("createdAt", "modifiedAt", "deletedAt", "expiresAt", "id", "type", "scope")}
 
 

@@ -135,7 +135,23 @@ class TermMap:
     uses    how many requests have named it, and when the last one did (seconds since 1970)
     """
 
-    __slots__ = ("_best", "_inner", "_prefixes", "definitions", "flat", "iris", "key", "scopes", "source", "terms", "urls", "used", "uses", "vocab")
+    __slots__ = (
+        "__weakref__",
+        "_best",
+        "_inner",
+        "_prefixes",
+        "definitions",
+        "flat",
+        "iris",
+        "key",
+        "scopes",
+        "source",
+        "terms",
+        "urls",
+        "used",
+        "uses",
+        "vocab",
+    )
 
     def __init__(self, key: Hashable, source: Any, flat: Flat, definitions: dict[str, Term], vocab: str | None, scopes: dict[str, Any]) -> None:
         self.key, self.source, self.flat, self.urls = key, source, flat, flat.urls

@@ -169,7 +169,7 @@ class Hosting:
     ) -> None:
         self.shelf, self.url, self.new_id = shelf, url.rstrip("/"), new_id
         self.contexts = Contexts(map, self.document, fetch, self.keep)
-        self.core_since = times.clock()
+        self.core_since = times.now_us()
         self._version = shelf.version()
 
     @classmethod
@@ -195,7 +195,7 @@ class Hosting:
         """Keeps a copy of what lies behind an address; beyond MAX_COPIES, none is added."""
         doc = self.shelf.get(SHARED, url)
         if (doc is None and len(self.shelf.list(SHARED)) < MAX_COPIES) or (doc is not None and doc["content"] != content):
-            await self.shelf.put(SHARED, url, {"kind": "Cached", "created": times.clock(), "content": content})
+            await self.shelf.put(SHARED, url, {"kind": "Cached", "created": times.now_us(), "content": content})
             self._version = self.shelf.version()
 
     def refresh(self) -> None:
@@ -234,7 +234,7 @@ class Hosting:
 
     async def _put(self, id: str, kind: str, content: Any, tenant: str) -> Entry:
         self.contexts.check(content)
-        created = times.clock()
+        created = times.now_us()
         await self.shelf.put(tenant, id, {"kind": kind, "created": created, "content": content})
         self._version = self.shelf.version()
         return Entry(id, kind, created, self.url + PATH + id, content)
@@ -319,7 +319,7 @@ class Hosting:
         else:
             content = await self.contexts.renew(entry.id)
             self.contexts.check(content)
-            await self.shelf.put(SHARED, entry.id, {"kind": "Cached", "created": times.clock(), "content": content})
+            await self.shelf.put(SHARED, entry.id, {"kind": "Cached", "created": times.now_us(), "content": content})
             self.contexts.forget(entry.id, gone=False)
         self._version = self.shelf.version()
 

@@ -683,13 +683,19 @@ def _read_metadata(raw: Json, free: bool) -> dict[str, tuple[str | None, Json]]:
     return told
 
 
+def _dataset(told: Mapping[str, tuple[str | None, Json]]) -> str | None:
+    """The datasetId that metadata names; None where there is none, or none that NGSI-LD would take."""
+    kind, value = told.get("datasetId", (None, None))
+    return value if kind in (None, "Text") and isinstance(value, str) and _URI.match(value) else None
+
+
 def _members_of_metadata(told: Mapping[str, tuple[str | None, Json]], sort: str, names: Names, now: str) -> dict[str, Json]:
     """Metadata as members of an instance."""
     members: dict[str, Json] = {}
     for name, (kind, value) in told.items():
         if name == "unitCode" and sort == "Property" and kind in (None, "Text") and isinstance(value, str) and value:
             members["unitCode"] = value
-        elif name == "datasetId" and kind in (None, "Text") and isinstance(value, str) and _URI.match(value):
+        elif name == "datasetId" and _dataset(told) is not None:
             members["datasetId"] = value
         elif name == "TimeInstant" and kind == "DateTime" and value is not None:
             members["observedAt"] = iso(value, "metadata TimeInstant")
@@ -726,8 +732,8 @@ def write_attribute(given: Given, names: Names, now: str, old: Sequence[Instance
     relationship, language map, … stays one where the new value fits. Raises Refused.
     """
     told = given.metadata or {}
-    dataset = told.get("datasetId", (None, None))[1]
-    before = next((one for one in old if one.get("datasetId") == dataset), None) if isinstance(dataset, str) else pick(old) if old else None
+    dataset = _dataset(told)
+    before = next((one for one in old if one.get("datasetId") == dataset), None) if dataset is not None else pick(old) if old else None
     keeps = before is not None and not override and not (given.metadata is not None and not told)
 
     ignore = told["ignoreType"][1] is True if "ignoreType" in told else keeps and before is not None and _ignores(before, names)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kiban.linkage.broker import api_batch, api_entities, api_query, api_v2, operate
+from kiban.linkage.broker import api_batch, api_contexts, api_entities, api_query, api_v2, operate
 from kiban.linkage.broker.openapi import Description
 from kiban.linkage.broker.server import Routes
 
@@ -49,6 +49,10 @@ def routes() -> Routes:
     add("GET", f"{LD}/types/{{type}}", api_query.type_information, names("local via"))
     add("GET", f"{LD}/attributes", api_query.attributes, names("details local via count"))
     add("GET", f"{LD}/attributes/{{attr}}", api_query.attribute_information, names("local via"))
+    add("POST", f"{LD}/jsonldContexts", api_contexts.add, names(""))
+    add("GET", f"{LD}/jsonldContexts", api_contexts.listed, names("details kind"))
+    add("GET", f"{LD}/jsonldContexts/{{id}}", api_contexts.serve, names("details"))
+    add("DELETE", f"{LD}/jsonldContexts/{{id}}", api_contexts.delete, names("reload"))
     api_v2.add_routes(found)
     operate.add_routes(add)
     Description(found).add_routes(add)

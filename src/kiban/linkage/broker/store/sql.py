@@ -204,8 +204,8 @@ class Statements:
                 numbers = [number for name in names if (number := self.number(name)) is not None]
                 quick = True
                 if len(numbers) == 1 and not who.ids:
-                    source = "etype t CROSS JOIN entity e ON e.key = t.entity"
-                    where[:0] = ["t.tenant = ?", "t.type = ?"]
+                    source = "etype t CROSS JOIN entity e"  # its condition stands in WHERE: PostgreSQL takes no ON here
+                    where[:0] = ["e.key = t.entity", "t.tenant = ?", "t.type = ?"]
                     values[:0] = [tenant, numbers[0]]
                 else:
                     where.append(f"e.key IN (SELECT entity FROM etype WHERE tenant = ? AND type IN ({marks(numbers)}))")  # noqa: S608
