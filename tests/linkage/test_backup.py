@@ -358,7 +358,7 @@ def test_keeping_no_month_at_all_is_refused(tmp_path):
     async def walk() -> None:
         store = open_store(str(tmp_path / "town.db"))
         with pytest.raises(ValueError, match="1 or more"):
-            await store.write(lambda tx: drop_history(tx, 0, times.clock()))
+            await store.write(lambda tx: drop_history(tx, 0, times.now_us()))
         await store.close()
 
     asyncio.run(walk())

@@ -347,7 +347,7 @@ def test_nothing_is_fetched_without_a_fetch_function():
         "type": "https://uri.etsi.org/ngsi-ld/errors/LdContextNotAvailable",
         "title": "@context not available",
         "detail": "https://e.org/c.jsonld: it is not in the context map, and nothing is fetched (--context-map, --fetch-contexts)",
-        "status": 503,
+        "status": 504,
     }
 
 

@@ -59,7 +59,7 @@ def test_an_added_context_is_served_listed_used_and_removed():
     assert run(hosting.contexts.term_map(entry.url)).expand("level") == "https://e.org/v#level"
     run(hosting.delete("id-1", ""))
     assert kind_of(lambda: hosting.serve("id-1", "")) == ("ResourceNotFound", 404)
-    assert kind_of(lambda: run(hosting.contexts.term_map(entry.url))) == ("LdContextNotAvailable", 503)
+    assert kind_of(lambda: run(hosting.contexts.term_map(entry.url))) == ("LdContextNotAvailable", 504)
     assert hosting.list("") == []
 
 
@@ -95,7 +95,7 @@ def test_addresses_in_an_added_context_are_looked_at_when_it_is_used(tmp_path):
     assert hosting.list("", None, "Cached") == ["https://e.org/one"]
     assert hosting.serve("https://e.org/one", "", "true")["kind"] == "Cached"
     missing = run(hosting.add({"@context": "https://e.org/missing"}, ""))
-    assert kind_of(lambda: run(hosting.contexts.term_map(missing.url))) == ("LdContextNotAvailable", 503)
+    assert kind_of(lambda: run(hosting.contexts.term_map(missing.url))) == ("LdContextNotAvailable", 504)
 
 
 def test_a_copy_is_described_but_its_content_is_to_be_had_at_its_own_address(tmp_path):
@@ -164,7 +164,7 @@ def test_a_hosted_context_is_absent_for_other_tenants_and_a_copy_is_there_for_al
         for details in (None, "true"):
             assert kind_of(lambda other=other, details=details: hosting.serve(entry.id, other, details)) == ("ResourceNotFound", 404)
         assert kind_of(lambda other=other: run(hosting.delete(entry.id, other))) == ("ResourceNotFound", 404)
-        assert kind_of(lambda other=other: run(hosting.contexts.term_map(entry.url, other))) == ("LdContextNotAvailable", 503)
+        assert kind_of(lambda other=other: run(hosting.contexts.term_map(entry.url, other))) == ("LdContextNotAvailable", 504)
     default = run(hosting.add({"@context": LEVEL}, ""))
     assert default.url not in hosting.list("east")
     assert hosting.serve(entry.id, "east") == {"@context": LEVEL}

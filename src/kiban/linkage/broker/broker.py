@@ -126,7 +126,7 @@ class Broker:
         """Delete what has expired, every second."""
         while True:
             await asyncio.sleep(SWEEP)
-            if self.store.reader.expired(times.clock(), 1) or self.store.reader.ripened(times.clock(), 1):
+            if self.store.reader.expired(times.now_us(), 1) or self.store.reader.ripened(times.now_us(), 1):
                 await self.store.write(lambda tx: sweep(self, tx))
             self.hosting.refresh()
 

@@ -57,7 +57,7 @@ async def keep_history(store: Any, months: int, tell: Callable[[list[str], Probl
     """
     while True:
         try:
-            dropped = await store.write(lambda tx: drop_history(tx, months, times.clock()))
+            dropped = await store.write(lambda tx: drop_history(tx, months, times.now_us()))
         except Problem as problem:
             tell([], problem)
         else:

@@ -126,7 +126,7 @@ class Notices:
             change.previous,
             {iri: ACTIONS[kind] for iri, _, kind in change.changed},
         )
-        now = times.clock()
+        now = times.now_us()
         for ready in near:
             if (ready.expires is None or ready.expires > now) and self.due(ready, tenant, name, entity, moment):
                 self.tell(tx, tenant, name, ready, entity, moment, now)

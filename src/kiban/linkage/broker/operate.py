@@ -175,7 +175,7 @@ class Figures(Collector):
 
 def look(tx: Any, entities: bool) -> dict[str, float]:
     """What only the database knows: counts by indexes, and of all entities on demand."""
-    now = times.clock()
+    now = times.now_us()
     due = tx.one("SELECT min(due) FROM outbox WHERE dead IS NULL")[0]
     found: dict[str, float] = {
         "waiting": tx.one("SELECT count(*) FROM outbox WHERE dead IS NULL")[0],

@@ -160,7 +160,7 @@ class Statements:
 
     # --- selections
     def condition(self, tenant: int, selection: Selection) -> Condition:
-        where, values, rest = ["e.tenant = ?", "(e.expires IS NULL OR e.expires > ?)"], [tenant, times.clock()], []
+        where, values, rest = ["e.tenant = ?", "(e.expires IS NULL OR e.expires > ?)"], [tenant, times.now_us()], []
         source = "entity e"
         quick = False
         for part in selection.flat:
@@ -297,24 +297,24 @@ class Statements:
     def lean(self, tenant: int, id: str) -> tuple[bytes, bool] | None:
         """An entity as compact JSON without system times, and whether only its top names need a context."""
         row = self.one("SELECT lean, flat, expires, ripe, sys FROM entity WHERE tenant = ? AND id = ?", (tenant, id))
-        if row is None or (row[2] is not None and row[2] <= times.clock()):
+        if row is None or (row[2] is not None and row[2] <= times.now_us()):
             return None
-        if row[3] is not None and row[3] <= times.clock():
+        if row[3] is not None and row[3] <= times.now_us():
             return encode_lean(fresh(row[0], row[4]))[::2]  # type: ignore[return-value]
         return row[0], bool(row[1])
 
     def entity(self, tenant: int, id: str) -> Entity | None:
         """An entity in the internal form, None if it is not there or has expired."""
         row = self.one(f"SELECT lean, sys, expires, ripe FROM entity WHERE tenant = ? AND id = ?{self.lock}", (tenant, id))  # noqa: S608 - own text
-        if row is None or (row[2] is not None and row[2] <= times.clock()):
+        if row is None or (row[2] is not None and row[2] <= times.now_us()):
             return None
-        return decode(row[0], row[1]) if row[3] is None or row[3] > times.clock() else fresh(row[0], row[1])
+        return decode(row[0], row[1]) if row[3] is None or row[3] > times.now_us() else fresh(row[0], row[1])
 
     def find(self, tenant: int, selection: Selection, limit: int, offset: int = 0) -> list[tuple[bytes, bytes, bool]]:
         """Selected entities (lean, system times, flat) in the order of their creation."""
         where, values, key, _ = self.condition(tenant, selection)
         rows = self.all(f"SELECT e.lean, e.sys, e.flat, e.ripe FROM {where} ORDER BY {key} LIMIT ? OFFSET ?", [*values, limit, offset])  # noqa: S608
-        now = times.clock()
+        now = times.now_us()
         return [(*encode_lean(fresh(row[0], row[1])),) if row[3] is not None and row[3] <= now else row for row in rows]
 
     def count(self, tenant: int, selection: Selection) -> int:
@@ -469,7 +469,7 @@ class Statements:
     # --- kept documents: subscriptions, registrations, contexts, maps, snapshots
     def put_thing(self, tenant: int, kind: str, id: str, doc: Any, *, expires: int | None = None) -> bool:
         """Keep a document under its id; True if it is new."""
-        now, text = times.clock(), json.dumps(doc, ensure_ascii=False, separators=(",", ":")).encode()
+        now, text = times.now_us(), json.dumps(doc, ensure_ascii=False, separators=(",", ":")).encode()
         self.touch(kind)
         if self.do("UPDATE thing SET doc = ?, modified = ?, expires = ? WHERE tenant = ? AND kind = ? AND id = ?", (text, now, expires, tenant, kind, id)):
             return False
@@ -481,7 +481,7 @@ class Statements:
     def thing(self, tenant: int, kind: str, id: str) -> tuple[Any, Any, int, int] | None:
         """A document, its state, and when it was made and changed (µs); None if it is not there or has expired."""
         row = self.one("SELECT doc, state, created, modified, expires FROM thing WHERE tenant = ? AND kind = ? AND id = ?", (tenant, kind, id))
-        if row is None or (row[4] is not None and row[4] <= times.clock()):
+        if row is None or (row[4] is not None and row[4] <= times.now_us()):
             return None
         return json.loads(row[0]), json.loads(row[1]) if row[1] else {}, row[2], row[3]
 
@@ -491,7 +491,7 @@ class Statements:
         rows = self.all(
             f"SELECT tenant, id, doc, state, created, modified FROM thing WHERE kind = ?{where} AND (expires IS NULL OR expires > ?) "  # noqa: S608 - own text
             "ORDER BY seq" + self.page(limit, offset),
-            [kind, *values, times.clock()],
+            [kind, *values, times.now_us()],
         )
         return [(row[0], row[1], json.loads(row[2]), json.loads(row[3]) if row[3] else {}, row[4], row[5]) for row in rows]
 
@@ -502,7 +502,7 @@ class Statements:
 
     def count_things(self, tenant: int, kind: str) -> int:
         """How many documents of a kind a tenant has."""
-        return int(self.one("SELECT count(*) FROM thing WHERE tenant = ? AND kind = ? AND (expires IS NULL OR expires > ?)", (tenant, kind, times.clock()))[0])
+        return int(self.one("SELECT count(*) FROM thing WHERE tenant = ? AND kind = ? AND (expires IS NULL OR expires > ?)", (tenant, kind, times.now_us()))[0])
 
     def set_state(self, tenant: int, kind: str, id: str, state: Any) -> None:
         """The counters of a document; no change of the document itself."""
