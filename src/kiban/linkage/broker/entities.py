@@ -40,7 +40,7 @@ def allowed(call: Call, operation: str, *, hides: bool = False) -> Selection | N
 def narrow(call: Call, operation: str, chosen: Selection) -> Selection:
     """A selection cut to what the subject may reach; 403 if it asks about an attribute that is hidden."""
     found = call.broker.access.demand(call.subject, operation, call.tenant)
-    return chosen if found is None else found.narrow(chosen)  # type: ignore[no-any-return]
+    return chosen if found is None else found.narrow(chosen)
 
 
 def entirely(call: Call, operation: str) -> None:
