@@ -95,7 +95,8 @@ def write_tenant(call: Call, tx: Any, *, make: bool) -> int:
 
 def gone(entity: Entity) -> Change:
     """The change from an entity to nothing."""
-    return Change(None, entity, [(name, instance.get("datasetId"), "deleted") for name, found in attributes(entity) for instance in found])
+    lost = [(name, instance.get("datasetId"), "deleted") for name, found in attributes(entity) for instance in found]
+    return Change(None, entity, lost)  # type: ignore[arg-type]  # None stands for a deleted entity only here
 
 
 def within(reach: Selection | None, entity: Entity) -> bool:

@@ -111,6 +111,7 @@ class Statements:
     names: Names
     rung: set[str]  # endpoints of messages that this transaction put into the outbox
     skip = ""  # what a statement ends with that takes rows which others may be taking too
+    join = "JOIN"  # how types lead to entities, in this order
     lock = ""  # what a reading statement ends with when its row is to be changed
 
     # --- what a database gives
@@ -160,7 +161,8 @@ class Statements:
 
     # --- selections
     def condition(self, tenant: int, selection: Selection) -> Condition:
-        where, values, rest = ["e.tenant = ?", "(e.expires IS NULL OR e.expires > ?)"], [tenant, times.now_us()], []
+        where, values = ["e.tenant = ?", "(e.expires IS NULL OR e.expires > ?)"], [tenant, times.now_us()]
+        rest: list[Any] = []
         source = "entity e"
         quick = False
         for part in selection.flat:

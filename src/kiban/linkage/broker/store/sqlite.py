@@ -50,6 +50,8 @@ def box(geometry: Any) -> tuple[float, float, float, float] | None:
 class Session(Statements):
     """Statements on one SQLite connection."""
 
+    join = "CROSS JOIN"
+
     def __init__(self, connection: sqlite3.Connection, names: Names) -> None:
         self.connection, self.names = connection, names
         self.rung = set()
