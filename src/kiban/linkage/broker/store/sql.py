@@ -650,7 +650,7 @@ class Statements:
         tables: dict[str, list[tuple[Any, ...]]] = {}
         for event in events:
             value = event.instance.get("value")
-            num = float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+            num = number_of(value)
             doc = json.dumps(event.instance, ensure_ascii=False, separators=(",", ":")).encode()
             row = (key, self.new_number(event.attr), event.at, event.instance["instanceId"], event.recorded, num, event.instance.get("datasetId"), doc)
             tables.setdefault(self.partition(event.at), []).append((*row, int(event.deleted)))
@@ -668,6 +668,17 @@ class Statements:
         return iter(reversed(months) if newest else months)
 
 
+def number_of(value: Any) -> float | None:
+    """A value as a database keeps numbers; None for what is none, or is too large.
+
+    >>> number_of(3), number_of(True), number_of(10**400)
+    (3.0, None, None)
+    """
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return None
+    return float(value) if isinstance(value, float) or -(2**1023) < value < 2**1023 else None
+
+
 def index_values(instances: list[dict[str, Any]]) -> Iterator[tuple[float | None, str | None]]:
     """The numbers and texts of an attribute that an index can find.
 
@@ -680,6 +691,7 @@ def index_values(instances: list[dict[str, Any]]) -> Iterator[tuple[float | None
             if isinstance(item, bool) or item is None:
                 continue
             if isinstance(item, (int, float)):
-                yield float(item), None
+                if (num := number_of(item)) is not None:
+                    yield num, None
             elif isinstance(item, str):
                 yield None, item
