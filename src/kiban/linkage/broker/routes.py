@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kiban.linkage.broker import api_batch, api_entities, api_query, api_v2
+from kiban.linkage.broker import api_batch, api_entities, api_query, api_temporal, api_v2
 from kiban.linkage.broker.server import Routes
 
 LD = "/ngsi-ld/v1"
@@ -19,6 +19,7 @@ CHOSEN = names("type id idPattern attrs q scopeQ georel geometry coordinates geo
 PAGED = names("limit offset count")
 ORDERED = names("orderBy orderFrom orderGeometry collation")
 WRITTEN = names("local via type")
+EVOLVED = names("timerel timeAt endTimeAt timeproperty lastN aggrMethods aggrPeriodDuration options format sysAttrs lang attrs pick omit datasetId local via")
 
 
 def routes() -> Routes:
@@ -48,5 +49,15 @@ def routes() -> Routes:
     add("GET", f"{LD}/types/{{type}}", api_query.type_information, names("local via"))
     add("GET", f"{LD}/attributes", api_query.attributes, names("details local via count"))
     add("GET", f"{LD}/attributes/{{attr}}", api_query.attribute_information, names("local via"))
+    temporal = f"{LD}/temporal/entities"
+    add("POST", temporal, api_temporal.create, names("local via"))
+    add("GET", temporal, api_temporal.query, EVOLVED | CHOSEN | PAGED | names("orderBy"))
+    add("GET", f"{temporal}/{{id}}", api_temporal.retrieve, EVOLVED | names("entityMap csf"))
+    add("DELETE", f"{temporal}/{{id}}", api_temporal.delete, names("local via"))
+    add("POST", f"{temporal}/{{id}}/attrs", api_temporal.append, names("local via"))
+    add("DELETE", f"{temporal}/{{id}}/attrs/{{attr}}", api_temporal.delete_attribute, names("local via deleteAll datasetId"))
+    add("PATCH", f"{temporal}/{{id}}/attrs/{{attr}}/{{instance}}", api_temporal.change_instance, names("local via"))
+    add("DELETE", f"{temporal}/{{id}}/attrs/{{attr}}/{{instance}}", api_temporal.delete_instance, names("local via"))
+    add("POST", f"{LD}/temporal/entityOperations/query", api_temporal.query_document, FORM | PAGED | names("local via entityMap"))
     api_v2.add_routes(found)
     return found

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 Entity = dict[str, Any]
 T = TypeVar("T")
@@ -81,22 +81,17 @@ class Selection:
         return (self, *(part for other in self.also for part in other.flat))
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One instance of one attribute as history keeps it.
+class Event(NamedTuple):
+    """One instance of one attribute on its way into history.
 
     attr      IRI of the attribute
-    instance  the instance in the internal form, with instanceId
-    at        µs since 1970: observedAt, or when it was recorded
-    recorded  µs since 1970
-    deleted   True: the attribute was deleted at that time
+    instance  the instance in the internal form; its times decide about its place
+    deleted   when the attribute was deleted, in µs since 1970, where the instance tells of that; else None
     """
 
     attr: str
     instance: dict[str, Any]
-    at: int
-    recorded: int
-    deleted: bool = False
+    deleted: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

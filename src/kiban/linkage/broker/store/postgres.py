@@ -19,7 +19,6 @@ from typing import Any, TypeVar
 
 import psycopg
 
-from kiban.linkage.broker import times
 from kiban.linkage.broker.geo import shape
 from kiban.linkage.broker.jsonpath import scope_jsonpath, to_jsonpath, types_jsonpath
 from kiban.linkage.broker.query import Q
@@ -109,8 +108,9 @@ class Session(Statements):
             if window is not None:
                 box = " AND p.shape && ST_MakeEnvelope(?, ?, ?, ?)"
             where.append(
-                "e.key IN (SELECT p.entity FROM place p WHERE p.attr = ?" + box +  # noqa: S608 - own text
-                f" AND ST_Distance(ST_SetSRID(p.shape, 4326)::geography, ST_SetSRID(ST_GeomFromWKB(?), 4326)::geography) {inside} ?)"
+                "e.key IN (SELECT p.entity FROM place p WHERE p.attr = ?"
+                + box  # noqa: S608 - own text
+                + f" AND ST_Distance(ST_SetSRID(p.shape, 4326)::geography, ST_SetSRID(ST_GeomFromWKB(?), 4326)::geography) {inside} ?)"
             )
             values += [number, *(window or ()), reference, metres]
         else:
@@ -159,13 +159,19 @@ class Session(Statements):
             values.append(who.pattern.sql)
         return f"({' AND '.join(texts) or 'true'})", values
 
+    def insert_new(self, sql: str, values: Sequence[Any]) -> int | None:
+        self.wrote = True
+        row = self.cursor.execute(translated(f"{sql} RETURNING key"), values).fetchone()
+        return None if row is None else int(row[0])
+
     def make_partition(self, month: str) -> None:
         self.do("SELECT pg_advisory_xact_lock(?)", (LOCK + 1,))
         self.do(
-            f"CREATE TABLE IF NOT EXISTS history_{int(month):06d} (entity BIGINT NOT NULL, attr INTEGER NOT NULL, at BIGINT NOT NULL, instance TEXT NOT NULL, "
-            "recorded BIGINT NOT NULL, num DOUBLE PRECISION, dataset TEXT, doc BYTEA NOT NULL, deleted INTEGER NOT NULL, "
-            "PRIMARY KEY (entity, attr, at, instance))"
+            f"CREATE TABLE IF NOT EXISTS history_{int(month):06d} (entity BIGINT NOT NULL, attr INTEGER NOT NULL, at BIGINT NOT NULL, "
+            "instance BIGINT NOT NULL, seen INTEGER NOT NULL, created BIGINT NOT NULL, modified BIGINT NOT NULL, deleted BIGINT, expires BIGINT, num DOUBLE PRECISION, dataset TEXT, "
+            "doc BYTEA NOT NULL, PRIMARY KEY (entity, attr, at, instance))"
         )
+        self.do(f"CREATE INDEX IF NOT EXISTS history_{int(month):06d}_expires ON history_{int(month):06d} (expires) WHERE expires IS NOT NULL")
 
 
 class PostgresStore:
@@ -330,7 +336,9 @@ class PostgresStore:
             session.connection.execute(f"SET LOCAL statement_timeout = {int(seconds * 1000)}")
             return fn(session)
         except psycopg.errors.QueryCanceled as error:
-            raise Problem("TooComplexQuery", "the query takes too long", f"it was ended after {seconds:g} s: name a type, ids or an indexed attribute") from error
+            raise Problem(
+                "TooComplexQuery", "the query takes too long", f"it was ended after {seconds:g} s: name a type, ids or an indexed attribute"
+            ) from error
         except psycopg.Error as error:
             raise trouble(error) from error
         finally:
