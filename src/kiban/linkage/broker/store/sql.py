@@ -284,7 +284,7 @@ class Statements(Past):
         if row is None or (row[2] is not None and row[2] <= times.now_us()):
             return None
         if row[3] is not None and row[3] <= times.now_us():
-            return encode_lean(fresh(row[0], row[4]))[::2]  # type: ignore[return-value]
+            return encode_lean(fresh(row[0], row[4]))[::2]
         return row[0], bool(row[1])
 
     def entity(self, tenant: int, id: str) -> Entity | None:
