@@ -32,7 +32,7 @@ def view_of(call: Call, media: bytes) -> View:
     if media == GEO:
         return make_view(call.params, call, media)
     found = VIEWS.get(key)
-    return found if found is not None else VIEWS.keep(key, make_view(call.params, call, media))
+    return found if found is not None else VIEWS.keep(key, make_view(call.params, call, media))  # type: ignore[no-any-return]
 
 
 def form_of(params: Mapping[str, str]) -> str:
@@ -224,17 +224,17 @@ async def run_query(call: Call, chosen: Selection, view: View, media: bytes, ask
             rows = [row for _, row in found[asked.offset : asked.offset + asked.limit + 1]]
         else:
             rows = session.find(tenant, chosen, asked.limit + 1, asked.offset)
-        total = session.count(tenant, chosen) if asked.count else 0
+        total = session.count(tenant, chosen) if asked.counted else 0
         shown = rows[: asked.limit]
         known = linked(session, tenant, [decode(row[0], row[1]) for row in shown], view, reach) if view.join else {}
         return shown, total, len(rows) > asked.limit, known
 
-    if not order and not asked.count and reader.indexed(tenant, chosen):
+    if not order and not asked.counted and reader.indexed(tenant, chosen):
         rows, total, more, known = read(reader)
     else:
         rows, total, more, known = await broker.store.slow(read, broker.options.query_seconds)
     headers = page_links(call, asked, more, media)
-    if asked.count:
+    if asked.counted:
         headers.append((b"ngsild-results-count", str(total).encode()))
     version = preferred(call)
     if not view.join and not view.geometry and version is None:

@@ -17,11 +17,11 @@ SYSTEM = {"https://uri.etsi.org/ngsi-ld/" + name for name in ("createdAt", "modi
 
 
 class Page(NamedTuple):
-    """How much of the answer: at most `limit` from `offset` on; count: the number of all is told in a header."""
+    """How much of the answer: at most `limit` from `offset` on; counted: the number of all is told in a header."""
 
     limit: int
     offset: int
-    count: bool
+    counted: bool
 
 
 def whole_number(params: Mapping[str, str], name: str, default: int, least: int, most: int | None = None) -> int:
@@ -140,7 +140,7 @@ def selected(call: Call) -> Selection:
     """The selection of a call's query string, remembered."""
     key = (call.query, call.terms.key)
     found = SELECTIONS.get(key)
-    return found if found is not None else SELECTIONS.keep(key, selection(call.params, call.terms))
+    return found if found is not None else SELECTIONS.keep(key, selection(call.params, call.terms))  # type: ignore[no-any-return]
 
 
 def ordering(params: Mapping[str, str], terms: Any) -> Ordering | None:

@@ -18,7 +18,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
-from weakref import WeakKeyDictionary
 
 import msgspec
 
@@ -79,9 +78,9 @@ _LANG_STRING = "langString"
 _SCALARS = frozenset({str, int, float, bool})
 # A date-time that is right whatever the calendar says; `times` decides about all others.
 _COMMON_TIME = re.compile(r"[1-9][0-9]{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,9})?Z")
-# Context → names of attributes that have been found good → IRI.
-_good_names: WeakKeyDictionary[Terms, dict[str, str]] = WeakKeyDictionary()
-_MOST_NAMES = 4096
+# Identity of a context → the context (so that its identity stays its own), and its names of attributes found good → IRI.
+_good_names: dict[int, tuple[Terms, dict[str, str]]] = {}
+_MOST_CONTEXTS, _MOST_NAMES = 256, 4096
 MAX_DEPTH = 16
 
 
@@ -230,10 +229,12 @@ class _Reader:
     __slots__ = ("names", "now", "nulls", "temporal", "terms", "trusted")
 
     def __init__(self, terms: Terms, now: str, nulls: Nulls, trusted: bool = False, temporal: bool = False) -> None:
-        names = _good_names.get(terms)
-        if names is None:
-            names = _good_names[terms] = {}
-        self.names = names
+        found = _good_names.get(id(terms))
+        if found is None or found[0] is not terms:
+            if len(_good_names) >= _MOST_CONTEXTS:
+                _good_names.clear()
+            found = _good_names[id(terms)] = (terms, {})
+        self.names = found[1]
         self.terms, self.now, self.nulls, self.trusted, self.temporal = terms, now, nulls, trusted, temporal
 
     # Entities
@@ -647,7 +648,7 @@ def is_null(instance: Mapping[str, Any]) -> bool:
 class Change:
     """What an operation made of an entity.
 
-    entity    the new entity
+    entity    the new entity; None: it is gone
     previous  the old one; None if there was none
     changed   (attribute IRI or "type" or "scope" or "expiresAt", datasetId or None, "created" | "updated" | "deleted"), in order
     refused   [{"attributeName": IRI or "scope", "reason": text}], what the operation leaves alone; `notUpdated` of the standard

@@ -12,7 +12,7 @@ from kiban.linkage.broker.delivery import Count, DeadLetter, OutboxAway, Settled
 from kiban.linkage.broker.store import Message
 from kiban.linkage.errors import Problem
 
-KINDS = ("subscription", "v2-subscription", "csource-subscription")
+KINDS = ("subscription", "v2subscription", "csource-subscription")
 
 
 class StoreOutbox:
