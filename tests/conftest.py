@@ -32,6 +32,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 NEEDS = {
     "postgres": "PostgreSQL server binaries (apt-get install postgresql)",
     "browser": "Chromium (apt-get install chromium)",
+    "mosquitto": "Mosquitto (apt-get install mosquitto)",
     "office": "LibreOffice (apt-get install libreoffice-writer libreoffice-calc)",
     "data": "real data sets (set KIBAN_TEST_DATA)",
     "bench": "benchmark instances (set KIBAN_BENCH_DATA)",
@@ -52,6 +53,7 @@ def _find() -> dict[str, Path | None]:
     return {
         "postgres": initdb.resolve().parent if initdb else None,
         "browser": Path(chromium) if chromium else None,
+        "mosquitto": Path(found) if (found := shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin")) else None,
         "office": Path(found) if (found := shutil.which("soffice")) else None,
         "data": _folder("KIBAN_TEST_DATA"),
         "bench": _folder("KIBAN_BENCH_DATA"),
@@ -111,6 +113,12 @@ def postgres_bin() -> Path:
 def chromium() -> Path:
     """The browser's program."""
     return _service("browser")
+
+
+@pytest.fixture(scope="session")
+def mosquitto() -> Path:
+    """The program of the MQTT broker."""
+    return _service("mosquitto")
 
 
 @pytest.fixture(scope="session")

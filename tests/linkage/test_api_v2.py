@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from kiban.linkage.broker import outgoing
 from kiban.linkage.broker.broker import Options
@@ -164,9 +166,9 @@ def test_service_paths_narrow_queries_and_changes(ask: Ask) -> None:
         ask("POST", "/v2/entities", {"id": id, "type": "T"}, Fiware_ServicePath=path)
     seen = {
         path: "".join(one["id"] for one in ask("GET", "/v2/entities", Fiware_ServicePath=path).body)
-        for path in ("", "/#", "/", "/noto", "/noto/#", "/kaga,/noto/suzu")
+        for path in ("", "/#", "/", "/noto", "/noto/#", "/kaga,/noto/suzu", "/,/noto")
     }
-    assert seen == {"": "abcd", "/#": "abcd", "/": "d", "/noto": "a", "/noto/#": "ab", "/kaga,/noto/suzu": "bc"}
+    assert seen == {"": "abcd", "/#": "abcd", "/": "d", "/noto": "a", "/noto/#": "ab", "/kaga,/noto/suzu": "bc", "/,/noto": "ad"}
     assert ask("DELETE", "/v2/entities/a", Fiware_ServicePath="/kaga").status == 404
     assert ask("GET", "/v2/entities", Fiware_ServicePath="noto").status == 400
 
@@ -390,3 +392,64 @@ def test_the_correlator_of_a_request_comes_back(ask: Ask) -> None:
     assert ask("GET", "/v2/entities", Fiware_Correlator="c-1").headers["fiware-correlator"] == "c-1"
     assert len(ask("GET", "/v2/entities").headers["fiware-correlator"]) == 36
     assert ask("GET", "/v2").body["entities_url"] == "/v2/entities"
+
+
+words = st.sampled_from(
+    [
+        *(
+            "id",
+            "type",
+            "value",
+            "metadata",
+            "actionType",
+            "entities",
+            "subject",
+            "notification",
+            "http",
+            "httpCustom",
+            "url",
+            "method",
+            "headers",
+            "condition",
+        ),
+        *(
+            "attrs",
+            "expression",
+            "q",
+            "provider",
+            "dataProvided",
+            "idPattern",
+            "subscriptionId",
+            "data",
+            "Room1",
+            "Room",
+            "append",
+            "http://a/",
+            "geo:json",
+            ".*",
+        ),
+        *("datasetId", "unitCode", "DateTime", "dateExpires", "a==1", "coordinates", "Point", "LanguageProperty", "2026-01-01", "condition", ".*"),
+    ]
+)
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 2**70) | st.floats(allow_nan=False) | words | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=5),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    raw=anything,
+    query=st.sampled_from(["", "?options=keyValues", "?options=upsert", "?type=Room"]),
+    target=st.sampled_from(
+        [
+            *(("POST", f"/v2/{name}") for name in ("entities", "subscriptions", "registrations", "op/update", "op/query", "op/notify", "entities/R/attrs")),
+            *(("PUT", f"/v2/entities/R/{name}") for name in ("attrs", "attrs/a", "attrs/a/value")),
+            ("PATCH", "/v2/entities/R/attrs"),
+        ]
+    ),
+)
+def test_no_body_is_an_error_of_the_broker(ask: Ask, raw: Any, query: str, target: tuple[str, str]) -> None:
+    ask("POST", "/v2/entities?options=upsert", {"id": "R", "type": "Room", "a": {"value": 1}})
+    assert ask(target[0], target[1] + query, raw).status < 500 or "NotImplemented" in str(ask(target[0], target[1] + query, raw).body)

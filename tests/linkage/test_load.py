@@ -85,8 +85,9 @@ class State:
         self.over = False
         self.open: set[asyncio.BaseTransport] = set()
 
-    async def close(self) -> None:
-        await asyncio.sleep(0.02)  # one that was just accepted is not in `open` yet
+    async def close(self, server: asyncio.Server) -> None:
+        await asyncio.sleep(0.02)  # what was just accepted is not in `open` yet, and a server that is closed under it leaves it open
+        server.close()
         while self.open:
             for transport in list(self.open):
                 transport.close()
@@ -125,9 +126,16 @@ class State:
         rest = unquote(path).removeprefix("/ngsi-ld/v1/").split("/")
         if rest[0] == "jsonldContexts":
             return 201, {"url": "http://here/context"}
+        if method == "DELETE":
+            self.subscriptions = [one for one in self.subscriptions if one[0]["id"] != rest[1]]
+            return 204, None
         if rest[0] == "subscriptions":
             self.subscriptions.append((body, link))
             return 201, None
+        if rest[-1] == "delete":
+            for id in body:
+                del self.entities[id]
+            return 204, None
         if rest[0] == "entityOperations":
             for one in body:
                 self.write(one["id"], self.inward(one, link))
@@ -207,11 +215,10 @@ def small(fault: str = "") -> Iterator[tuple[str, State]]:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", state
     finally:
         state.over = True
-        loop.call_soon_threadsafe(server.close)
         loop.call_soon_threadsafe(loop.stop)
         for thread in threads:
             thread.join()
-        loop.run_until_complete(asyncio.wait_for(state.close(), 10))
+        loop.run_until_complete(asyncio.wait_for(state.close(server), 10))
         loop.close()
 
 
@@ -272,8 +279,9 @@ def test_the_same_seed_sends_the_same_requests():
 
 
 def test_notifications_are_counted_and_waited_for():
-    with small() as (url, _):
-        report = a_load(url, "patch=90,subscribe=10", requests=100, subscriptions=3, matching=2)
+    with small() as (url, state):
+        report = a_load(url, "patch=80,create=10,subscribe=10", requests=100, subscriptions=3, matching=2)
+        assert (state.subscriptions, len(state.entities)) == ([], 500)  # it takes away what it made
     told = report["notifications"]
     assert told["missing"] == 0
     assert told["delivered"] >= told["expected"] > 20

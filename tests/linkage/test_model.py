@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.linkage.strategies import BASE, BORN, DEFAULT, LATER, TERMS, attributes, entities, iris, json_values, without_times
+from tests.linkage.strategies import BASE, BORN, CORE, DEFAULT, LATER, TERMS, FakeTerms, attributes, entities, iris, json_values, without_times
 
 from kiban.linkage.broker import model
 from kiban.linkage.broker.model import OWN, RESERVED, Change, Entity, Nulls
@@ -125,6 +125,7 @@ def test_the_kind_of_an_attribute_is_inferred(raw: Any, read: Any) -> None:
         {"type": "GeoProperty", "value": {"type": "GeometryCollection", "geometries": []}},
         {"type": "GeometryCollection", "geometries": []},
         {"type": "GeoProperty", "value": "no geometry"},
+        {"type": "GeoProperty", "value": "[" * 100_000},
         {"type": "GeoProperty", "value": {"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 1], [0, 1]]]}},
         [{"value": 1}, {"value": 2}],
         [{"value": 1}, {"value": 2, "datasetId": "@none"}],
@@ -137,7 +138,23 @@ def test_an_attribute_that_breaks_the_rules_is_bad_request_data(raw: Any) -> Non
     assert refusal(made, level=raw) == "BadRequestData"
 
 
-@pytest.mark.parametrize("name", ["datasetId", "instanceId", "observedAt", "value", "@graph", "my attr", "9lives", "a-b", "https://a.example/../b", ""])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "datasetId",
+        "instanceId",
+        "observedAt",
+        "value",
+        "@graph",
+        "my attr",
+        "9lives",
+        "a-b",
+        "https://a.example/../b",
+        "",
+        CORE + "observedAt",
+        CORE + "hasValue",
+    ],
+)
 def test_an_attribute_cannot_have_the_name_of_something_else(name: str) -> None:
     assert refusal(made, **{name: {"type": "Property", "value": 1}}) == "BadRequestData"
 
@@ -178,6 +195,19 @@ def test_what_is_no_object_is_an_invalid_request(raw: Any) -> None:
 def test_keywords_of_json_ld_are_read_as_id_and_type_and_types_are_not_told_twice() -> None:
     entity = model.parse_entity({"@id": "urn:a:1", "@type": ["Well", "Well", "Bus"], "@context": "c", "createdAt": "x"}, TERMS, now=BORN)
     assert entity == {"id": "urn:a:1", "type": [BASE + "Well", DEFAULT + "Bus"], "createdAt": BORN, "modifiedAt": BORN}
+
+
+def test_an_attribute_of_an_entity_may_be_called_like_a_member_that_only_instances_have() -> None:
+    assert said(made(vocab={"vocab": "word"})) == {"vocab": {"type": "VocabProperty", "vocab": "word"}}
+    assert refusal(made, level={"value": 1, CORE + "hasVocab": 2}) == "BadRequestData"
+
+
+def test_other_words_of_a_context_for_id_and_type_are_read_as_such() -> None:
+    class Aliases(FakeTerms):
+        def expand(self, term: str) -> str:
+            return {"key": "@id", "kind": "@type"}.get(term) or super().expand(term)
+
+    assert model.parse_entity({"key": "urn:a:1", "kind": "Well"}, Aliases(), now=BORN)["type"] == [BASE + "Well"]
 
 
 def test_a_proof_keeps_what_it_seals() -> None:
@@ -419,8 +449,12 @@ def test_replace_keeps_the_birth_of_the_entity_alone() -> None:
 
 def test_instances_whose_time_has_come_are_taken_out() -> None:
     old = made(level=[{"value": 1, "expiresAt": BORN}, {"value": 2, "datasetId": "urn:d:1"}], name={"value": 1, "expiresAt": "2027-01-01T00:00:00Z"})
+    assert model.soonest(old) == BORN
     change = model.expire(old, now=LATER)
     assert change.changed == [(LEVEL, None, "deleted")]
+    assert model.soonest(change.entity) == "2027-01-01T00:00:00Z"
+    deep = made(level={"value": 1, "accuracy": {"value": 1, "stands": {"value": 2, "expiresAt": BORN}}})
+    assert said(model.expire(deep, now=LATER).entity)["level"] == {"type": "Property", "value": 1, "accuracy": {"type": "Property", "value": 1}}
     assert model.expire(change.entity, now=LATER).entity == change.entity
 
 

@@ -12,6 +12,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from kiban.linkage.broker import ngsiv2 as v2
+from kiban.linkage.broker.contexts import Contexts
+from kiban.linkage.broker.render import View, decode, encode_lean, render, render_lean
 
 NOW, LATER = "2026-11-27T20:10:00.000Z", "2026-11-27T21:00:00.000Z"
 CORE = "https://uri.etsi.org/ngsi-ld/"
@@ -51,6 +53,8 @@ class Plain:
 
 
 NAMES = v2.Names(Plain())
+CORE_TERMS = Contexts().core
+CORE_NAMES = v2.Names(CORE_TERMS)
 
 # --- strategies: what NGSIv2 allows ---------------------------------------------------------------------------------------------
 
@@ -165,13 +169,23 @@ def show(entity: dict[str, Any], **shape: Any) -> Any:
 # --- both ways --------------------------------------------------------------------------------------------------------------------
 
 
+@given(v2_entities, st.sampled_from([NAMES, CORE_NAMES]))
+def test_what_ngsiv2_writes_it_reads_back_exactly(raw: dict[str, Any], under: v2.Names) -> None:
+    assume(all(attr["value"] != "urn:ngsi-ld:null" for name, attr in raw.items() if name not in ("id", "type")))
+    entity = v2.build_entity(v2.read_entity(raw), under, NOW)
+    kept = decode(*encode_lean(entity)[:2])
+    assert kept == entity
+    assert json.dumps(raw, sort_keys=True) == json.dumps(v2.show_entity(kept, under, v2.Shape()), sort_keys=True)
+
+
 @given(v2_entities)
-def test_what_ngsiv2_writes_it_reads_back_exactly(raw: dict[str, Any]) -> None:
-    for attr in (value for key, value in raw.items() if key not in ("id", "type")):
-        assume(attr["value"] != "urn:ngsi-ld:null")
-    entity = json.loads(json.dumps(store(raw)))
-    again = show(entity)
-    assert json.dumps(raw, sort_keys=True) == json.dumps(again, sort_keys=True)
+def test_ngsi_ld_answers_show_nothing_of_what_is_remembered(raw: dict[str, Any]) -> None:
+    assume(all(attr["value"] != "urn:ngsi-ld:null" for name, attr in raw.items() if name not in ("id", "type")))
+    entity = v2.build_entity(v2.read_entity(raw), CORE_NAMES, NOW)
+    lean, sys, flat = encode_lean(entity)
+    answers = [render_lean(lean, CORE_TERMS, flat=flat, sys=sys)]
+    answers += [json.dumps(render(entity, CORE_TERMS, View(format=form, sys=True))).encode() for form in ("normalized", "concise", "simplified")]  # type: ignore[arg-type]
+    assert not any(f'"{v2.MEMORY}":'.encode() in answer for answer in answers)
 
 
 @given(ld_entities)
@@ -245,6 +259,13 @@ def test_an_attribute_with_several_instances_shows_the_default_one_and_the_other
     assert len(new) == 2
     assert v2.show_attribute(old[:1], NAMES)["value"] == 1
     assert attr == NAMES.attr("t")
+
+
+def test_a_dataset_that_is_no_uri_is_ordinary_metadata_and_makes_no_second_instance() -> None:
+    first = v2.write_attribute(v2.Given(None, 1, None), NAMES, NOW)
+    again = v2.write_attribute(v2.Given(None, 2, {"datasetId": ("Text", "north")}), NAMES, NOW, first)
+    assert v2.show_attribute(again, NAMES) == {"type": "Number", "value": 2, "metadata": {"datasetId": {"type": "Text", "value": "north"}}}
+    assert len(again) == 1
 
 
 def test_what_is_remembered_of_a_point_is_believed_only_while_the_point_is_still_there() -> None:

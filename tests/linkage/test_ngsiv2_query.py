@@ -195,7 +195,7 @@ def test_a_pattern_of_ids_is_asked_of_the_ngsiv2_id_in_the_store_too() -> None:
         query.IdPattern("^Room").search("urn:ngsi-ld:Room:v2:Room1"),
         query.IdPattern("^urn").search("urn:ngsi-ld:Room:v2:Room1"),
         query.IdPattern("^urn").search("urn:ngsi-ld:Room:1"),
-    ) == (True, None, True)
+    ) == (True, False, True)
 
 
 @pytest.mark.parametrize("params", [{"limit": "0"}, {"limit": "1001"}, {"limit": "-1"}, {"offset": "x"}, {"limit": ""}, {"limit": "１"}])

@@ -227,3 +227,15 @@ def test_what_is_filled_in_on_the_page_is_what_the_broker_gets(served):
         assert tab.locator(".answer b").count() == 0
         assert troubles == []
         browser.close()
+
+
+def test_the_document_of_the_real_broker_names_the_parameters_that_its_routes_take():
+    from kiban.linkage.broker.routes import routes
+
+    found = routes()
+    for path, method, operation in operations(document(found, "en")):
+        known = found.find(path.encode())[0][method.upper()][1]
+        named = {each["name"] for each in operation["parameters"] if each["in"] == "query"}
+        assert known is None or named == known
+        assert all(each["description"] for each in operation["parameters"]), f"{method} {path}"
+        assert operation["x-operation"] in {*RIGHTS, "open"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from pyld import jsonld
 from tests.linkage.strategies import BASE, BORN, CONTEXT, LATER, TERMS, datasets, entities, iris, uris, without_times
 
+from kiban.linkage.broker.contexts import Contexts
 from kiban.linkage.broker.model import OWN, Entity, parse_entity
 from kiban.linkage.broker.render import (
     LOCATION,
@@ -280,9 +282,19 @@ def test_what_is_answered_with_times_is_read_back_with_them_by_those_who_trust_i
     assert parse_entity(render(entity, TERMS, View(format=form, sys=True)), TERMS, now=LATER, trusted=True) == entity
 
 
-@given(entities(kinds=("Property", "Relationship", "LanguageProperty", "VocabProperty")))
-def test_a_json_ld_processor_finds_the_same_attributes_and_types(entity: Entity) -> None:
-    document = render(entity, TERMS, View(context=[CONTEXT, {"@version": 1.1, "id": "@id", "type": "@type"}]))
+REAL = asyncio.run(Contexts().term_map({name: iri for name, iri in CONTEXT.items() if name != "@vocab"}))
+
+
+@given(entities(times=False), st.sampled_from(["normalized", "concise"]))
+def test_what_is_answered_with_a_compiled_context_can_be_posted_again(entity: Entity, form: Any) -> None:
+    lean, sys, flat = encode_lean(entity)
+    told = json.loads(render_lean(lean, REAL, View(format=form), flat=flat, sys=sys))
+    assert parse_entity(told, REAL, now=BORN) == entity
+
+
+@given(entities(kinds=("Property", "Relationship", "LanguageProperty", "VocabProperty")), st.sampled_from([TERMS, REAL]))
+def test_a_json_ld_processor_finds_the_same_attributes_and_types(entity: Entity, terms: Any) -> None:
+    document = render(entity, terms, View(context=[CONTEXT, {"@version": 1.1, "id": "@id", "type": "@type", "location": LOCATION}]))
     # Values are no business of names: a processor would look into them.
     for name, attribute in document.items():
         if name not in ("id", "type", "scope", "@context"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import functools
 import socket
 from contextlib import suppress
 from pathlib import Path
@@ -28,7 +27,9 @@ def add(parsers: Any) -> None:
     option("--context-map", type=Path, metavar="FILE", help="@context の URL とファイルの対応表（YAML か JSON） / @context URL → file")
     option("--v2-context", metavar="URL", help="NGSIv2 の名前を広げる @context / the @context that expands NGSIv2 names")
     option("--fetch-contexts", action="store_true", help="@context を外から取ってよい / @contexts may be fetched")
-    option("--allow-endpoint", action="append", default=[], metavar="NET", help="通知・転送してよい内部の宛先（CIDR か名前） / private targets that may be reached")
+    option(
+        "--allow-endpoint", action="append", default=[], metavar="NET", help="通知・転送してよい内部の宛先（CIDR か名前） / private targets that may be reached"
+    )
     option("--index", action="append", default=[], metavar="ATTR", help="値で検索する属性（IRI か標準の名前） / attribute to index by value")
     option("--history", choices=("on", "off"), default="on", help="履歴を残す（既定 on） / keep history (default on)")
     option("--keep-months", type=int, default=0, metavar="N", help="これより古い履歴を消す（既定 0 は消さない） / drop history older than N months")
@@ -72,8 +73,10 @@ def serve(options: Options) -> int:
     import uvicorn
     from uvicorn.supervisors import Multiprocess
 
-    from kiban.linkage.broker.serving import config, work
+    from kiban.linkage.access import check_bind
+    from kiban.linkage.broker.serving import config
 
+    check_bind(options.host, options.policy)
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
     listener = socket.socket(family)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -91,5 +94,5 @@ def serve(options: Options) -> int:
         return 0 if server.started else 3
     listener.listen(2048)
     listener.set_inheritable(True)
-    Multiprocess(settings, target=functools.partial(work, options), sockets=[listener]).run()
+    Multiprocess(settings, sockets=[listener]).run()
     return 0

@@ -18,7 +18,7 @@ STATUS = {
     "InternalError": 500,
     "TooComplexQuery": 403,
     "TooManyResults": 403,
-    "LdContextNotAvailable": 503,
+    "LdContextNotAvailable": 504,
     "NoMultiTenantSupport": 501,
     "NonexistentTenant": 404,
     "LoopDetected": 508,

@@ -75,13 +75,19 @@ class Predicate:
         return self.selection.matches(entity)
 
     def narrow(self, selection: Selection) -> Selection:
-        """A selection of a request, cut to what is allowed. Raises 403 Forbidden if its q asks about an attribute that is hidden."""
+        """A selection of a request, cut to what is allowed.
+
+        Raises 403 Forbidden if it asks about an attribute that is hidden, or about linked entities, which may be outside of what is allowed.
+        """
         for part in selection.flat:
             if isinstance(part.q, Q):
+                if part.q.depth:
+                    raise Problem("Forbidden", "linked entities may not be asked about", part.q.text[:200])
                 self.check(part.q.attributes)
             if part.geo is not None:
                 self.check([part.geo.attr])
-        return Selection(selection.who, selection.attrs, selection.q, selection.scope, selection.geo, (*selection.also, self.selection))
+            self.check(part.attrs)
+        return selection.and_also(self.selection)
 
     def seen(self, entity: Entity) -> Entity:
         """The entity without the attributes that are hidden; the same object if none is."""
@@ -438,6 +444,8 @@ class Reading:
 
         types = read("types", lambda text: parse_types(text, self.terms))
         q = read("q", lambda text: parse_q(text, self.terms))
+        if q is not None and q.depth:
+            self.wrong((*where, "q"), "a condition on linked entities", "a condition on the entity itself", "write it without braces")
         scope = read("scopeQ", parse_scope)
         pattern = read("idPattern", parse_id_pattern)
         ids = tuple(text for text, _ in self.texts(part["ids"], (*where, "ids"), "ids of entities")) if "ids" in part else ()

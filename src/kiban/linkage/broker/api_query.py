@@ -9,12 +9,10 @@ from urllib.parse import urlencode
 
 from kiban.linkage.broker import entities
 from kiban.linkage.broker.api_entities import entity_id
-from kiban.linkage.broker.asked import Page, joined, options, ordering, page, selected, truth, whole_number
+from kiban.linkage.broker.asked import Page, joined, options, ordering, page, picked, question, selected, truth, whole_number
 from kiban.linkage.broker.geo import Ordering, parse_geo, parse_ordering
-from kiban.linkage.broker.model import OWN
 from kiban.linkage.broker.negotiate import accepted, answer, context_header, open_body, open_call
-from kiban.linkage.broker.query import parse_q
-from kiban.linkage.broker.render import LOCATION, View, decode, earlier, languages, links, render, render_all, render_lean
+from kiban.linkage.broker.render import LOCATION, View, decode, earlier, languages, links, render, render_all, render_lean, render_lean_all
 from kiban.linkage.broker.selection import Projection, parse_id_pattern, parse_names, parse_projection, parse_scope, parse_types
 from kiban.linkage.broker.server import GEO, JSON, LD, Call, Headers, Remembered, Reply, dumps
 from kiban.linkage.broker.store import Selection, Who
@@ -34,7 +32,7 @@ def view_of(call: Call, media: bytes) -> View:
     if media == GEO:
         return make_view(call.params, call, media)
     found = VIEWS.get(key)
-    return found if found is not None else VIEWS.keep(key, make_view(call.params, call, media))
+    return found if found is not None else VIEWS.keep(key, make_view(call.params, call, media))  # type: ignore[no-any-return]
 
 
 def form_of(params: Mapping[str, str]) -> str:
@@ -57,11 +55,11 @@ def make_view(params: Mapping[str, str], call: Call, media: bytes) -> View:
     for name, text in (("pick", pick), ("omit", omit), ("attrs", attrs), ("lang", lang)):
         if text == "":
             raise bad_request(f"{name}: found nothing; expected names, or leave it out")
-    picked = parse_projection(pick, terms, "pick") if pick else None
+    chosen = parse_projection(pick, terms, "pick") if pick else None
     omitted = parse_projection(omit, terms, "omit") if omit else None
-    if picked and omitted and (both := picked.members.keys() & omitted.members.keys() - {name for name, below in omitted.members.items() if below}):
+    if chosen and omitted and (both := chosen.members.keys() & omitted.members.keys() - {name for name, below in omitted.members.items() if below}):
         raise bad_request(f"omit: found {terms.terms[min(both)]!r}, which pick names too")
-    if max((part.depth for part in (picked, omitted) if part), default=0) > joined(params):
+    if max((part.depth for part in (chosen, omitted) if part), default=0) > joined(params):
         raise bad_request("pick, omit: found a choice of members of linked entities; expected join with a joinLevel as deep")
     datasets = params.get("datasetId")
     sets: frozenset[str | None] | None = None
@@ -84,7 +82,7 @@ def make_view(params: Mapping[str, str], call: Call, media: bytes) -> View:
         sys="sysAttrs" in options(params) or truth(params, "sysAttrs"),
         languages=languages(lang) if lang else (),
         attrs=frozenset(parse_names(attrs, terms)) if attrs else None,
-        pick=tree(picked),
+        pick=tree(chosen),
         omit=tree(omitted),
         datasets=sets,
         geometry=(terms.expand(geometry) if geometry else LOCATION) if media == GEO else None,
@@ -99,15 +97,15 @@ def tree(projection: Projection | None) -> Any:
     return None if projection is None else {name: tree(below) for name, below in projection.members.items()}
 
 
-def linked(reader: Any, tenant: int, found: list[dict[str, Any]], view: View) -> dict[str, dict[str, Any]]:
-    """The entities that relationships of these lead to, level by level."""
+def linked(reader: Any, tenant: int, found: list[dict[str, Any]], view: View, reach: Selection | None) -> dict[str, dict[str, Any]]:
+    """The entities that relationships of these lead to, level by level, as far as the subject may reach them."""
     known: dict[str, dict[str, Any]] = {}
     level = found
     for _ in range(view.depth):
         below = []
         for entity in level:
             for _, id in links(entity, view):
-                if id not in known and len(known) < JOINED and (other := reader.entity(tenant, id)) is not None:
+                if id not in known and len(known) < JOINED and (other := reader.entity(tenant, id)) is not None and entities.within(reach, other):
                     known[id] = other
                     below.append(other)
         level = below
@@ -126,7 +124,8 @@ async def retrieve(call: Call) -> Reply:
     id = entity_id(call)
     view = view_of(call, media)
     broker = call.broker
-    reach = entities.allowed(call, "entities.read")
+    reach = entities.allowed(call, "entities.read", hides=True)
+    view = entities.hide(call, view)
     if broker.forward.concerned(call):
         return await broker.forward.retrieve(call, id, view, media, reach)  # type: ignore[no-any-return]
     reader = broker.store.reader
@@ -140,7 +139,7 @@ async def retrieve(call: Call) -> Reply:
     entity = reader.entity(tenant, id)
     if entity is None or not entities.within(reach, entity) or not of_type(call, entity):
         raise not_found(id)
-    return one(call, entity, view, media, linked(reader, tenant, [entity], view) if view.join else {})
+    return one(call, entity, view, media, linked(reader, tenant, [entity], view, reach) if view.join else {})
 
 
 def of_type(call: Call, entity: dict[str, Any]) -> bool:
@@ -189,7 +188,7 @@ def page_links(call: Call, asked: Page, more: bool, media: bytes = JSON) -> Head
     found: Headers = []
     if asked.limit == 0:
         return found
-    path = call.raw_path.decode("ascii", "replace")
+    path = call.raw_path.decode("ascii", "replace").rstrip("/")
     for name, offset in (("prev", max(0, asked.offset - asked.limit)), ("next", asked.offset + asked.limit)):
         if (name == "prev" and asked.offset > 0) or (name == "next" and more):
             query = urlencode(sorted({**call.params, "limit": str(asked.limit), "offset": str(offset)}.items()), safe=":,/*")
@@ -207,11 +206,10 @@ async def query(call: Call) -> Reply:
 async def run_query(call: Call, chosen: Selection, view: View, media: bytes, asked: Page, order: Any) -> Reply:
     """The entities of a selection as one page."""
     broker = call.broker
-    reach = entities.allowed(call, "entities.read")
-    if view.pick is not None and not view.pick.keys() & OWN:
-        chosen = chosen.and_also(Selection(attrs=tuple(view.pick)))
+    reach = entities.allowed(call, "entities.read", hides=True)
+    view = entities.hide(call, view, order)
     if reach is not None:
-        chosen = chosen.and_also(reach)
+        chosen = entities.narrow(call, "entities.read", chosen)
     if broker.forward.concerned(call):
         return await broker.forward.query(call, chosen, view, media, asked, order)  # type: ignore[no-any-return]
     reader = broker.store.reader
@@ -226,22 +224,22 @@ async def run_query(call: Call, chosen: Selection, view: View, media: bytes, ask
             rows = [row for _, row in found[asked.offset : asked.offset + asked.limit + 1]]
         else:
             rows = session.find(tenant, chosen, asked.limit + 1, asked.offset)
-        total = session.count(tenant, chosen) if asked.count else 0
+        total = session.count(tenant, chosen) if asked.counted else 0
         shown = rows[: asked.limit]
-        known = linked(session, tenant, [decode(row[0], row[1]) for row in shown], view) if view.join else {}
+        known = linked(session, tenant, [decode(row[0], row[1]) for row in shown], view, reach) if view.join else {}
         return shown, total, len(rows) > asked.limit, known
 
-    if not order and not asked.count and reader.indexed(tenant, chosen):
+    if not order and not asked.counted and reader.indexed(tenant, chosen):
         rows, total, more, known = read(reader)
     else:
         rows, total, more, known = await broker.store.slow(read, broker.options.query_seconds)
     headers = page_links(call, asked, more, media)
-    if asked.count:
+    if asked.counted:
         headers.append((b"ngsild-results-count", str(total).encode()))
     version = preferred(call)
     if not view.join and not view.geometry and version is None:
         terms = call.terms
-        body = b"[" + b",".join([render_lean(row[0], terms, view, flat=bool(row[2]), sys=row[1]) for row in rows]) + b"]"
+        body = render_lean_all(rows, terms, view)
         return Reply(200, [*headers, context_header(terms)] if media == JSON else headers, body, media)
     shown = render_all([decode(row[0], row[1]) for row in rows], call.terms, with_links(view, known) if known else view)
     return finish(call, shown, media, headers)
@@ -274,7 +272,7 @@ def query_order(raw: dict[str, Any], call: Call) -> Ordering | None:
 def query_params(raw: dict[str, Any], params: Mapping[str, str]) -> dict[str, str]:
     """The parts of a query document that a query string can say too, as its parameters."""
     found = dict(params)
-    for name in ("attrs", "pick", "omit", "datasetId", "orderBy"):
+    for name in ("attrs", "pick", "omit", "datasetId", "orderBy", "expandValues"):
         value = raw.get(name)
         if isinstance(value, list) and value and all(isinstance(part, str) for part in value):
             found[name] = ",".join(value)
@@ -304,10 +302,10 @@ def query_selection(raw: dict[str, Any], params: Mapping[str, str], call: Call) 
     if geo_text is not None and not isinstance(geo_text, dict):
         raise bad_request("geoQ: expected an object with georel, geometry and coordinates")
     geo = parse_geo(geo_text, terms) if geo_text else None
-    q, scope, attrs = params.get("q"), params.get("scopeQ"), params.get("attrs")
-    if not (who or q or attrs or geo is not None or params.get("local") == "true"):
+    q, scope, attrs = question(params, terms), params.get("scopeQ"), params.get("attrs")
+    if not (who or (q and q.attributes) or attrs or geo is not None or params.get("local") == "true"):
         raise bad_request("the query is too wide: expected one of entities, attrs, q, geoQ, or local=true")
-    return Selection(who, parse_names(attrs, terms) if attrs else (), parse_q(q, terms) if q else None, parse_scope(scope) if scope else None, geo)
+    return Selection(who, parse_names(attrs, terms) if attrs else picked(params, terms), q, parse_scope(scope) if scope else None, geo)
 
 
 def selector(part: Any, terms: Any) -> Who:
@@ -331,7 +329,7 @@ async def purge(call: Call) -> Reply:
     chosen = selected(call)
     reach = entities.allowed(call, "entities.delete")
     if reach is not None:
-        chosen = chosen.and_also(reach)
+        chosen = entities.narrow(call, "entities.delete", chosen)
     drop, keep = call.params.get("drop"), call.params.get("keep")
     if drop and keep:
         raise bad_request("drop: found beside keep; expected one or the other")
@@ -358,7 +356,7 @@ async def types(call: Call) -> Reply:
     """GET /types"""
     await open_call(call)
     accepted(call)
-    entities.allowed(call, "types.read")
+    entities.entirely(call, "types.read")
     detailed = wants_details(call)
     names = call.terms.terms
     if call.broker.forward.concerned(call):
@@ -388,7 +386,7 @@ async def type_information(call: Call) -> Reply:
     """GET /types/{type}"""
     await open_call(call)
     accepted(call)
-    entities.allowed(call, "types.read")
+    entities.entirely(call, "types.read")
     iri = call.terms.expand_type(call.path[0])
     names = call.terms.terms
 
@@ -411,7 +409,7 @@ async def attributes(call: Call) -> Reply:
     """GET /attributes"""
     await open_call(call)
     accepted(call)
-    entities.allowed(call, "types.read")
+    entities.entirely(call, "types.read")
     detailed = wants_details(call)
     names = call.terms.terms
 
@@ -434,7 +432,7 @@ async def attribute_information(call: Call) -> Reply:
     """GET /attributes/{attr}"""
     await open_call(call)
     accepted(call)
-    entities.allowed(call, "types.read")
+    entities.entirely(call, "types.read")
     iri = call.terms.expand(call.path[0])
     names = call.terms.terms
 
@@ -453,5 +451,3 @@ async def attribute_information(call: Call) -> Reply:
         }
 
     return answer(call, await call.broker.store.slow(read))
-
-

@@ -563,12 +563,12 @@ async def run_query(ask: Asking, asked: Sequence[Asked], q: Any, geo: dict[str, 
     selectors = [one for one in (who(ask, reader, tenant, each) for each in asked) if one is not None]
     if tenant < 0 or (asked and not selectors):
         return json([], headers=[total(0)] if page.total else [])
-    paths = ask.paths
+    q, scope = ngsiv2_query.paths_condition(ask.paths, q)
     chosen = Selection(
         tuple(selectors) if not any(one == Who() for one in selectors) else (),
         (),
         q,
-        ngsiv2_query.InPaths(tuple(paths)) if paths is not None else None,
+        scope,
         parse_geo(geo, names.terms) if geo else None,
         (reach,) if reach is not None else (),
     )

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from kiban.linkage.broker.geo import Ordering, parse_geo, parse_ordering
-from kiban.linkage.broker.query import parse_q
-from kiban.linkage.broker.selection import parse_id_pattern, parse_ids, parse_names, parse_scope, parse_types
+from kiban.linkage.broker.query import Q, parse_q
+from kiban.linkage.broker.selection import ENTITY_MEMBERS, parse_id_pattern, parse_ids, parse_names, parse_projection, parse_scope, parse_types
 from kiban.linkage.broker.server import Call, Remembered
 from kiban.linkage.broker.store import Selection, Who
 from kiban.linkage.errors import Problem, bad_request
@@ -17,11 +17,11 @@ SYSTEM = {"https://uri.etsi.org/ngsi-ld/" + name for name in ("createdAt", "modi
 
 
 class Page(NamedTuple):
-    """How much of the answer: at most `limit` from `offset` on; count: the number of all is told in a header."""
+    """How much of the answer: at most `limit` from `offset` on; counted: the number of all is told in a header."""
 
     limit: int
     offset: int
-    count: bool
+    counted: bool
 
 
 def whole_number(params: Mapping[str, str], name: str, default: int, least: int, most: int | None = None) -> int:
@@ -90,9 +90,7 @@ def selection(params: Mapping[str, str], terms: Any, *, narrow: bool = True) -> 
     if types == "*" and local == "false":
         raise bad_request("type: found '*' with local=false; all types are asked for here only")
     names = parse_names(attrs, terms) if attrs else ()
-    wanted = parse_q(q, terms, expanded(params)) if q else None
-    if wanted is not None and wanted.depth > joined(params):
-        raise bad_request("q: found a query over linked entities; expected join with a joinLevel as deep")
+    wanted = question(params, terms)
     if narrow and not (types or any(name not in SYSTEM for name in names) or (wanted is not None and wanted.attributes) or geo is not None or local == "true"):
         raise bad_request("the query is too wide: expected one of type, attrs, q, a geo-query, or local=true")
     for name, text in (("type", types), ("id", ids), ("attrs", attrs), ("q", q), ("scopeQ", scope), ("idPattern", pattern)):
@@ -104,7 +102,22 @@ def selection(params: Mapping[str, str], terms: Any, *, narrow: bool = True) -> 
         who = (Who(kind, parse_ids(ids) if ids else (), parse_id_pattern(pattern) if pattern else None),)
     if any(name[:1] == "@" for name in names) or (names and SYSTEM.issuperset(names)):
         raise bad_request(f"attrs: found {attrs!r}; expected names of attributes")
-    return Selection(who, names, wanted, parse_scope(scope) if scope else None, geo)
+    return Selection(who, names or picked(params, terms), wanted, parse_scope(scope) if scope else None, geo)
+
+
+def question(params: Mapping[str, str], terms: Any) -> Q | None:
+    """The parameter q, read with expandValues; no deeper than the request follows links."""
+    text = params.get("q")
+    wanted = parse_q(text, terms, expanded(params)) if text else None
+    if wanted is not None and wanted.depth > joined(params):
+        raise bad_request("q: found a query over linked entities; expected join with a joinLevel as deep")
+    return wanted
+
+
+def picked(params: Mapping[str, str], terms: Any) -> tuple[str, ...]:
+    """The attributes of which an entity needs one, as nothing would be left of it otherwise: those of a pick without id, type and the like."""
+    members = parse_projection(params["pick"], terms).members if params.get("pick") else {}
+    return () if ENTITY_MEMBERS.intersection(members) else tuple(members)
 
 
 def expanded(params: Mapping[str, str]) -> list[str]:
@@ -127,7 +140,7 @@ def selected(call: Call) -> Selection:
     """The selection of a call's query string, remembered."""
     key = (call.query, call.terms.key)
     found = SELECTIONS.get(key)
-    return found if found is not None else SELECTIONS.keep(key, selection(call.params, call.terms))
+    return found if found is not None else SELECTIONS.keep(key, selection(call.params, call.terms))  # type: ignore[no-any-return]
 
 
 def ordering(params: Mapping[str, str], terms: Any) -> Ordering | None:

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kiban.linkage.access import Access
 from kiban.linkage.broker import history, times
 from kiban.linkage.broker.api_v2 import Around, told
-from kiban.linkage.broker.contexts import Contexts, load_map
+from kiban.linkage.broker.delivery import Dispatcher
 from kiban.linkage.broker.entities import sweep
 from kiban.linkage.broker.forward import Forward
 from kiban.linkage.broker.guard import Guard
-from kiban.linkage.broker.server import JSON, Reply, dumps
+from kiban.linkage.broker.hosting import Hosting
+from kiban.linkage.broker.maintain import keep_history
+from kiban.linkage.broker.mqtt import MqttSender
+from kiban.linkage.broker.operate import Operation
+from kiban.linkage.broker.outbox import StoreOutbox
+from kiban.linkage.broker.posting import HttpSender
+from kiban.linkage.broker.server import Reply
 from kiban.linkage.broker.store import open_store
 from kiban.linkage.errors import Problem
 
@@ -57,7 +63,6 @@ class Options:
     body_limit: int = 16 * 1024 * 1024
     query_seconds: float = 2.0
     stop_seconds: float = 10.0
-    shared_outbox: bool = field(default=False)
 
     @property
     def loopback(self) -> bool:
@@ -73,15 +78,6 @@ class Options:
 Effect = Callable[[Any, int, str, Any], None]  # transaction, tenant key, tenant, change
 
 
-def read_map(path: Path | None) -> dict[str, Path]:
-    """The pairs of a context map, URL → file beside it."""
-    if path is None:
-        return {}
-    import yaml
-
-    return load_map((str(url), path.parent / str(file)) for url, file in (yaml.load(path.read_text("utf-8"), yaml.CSafeLoader) or {}).items())
-
-
 class Broker:
     """Everything that requests share."""
 
@@ -89,25 +85,34 @@ class Broker:
         self.options = options
         self.store = open_store(options.db)
         self.guard = Guard.of(loopback=options.loopback, allow=options.allow_endpoints)
-        self.access = Access.open(options.policy)
-        self.contexts = Contexts(read_map(options.context_map))
+        self.hosting = Hosting.open(self.store, options.url, context_map=options.context_map, fetch=options.fetch_contexts, guard=self.guard)
+        self.contexts = self.hosting.contexts
+        self.access = Access.open(options.policy, self.contexts.core)
+        self.operation = Operation(self, access_log=options.access_log)
         self.effects: list[Effect] = [history.record] if options.history else []
         self.tasks: list[asyncio.Task[None]] = []
         self.state = "starting"
         if options.index:
             self.store.declare([self.contexts.core.expand(name) for name in options.index])
+        http, mqtt = HttpSender(self.guard), MqttSender(self.guard)
+        self.dispatcher = Dispatcher(StoreOutbox(self.store), {"http": http, "https": http, "mqtt": mqtt, "mqtts": mqtt})
+        self.store.after = self.dispatcher.wake
         self.forward = Forward(self)
         self.v2 = Around(self)
 
     def attach(self, app: Any) -> None:
         """The HTTP side of this broker."""
         self.app = app
+        self.operation.attach(app)
 
     async def start(self) -> None:
         """The tasks beside the requests begin."""
         await self.v2.open()
+        await self.dispatcher.start()
         self.state = "running"
-        self.tasks = [asyncio.create_task(self.sweeping())]
+        self.tasks = [asyncio.create_task(self.sweeping()), *await self.operation.start()]
+        if self.options.keep_months:
+            self.tasks.append(asyncio.create_task(keep_history(self.store, self.options.keep_months, self.operation.history_dropped)))
 
     async def stop(self) -> None:
         """Everything that waits is finished, then the store is closed."""
@@ -115,6 +120,7 @@ class Broker:
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
+        await self.dispatcher.stop(self.options.stop_seconds / 2)
         await self.store.close()
         self.state = "stopped"
 
@@ -124,14 +130,12 @@ class Broker:
             await asyncio.sleep(SWEEP)
             if self.store.reader.expired(times.now_us(), 1) or self.store.reader.ripened(times.now_us(), 1):
                 await self.store.write(lambda tx: sweep(self, tx))
+            self.hosting.refresh()
 
     def v2_problem(self, problem: Problem) -> Reply:
         """A problem as NGSIv2 says it."""
         return told(problem)
 
-    def unexpected(self, call: Any, error: Exception) -> Any:
+    def unexpected(self, call: Any, error: Exception) -> Reply:
         """An error that nobody foresaw: told to the log in full, to the client without."""
-        import traceback
-
-        traceback.print_exception(error)
-        return Reply(500, [], dumps(Problem("InternalError", "an error inside the broker", "it is in the log").body()), JSON)
+        return self.operation.unexpected(call, error)

@@ -20,14 +20,17 @@ import asyncio
 import re
 import warnings
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from functools import cache
 from pathlib import Path
+from time import time
 from typing import Any, NamedTuple
 from urllib.parse import urljoin
 
 import orjson
+import yaml
 
+from kiban.base.errors import KibanError
 from kiban.linkage.errors import Problem, bad_request, context_not_available
 
 PACKAGED = Path(__file__).parents[2] / "data" / "contexts"
@@ -38,44 +41,23 @@ _CORE = re.compile(r"https?://uri\.etsi\.org/ngsi-ld/v1/ngsi-ld-core-context(?:-
 
 MAX_MAPS = 512  # compiled contexts kept
 MAX_DOCUMENTS = 32  # remote contexts that one context may draw in
-MAX_TERMS = 50_000
+MAX_DEPTH = 16  # contexts inside contexts
 MAX_MEMO = 8192  # names remembered per context beyond its own terms
 MAX_NAME = 512  # a longer name is worked out each time
 
 _KEYWORDS = frozenset(
-    [
-        "@base",
-        "@container",
-        "@context",
-        "@direction",
-        "@graph",
-        "@id",
-        "@import",
-        "@included",
-        "@index",
-        "@json",
-        "@language",
-        "@list",
-        "@nest",
-        "@none",
-        "@prefix",
-        "@propagate",
-        "@protected",
-        "@reverse",
-        "@set",
-        "@type",
-        "@value",
-        "@version",
-        "@vocab",
-    ]
+    "@" + name
+    for name in (
+        *("base", "container", "context", "direction", "graph", "id", "import", "included", "index", "json", "language", "list"),
+        *("nest", "none", "prefix", "propagate", "protected", "reverse", "set", "type", "value", "version", "vocab"),
+    )
 )
 _LIKE_KEYWORD = re.compile(r"@[A-Za-z]+\Z")
+_WEB = re.compile(r"https?://[^\s/]\S*\Z")
 _ABSOLUTE = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*|_):\S*\Z")
 _SIMPLE_KEYS = frozenset(("@id", "@type", "@container", "@language", "@prefix"))
 _SIMPLE_CONTAINERS = frozenset(("@language", "@list", "@set", "@index"))
 _DELIMITERS = tuple(":/?#[]@")
-
-Context = str | Mapping[str, Any] | list[Any] | None
 
 
 def is_core(url: str) -> bool:
@@ -88,21 +70,36 @@ def is_core(url: str) -> bool:
 
 
 class Term(NamedTuple):
-    """What a context says about one name: its IRI (None: the name is dropped), coercion, containers, and whether it is a prefix."""
+    """What a context says about one name: its IRI (None: the name is dropped), coercion, containers, whether it is a prefix, whether
+    it is for the other direction (@reverse), and whether it is for texts of one language or direction only."""
 
     iri: str | None
     type: str | None = None
     container: frozenset[str] = frozenset()
     prefix: bool = False
     reverse: bool = False
+    worded: bool = False
 
 
 class Flat(NamedTuple):
-    """The contexts of a request in order, each an object (or None, which forgets those before), with no address left at the top level."""
+    """A user context with everything that it draws in.
+
+    contexts   objects in order (or None, which forgets those before), no address left at the top level
+    documents  address → its @context, for those that are scoped to a name or imported
+    urls       what was drawn in, by the names under which it is counted and forgotten
+    """
 
     contexts: list[dict[str, Any] | None]
     documents: dict[str, Any]
     urls: frozenset[str]
+
+
+class Document(NamedTuple):
+    """A context that the broker keeps: its content, whether one tenant alone may see it, and the name under which it is counted."""
+
+    content: Any
+    private: bool
+    name: str
 
 
 class _NotSimple(Exception):
@@ -110,9 +107,9 @@ class _NotSimple(Exception):
 
 
 class _Memo(dict[str, str]):
-    """Answers worked out once, at most MAX_MEMO of them beyond the first ones."""
+    """Answers worked out once, at most MAX_MEMO of them."""
 
-    __slots__ = ("first", "work")
+    __slots__ = ("work",)
 
     def __init__(self, work: Callable[[str], str]) -> None:
         super().__init__()
@@ -134,12 +131,29 @@ class TermMap:
     terms   IRI → name
     source  the user's context as it is given out again: an address, an object or a list; the core context's address if there is none
     key     hashable, the same for the same context
-    urls    every address that was drawn in, for counting uses and for forgetting
+    urls    every context that was drawn in, for counting uses and for forgetting
+    uses    how many requests have named it, and when the last one did (seconds since 1970)
     """
 
-    __slots__ = ("__weakref__", "_best", "_inner", "_prefixes", "definitions", "flat", "iris", "key", "scopes", "source", "terms", "urls", "vocab")
+    __slots__ = (
+        "__weakref__",
+        "_best",
+        "_inner",
+        "_prefixes",
+        "definitions",
+        "flat",
+        "iris",
+        "key",
+        "scopes",
+        "source",
+        "terms",
+        "urls",
+        "used",
+        "uses",
+        "vocab",
+    )
 
-    def __init__(self, key: bytes, source: Any, flat: Flat, definitions: dict[str, Term], vocab: str | None, scopes: dict[str, Any]) -> None:
+    def __init__(self, key: Hashable, source: Any, flat: Flat, definitions: dict[str, Term], vocab: str | None, scopes: dict[str, Any]) -> None:
         self.key, self.source, self.flat, self.urls = key, source, flat, flat.urls
         self.definitions, self.vocab, self.scopes = definitions, vocab, scopes
         self.iris: dict[str, str] = _Memo(self._iri)
@@ -147,6 +161,7 @@ class TermMap:
         self._best: dict[str, str] | None = None
         self._prefixes: list[tuple[str, str]] = []
         self._inner: dict[str, TermMap] = {}
+        self.uses, self.used = 0, 0.0
 
     def expand(self, name: str) -> str:
         """The IRI of an attribute name, or the keyword that the name is an alias of (id → @id)."""
@@ -204,9 +219,8 @@ class TermMap:
             return self
         inner = self._inner.get(name)
         if inner is None:
-            scope = self.scopes[name]
-            flat = self.flat._replace(contexts=[*self.flat.contexts, *(scope if isinstance(scope, list) else [scope])])
-            inner = self._inner[name] = _compile(self.key + b"\0" + name.encode(), self.source, flat)
+            flat = self.flat._replace(contexts=[*self.flat.contexts, *_flat(self.scopes[name], self.flat.documents)])
+            inner = self._inner[name] = _compile((self.key, name), self.source, flat)
         return inner
 
 
@@ -236,7 +250,7 @@ def _expand(value: str, definitions: Mapping[str, Term], vocab: str | None) -> s
 def _rank(name: str, term: Term) -> tuple[bool, int, int, int, str]:
     """Which of several names of one IRI is given to an attribute: those that JSON-LD takes for an object first, then the shortest."""
     container = 0 if term.container == {"@set"} else 1 if not term.container else 2 if "@index" in term.container else 3
-    kind = 0 if term.type == "@id" else 1 if term.type is None else 2
+    kind = 0 if term.type == "@id" else 1 if term.type is None and not term.worded else 2
     return (container == 3 or kind == 2, container, kind, len(name), name)
 
 
@@ -246,10 +260,12 @@ def _invert(definitions: Mapping[str, Term]) -> tuple[dict[str, str], list[tuple
     prefixes = []
     for name, term in definitions.items():
         iri = term.iri
-        if iri is None or term.reverse:
+        if iri is None:
             continue
         if term.prefix and ":" not in name:
             prefixes.append((iri, name))
+        if term.reverse:
+            continue
         other = best.get(iri)
         if other is None or _rank(name, term) < _rank(other, definitions[other]):
             best[iri] = name
@@ -286,7 +302,7 @@ class _Simple:
         state = done.get(name)
         if state is True:
             return
-        if state is False or not name or len(done) > MAX_TERMS:
+        if state is False or not name:
             raise _NotSimple  # a circle
         done[name] = False
         self.definitions.pop(name, None)
@@ -311,7 +327,9 @@ class _Simple:
             prefix = term["@prefix"]
         if not isinstance(term.get("@language", ""), str | None):
             raise _NotSimple
-        self.definitions[name] = Term(iri, coerced, frozenset((container,)) if container else frozenset(), prefix)
+        self.definitions[name] = Term(
+            iri, coerced, frozenset((container,)) if container else frozenset(), prefix, worded="@language" in term and coerced is None
+        )
         done[name] = True
 
     def _target(self, name: str, term: Mapping[str, Any], simple: bool, context: Mapping[str, Any], done: dict[str, bool]) -> tuple[str | None, bool]:
@@ -350,35 +368,54 @@ def core_document() -> dict[str, Any]:
 
 
 @cache
-def _core() -> tuple[dict[str, Term], str]:
-    """The terms of the core context and its vocabulary."""
-    # The one scoped context (of sealed entities) is left out: it draws in an address of its own and no name outside a seal.
-    plain = {
+def _plain_core() -> dict[str, Any]:
+    """The core context for working with: without protection, as it wins by coming last, and without its one scoped context
+    (of sealed entities), which draws in an address of its own and no name outside a seal."""
+    return {
         name: {key: part for key, part in term.items() if key != "@context"} if isinstance(term, dict) else term
         for name, term in core_document()["@context"].items()
         if name != "@protected"
     }
+
+
+@cache
+def _core() -> dict[str, Term]:
+    """The terms of the core context."""
     simple = _Simple()
-    simple.add(plain)
-    return simple.definitions, DEFAULT_VOCAB
+    simple.add(_plain_core())
+    return simple.definitions
 
 
-def _compile(key: bytes, source: Any, flat: Flat) -> TermMap:
+def _compile(key: Hashable, source: Any, flat: Flat) -> TermMap:
     """The tables of contexts that are at hand. Raises BadRequestData for what is no context."""
+    try:
+        definitions, scopes = _define(flat)
+    except Problem as refused:
+        # Many contexts use names of the core context (DateTime, ngsi-ld:…) as if it came first.
+        try:
+            definitions, scopes = _define(flat._replace(contexts=[_plain_core(), *flat.contexts]))
+        except Problem:
+            raise refused from None
+    core = _core()
+    definitions.update(core)
+    return TermMap(key, source, flat, definitions, DEFAULT_VOCAB, {name: scope for name, scope in scopes.items() if name not in core})
+
+
+def _define(flat: Flat) -> tuple[dict[str, Term], dict[str, Any]]:
+    """The terms, and the contexts that are scoped to some of them."""
     simple = _Simple()
-    scopes: dict[str, Any] = {}
     try:
         for context in flat.contexts:
             if context is None:
                 simple = _Simple()
+            elif context is _plain_core():
+                simple.definitions.update(_core())
+                simple.vocab = DEFAULT_VOCAB
             else:
                 simple.add(context)
-        definitions = simple.definitions
     except _NotSimple:
-        definitions, scopes = _whole(flat)
-    terms, vocab = _core()
-    definitions.update(terms)
-    return TermMap(key, source, flat, definitions, vocab, {name: scope for name, scope in scopes.items() if name not in terms})
+        return _whole(flat)
+    return simple.definitions, {}
 
 
 def _whole(flat: Flat) -> tuple[dict[str, Term], dict[str, Any]]:
@@ -389,28 +426,60 @@ def _whole(flat: Flat) -> tuple[dict[str, Term], dict[str, Any]]:
 
     def load(url: str, _options: Any) -> dict[str, Any]:
         if is_core(url):
-            return {"contextUrl": None, "documentUrl": url, "document": {"@context": {}}}
+            return {"contextUrl": None, "documentUrl": url, "document": {"@context": _plain_core()}}
         return {"contextUrl": None, "documentUrl": url, "document": {"@context": flat.documents[url]}}
 
+    # PyLD stumbles over taking away a vocabulary that is not there, and over protection that is switched off.
+    parts: list[dict[str, Any] | None] = []
+    vocab = False
+    for context in flat.contexts:
+        if context is None:
+            vocab = False
+        else:
+            without = {"@vocab"} if context.get("@vocab", "") is None and not vocab else set()
+            without |= {"@protected"} if context.get("@protected") is False else set()
+            context = {key: value for key, value in context.items() if key not in without} if without else context
+            vocab = context["@vocab"] is not None if "@vocab" in context else vocab
+        parts.append(context)
     options = {"base": "", "processingMode": "json-ld-1.1", "documentLoader": load, "contextResolver": ContextResolver(LRUCache(maxsize=100), load)}
     processor = jsonld.JsonLdProcessor()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SyntaxWarning)
-            active = processor.process_context({"processingMode": "json-ld-1.1", "mappings": {}}, list(flat.contexts), options)
+            active = processor.process_context({"processingMode": "json-ld-1.1", "mappings": {}}, parts, options)
     except jsonld.JsonLdError as error:
         raise bad_request(f"the @context is not valid JSON-LD: {error.code or error.args[0]}", "Invalid @context") from None
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
+        # PyLD checks most members, not all, before it works with them.
+        raise bad_request("the @context is not valid JSON-LD", "Invalid @context") from None
     definitions, scopes = {}, {}
     for name, found in active["mappings"].items():
         container = found.get("@container") or ()
-        definitions[name] = Term(found["@id"], found.get("@type"), frozenset(container), bool(found["_prefix"]), bool(found["reverse"]))
+        definitions[name] = Term(
+            found["@id"],
+            found.get("@type"),
+            frozenset(container),
+            bool(found["_prefix"]),
+            bool(found["reverse"]),
+            "@language" in found or "@direction" in found,
+        )
         if "@context" in found:
             scopes[name] = found["@context"]
     return definitions, scopes
 
 
-Hosted = Callable[[str, str], Any]
-Fetch = Callable[[str], Awaitable[Any]]
+def _flat(context: Any, documents: Mapping[str, Any]) -> list[dict[str, Any] | None]:
+    """The objects of a context in order, its addresses replaced by what lies behind them."""
+    if isinstance(context, list):
+        return [each for part in context for each in _flat(part, documents)]
+    if isinstance(context, str):
+        return [_plain_core()] if is_core(context) else _flat(documents[context], documents)
+    return [context]
+
+
+Hosted = Callable[[str, str], Document | None]
+Fetch = Callable[[str], Awaitable[bytes]]
+Kept = Callable[[str, Any], Awaitable[None]]
 
 
 class Contexts:
@@ -419,127 +488,234 @@ class Contexts:
     Parameters
     ----------
     map     address → file that is read instead of it (--context-map)
-    hosted  (address, tenant) → the context that the broker itself serves or has kept under it, or None
+    hosted  (address, tenant) → what the broker itself keeps under it, or None
     fetch   address → document, awaited, for every other address; None: nothing is fetched
+    kept    told address and @context of each document that came from a file of the map or was fetched
     """
 
-    def __init__(self, map: Mapping[str, Path] | None = None, hosted: Hosted | None = None, fetch: Fetch | None = None) -> None:
-        self.map, self.hosted, self.fetch = dict(map or {}), hosted, fetch
+    def __init__(self, map: Mapping[str, Path] | None = None, hosted: Hosted | None = None, fetch: Fetch | None = None, kept: Kept | None = None) -> None:
+        self.map, self.hosted, self.fetch, self.kept = dict(map or {}), hosted, fetch, kept
+        self.core = _compile(None, CORE_URL, Flat([], {}, frozenset()))
         self._maps: OrderedDict[Any, TermMap] = OrderedDict()
-        self.core = _compile(b"", CORE_URL, Flat([], {}, frozenset()))
+        self._counted: dict[str, tuple[int, float]] = {}  # of maps that are gone
+        self._fetching: dict[str, asyncio.Task[bytes]] = {}
 
     def known(self, context: Any, tenant: str = "") -> TermMap | None:
-        """The map of a context that has been compiled before, without waiting; for the hot path."""
+        """The map of a context that has been compiled before, without waiting; for the hot path. Counts as a use."""
         if context is None:
             return self.core
-        key = canonical(context)
-        found = self._maps.get(key) or self._maps.get((tenant, key))
+        key: Hashable = canonical(context)
+        found = self._maps.get(key)
+        if found is None:
+            key = (tenant, key)
+            found = self._maps.get(key)
+            if found is None:
+                return None
+        self._maps.move_to_end(key)
+        found.uses += 1
+        found.used = time()
         return found
 
     async def term_map(self, context: Any, tenant: str = "") -> TermMap:
-        """The map of a user context: an address, an object, a list of both, or None for the core context alone.
+        """The map of a user context: an address, an object, a list of both, or None for the core context alone. Counts as a use.
 
         Raises BadRequestData for what is no context, LdContextNotAvailable for an address that cannot be had.
         """
-        if context is None:
-            return self.core
-        key = canonical(context)
-        found = self._maps.get(key) or self._maps.get((tenant, key))
+        found = self.known(context, tenant)
         if found is None:
-            flat, own = await self._gather(context, tenant)
-            found = _compile(key, _given(context), flat)
-            self._maps[(tenant, key) if own else key] = found
-            while len(self._maps) > MAX_MAPS:
-                self._maps.popitem(last=False)
+            flat, private = await self._gather(context, tenant)
+            key = canonical(context)
+            found = _compile(key, context[0] if isinstance(context, list) and len(context) == 1 else context, flat)
+            found.uses, found.used = 1, time()
+            self._maps[(tenant, key) if private else key] = found
+            if len(self._maps) > MAX_MAPS:
+                self._drop(next(iter(self._maps)))
         return found
 
-    def forget(self, url: str) -> None:
-        """Drops what was compiled with this address, after the context behind it has changed or gone."""
-        for key in [key for key, terms in self._maps.items() if url in terms.urls]:
-            del self._maps[key]
+    def check(self, context: Any) -> None:
+        """Compiles a context as far as this is possible without looking behind addresses. Raises BadRequestData."""
+        for part in context if isinstance(context, list) else [context]:
+            if not isinstance(part, str | dict | None):
+                raise _no_context(part)
+        if not _addresses(context):
+            _compile(None, None, Flat(_flat(context, {}), {}, frozenset()))
+
+    def uses(self, name: str) -> tuple[int, float]:
+        """How often a context was used since the broker started, and when last (seconds since 1970; 0.0: never)."""
+        count, last = self._counted.get(name, (0, 0.0))
+        for terms in self._maps.values():
+            if name in terms.urls:
+                count, last = count + terms.uses, max(last, terms.used)
+        return count, last
+
+    def count(self, name: str) -> None:
+        """One more use that is not a request with this context, such as giving it out."""
+        self._counted[name] = self._counted.get(name, (0, 0.0))[0] + 1, time()
+
+    def forget(self, name: str, *, gone: bool = True) -> None:
+        """Drops what was compiled with this context after it has changed; gone: its count of uses, too."""
+        for key in [key for key, terms in self._maps.items() if name in terms.urls]:
+            self._drop(key)
+        if gone:
+            self._counted.pop(name, None)
+
+    def clear(self) -> None:
+        """Drops every compiled context: another worker has changed some of them."""
+        for key in list(self._maps):
+            self._drop(key)
+
+    def _drop(self, key: Any) -> None:
+        terms = self._maps.pop(key)
+        for name in terms.urls:
+            count, last = self._counted.get(name, (0, 0.0))
+            self._counted[name] = count + terms.uses, max(last, terms.used)
 
     async def _gather(self, context: Any, tenant: str) -> tuple[Flat, bool]:
-        """Every document that the context draws in, in order; and whether one of them belongs to the tenant."""
+        """Everything that the context draws in, and whether some of it belongs to the tenant alone."""
         documents: dict[str, Any] = {}
-        flat: list[dict[str, Any] | None] = []
-        own = False
+        names: set[str] = set()
+        private = False
 
-        async def walk(part: Any, base: str, path: tuple[str, ...], out: list[dict[str, Any] | None] | None) -> None:
-            nonlocal own
+        async def load(part: Any, path: tuple[str, ...]) -> Any:
+            """The part with absolute addresses, after all that it names has been read into `documents`."""
+            nonlocal private
             if isinstance(part, list):
-                for each in part:
-                    await walk(each, base, path, out)
-            elif isinstance(part, str):
-                url = urljoin(base, part) if base else part
-                if is_core(url):
-                    return
-                if url in path:
-                    raise bad_request(f"{url} includes itself", "Invalid @context")
-                if url not in documents:
-                    if len(documents) >= MAX_DOCUMENTS:
-                        raise bad_request(f"found more than {MAX_DOCUMENTS} addresses in one @context", "Invalid @context")
-                    document, hosted = await self._document(url, tenant)
-                    documents[url], own = document, own or hosted
-                await walk(documents[url], url, (*path, url), out)
-            elif part is None:
-                if out is not None:
-                    out.append(None)
-            elif isinstance(part, dict):
-                if out is not None:
-                    out.append(part)
-            else:
-                raise bad_request(f"found {type(part).__name__}; expected an address, an object or a list", "Invalid @context")
+                if any(isinstance(each, list) for each in part):
+                    raise _no_context(part)
+                return [await load(each, path) for each in part]
+            if isinstance(part, dict):
+                if len(path) > MAX_DEPTH:
+                    raise bad_request(f"found a @context that is nested more than {MAX_DEPTH} times", "Invalid @context")
+                changed = {}
+                if isinstance(part.get("@import"), str):
+                    changed["@import"] = await load(part["@import"], (*path, ""))
+                for name, term in part.items():
+                    if isinstance(term, dict) and "@context" in term:
+                        changed[name] = {**term, "@context": await load(term["@context"], (*path, ""))}
+                return {**part, **changed} if changed else part
+            if part is None:
+                return None
+            if not isinstance(part, str):
+                raise _no_context(part)
+            url = urljoin(next((each for each in reversed(path) if each), ""), part)
+            if is_core(url):
+                return url
+            if url in path and "" not in path[path.index(url) :]:
+                raise bad_request(f"{url} includes itself", "Invalid @context")
+            if url not in documents:
+                if len(documents) >= MAX_DOCUMENTS or len(path) > MAX_DEPTH:
+                    raise bad_request(f"found more than {MAX_DOCUMENTS} addresses in one @context, or {MAX_DEPTH} inside each other", "Invalid @context")
+                found = await self._document(url, tenant)
+                private = private or found.private
+                names.add(found.name)
+                documents[url] = found.content  # a context that is scoped to a name may lead back to this one
+                documents[url] = await load(found.content, (*path, url))
+            return url
 
-        await walk(context, "", (), flat)
-        return Flat(flat, documents, frozenset(documents)), own
+        whole = await load(context, ())
+        return Flat(_flat(whole, documents), documents, frozenset(names)), private
 
-    async def _document(self, url: str, tenant: str) -> tuple[Any, bool]:
-        """The @context behind an address, and whether it is the tenant's own."""
+    async def _document(self, url: str, tenant: str) -> Document:
+        """What lies behind an address."""
+        if url not in self.map:
+            kept = self.hosted(url, tenant) if self.hosted is not None else None
+            if kept is not None:
+                return kept
+        content = await self.renew(url)
+        if self.kept is not None:
+            await self.kept(url, content)
+        return Document(content, False, url)
+
+    async def renew(self, url: str) -> Any:
+        """The @context behind an address, from the file of the map or fetched, whatever is kept.
+
+        Raises LdContextNotAvailable, or BadRequestData if there is something else than a context.
+        """
         path = self.map.get(url)
         if path is not None:
             try:
-                return _content(url, orjson.loads(await asyncio.to_thread(path.read_bytes))), False
-            except (OSError, orjson.JSONDecodeError) as error:
+                return _content(url, await asyncio.to_thread(path.read_bytes))
+            except OSError as error:
                 raise context_not_available(url, f"the file that is mapped to it cannot be read ({type(error).__name__})") from None
-        document = self.hosted(url, tenant) if self.hosted is not None else None
-        if document is not None:
-            return _content(url, document), True
+        if not _WEB.match(url):
+            raise bad_request(f"found {url[:200]!r}; expected an absolute address such as https://example.org/context.jsonld", "Invalid @context")
         if self.fetch is None:
             raise context_not_available(url, "it is not in the context map, and nothing is fetched (--context-map, --fetch-contexts)")
-        return _content(url, await self.fetch(url)), False
+        task = self._fetching.get(url)
+        if task is None:
+            # One fetch for all that wait for it; it ends in its own time, even if the first of them goes away.
+            task = self._fetching[url] = asyncio.ensure_future(self.fetch(url))
+            task.add_done_callback(lambda done: self._fetched(url, done))
+        return _content(url, await asyncio.shield(task))
+
+    def _fetched(self, url: str, task: asyncio.Task[bytes]) -> None:
+        del self._fetching[url]
+        if not task.cancelled():
+            task.exception()  # seen, even if nobody waits for it any more
 
 
-def canonical(context: Any) -> bytes:
-    """The same bytes for the same context, whatever the order of its keys.
+def _no_context(part: object) -> Problem:
+    found = {bool: "a boolean", int: "a number", float: "a number", list: "a list in a list"}.get(type(part), type(part).__name__)
+    return bad_request(f"found {found}; expected an address, an object, null or a list of those", "Invalid @context")
+
+
+def _addresses(context: Any) -> bool:
+    """Whether something lies behind an address anywhere in the context, that of the core context apart."""
+    if isinstance(context, str):
+        return not is_core(context)
+    if isinstance(context, list):
+        return any(map(_addresses, context))
+    if isinstance(context, dict):
+        return "@import" in context or any(isinstance(term, dict) and _addresses(term.get("@context")) for term in context.values())
+    return False
+
+
+def canonical(context: Any) -> str | bytes:
+    """The same key for the same context, whatever the order of its members.
 
     >>> canonical({"b": "x:b", "a": "x:a"}) == canonical({"a": "x:a", "b": "x:b"})
     True
     """
-    if isinstance(context, list) and len(context) == 1:
+    if isinstance(context, list) and len(context) == 1 and not isinstance(context[0], list):
         context = context[0]
+    if isinstance(context, str):
+        return context
     try:
         return orjson.dumps(context, option=orjson.OPT_SORT_KEYS)
     except TypeError:
         raise bad_request("the @context is no JSON", "Invalid @context") from None
 
 
-def _given(context: Any) -> Any:
-    """The context as it is given out again: a list of one is its one."""
-    return context[0] if isinstance(context, list) and len(context) == 1 else context
-
-
-def _content(url: str, document: Any) -> Any:
+def _content(url: str, document: bytes) -> Any:
     """What a document says under @context. Raises BadRequestData if it says nothing."""
-    if not isinstance(document, dict) or "@context" not in document:
+    try:
+        whole = orjson.loads(document)
+    except orjson.JSONDecodeError:
+        raise bad_request(f"{url} is no JSON", "Invalid @context") from None
+    if not isinstance(whole, dict) or "@context" not in whole:
         raise bad_request(f"{url} is no JSON-LD context: it has no @context", "Invalid @context")
-    return document["@context"]
+    return whole["@context"]
 
 
-def load_map(entries: Iterable[tuple[str, Path]]) -> dict[str, Path]:
-    """Pairs of address and file, checked: each file is there. Raises Problem."""
-    found = {}
-    for url, path in entries:
-        if not path.is_file():
-            raise Problem("BadRequestData", "Context map", f"{url}: no file {path}")
-        found[url] = path
+def read_map(path: Path) -> dict[str, Path]:
+    """A context map: a YAML or JSON file {address: file}, files relative to its folder. Each file is there, or KibanError says which is not.
+
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> _ = (folder / "own.jsonld").write_text('{"@context": {}}')
+    >>> _ = (folder / "map.yaml").write_text("https://example.org/c.jsonld: own.jsonld")
+    >>> [(url, file.name) for url, file in read_map(folder / "map.yaml").items()]
+    [('https://example.org/c.jsonld', 'own.jsonld')]
+    """
+    fits, found = "a file {address of a @context: file}, YAML or JSON", {}
+    try:
+        entries = yaml.safe_load(path.read_bytes())
+    except (OSError, UnicodeError, yaml.YAMLError) as error:
+        raise KibanError(str(path), type(error).__name__, fits) from None
+    if not isinstance(entries, dict):
+        raise KibanError(str(path), type(entries).__name__, fits)
+    for url, file in entries.items():
+        if not isinstance(url, str) or not isinstance(file, str) or not (path.parent / file).is_file():
+            raise KibanError(str(path), f"{url!r}: {file!r}", "the address of a @context and a file that is there", "paths start from the folder of this file")
+        found[url] = path.parent / file
     return found

@@ -26,7 +26,7 @@ import logging
 import random
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -192,7 +192,7 @@ class Policy:
     gather         outcomes are gathered this long before they are written
     """
 
-    streams: int = 8
+    streams: int = 4
     parallel: int = 512
     window: int = 512
     held: int = 20_000
@@ -278,7 +278,7 @@ class Dispatcher:
         self._open = True
         self._turning = asyncio.create_task(self._turns(), name="kiban delivery")
 
-    def wake(self, endpoints: Sequence[str]) -> None:
+    def wake(self, endpoints: Iterable[str]) -> None:
         """Tell of new rows on disk. From the loop's thread; costs a microsecond for each endpoint."""
         for name in endpoints:
             lane = self._lanes.get(name) or self._lane(name)

@@ -7,31 +7,70 @@ write has them on disk as well.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-from kiban.linkage.access import ALLOW, DENY
 from kiban.linkage.broker import history, times
 from kiban.linkage.broker.model import Change, attributes, expire
 from kiban.linkage.broker.model import create as create_change
+from kiban.linkage.broker.render import View
 from kiban.linkage.broker.selection import parse_types
 from kiban.linkage.broker.server import Call
 from kiban.linkage.broker.store import Selection
 from kiban.linkage.errors import Problem, already_exists, not_found
+from kiban.linkage.policy import HEAD
 
 Entity = dict[str, Any]
 Alter = Callable[[Entity], Change]
 
 
-def allowed(call: Call, operation: str) -> Selection | None:
-    """What the subject of this call may reach with this operation: None for all; 403 if nothing."""
-    decision = call.broker.access.decide(call.subject, operation, call.tenant)
-    if decision is ALLOW:
+def allowed(call: Call, operation: str, *, hides: bool = False) -> Selection | None:
+    """What the subject of this call may reach with this operation: None for all; 403 if nothing.
+
+    hides: the caller cuts its answer with `hide`; who does not is refused where attributes are hidden. What is written is checked by `keep`.
+    """
+    found = call.broker.access.demand(call.subject, operation, call.tenant)
+    if found is None:
         return None
-    if decision is DENY:
-        if not call.subject:
-            raise Problem("Unauthorized", "say who you are", "send Authorization: Bearer …")
-        raise Problem("Forbidden", "this is not allowed", f"{operation} in tenant {call.tenant!r}")
-    return decision.selection  # type: ignore[no-any-return]
+    if found.attrs is not None and not hides and operation.endswith(".read"):
+        raise Problem("Forbidden", "this is not offered where attributes are hidden", operation)
+    return found.selection  # type: ignore[no-any-return]
+
+
+def narrow(call: Call, operation: str, chosen: Selection) -> Selection:
+    """A selection cut to what the subject may reach; 403 if it asks about an attribute that is hidden."""
+    found = call.broker.access.demand(call.subject, operation, call.tenant)
+    return chosen if found is None else found.narrow(chosen)
+
+
+def entirely(call: Call, operation: str) -> None:
+    """Go on only if the subject may reach every entity: what follows tells about all of them."""
+    if allowed(call, operation) is not None:
+        raise Problem("Forbidden", "this tells about all entities, of which only some may be reached", operation)
+
+
+def hide(call: Call, view: View, order: Any = ()) -> View:
+    """The view without the attributes that the subject may not see; 403 for an answer that is placed or ordered by one of them, and for a join."""
+    found = call.broker.access.demand(call.subject, "entities.read", call.tenant)
+    if found is None or found.attrs is None:
+        return view
+    found.check(name for term in (order.terms if order else ()) for name in term.names if name not in HEAD)
+    found.check([view.geometry] if view.geometry else [])
+    if view.join:
+        raise Problem("Forbidden", "linked entities are not offered where attributes are hidden", "leave join out")
+    return replace(view, attrs=found.attrs if view.attrs is None else view.attrs & found.attrs)
+
+
+def may_keep(call: Call, old: Entity | None, change: Change) -> None:
+    """403 if this change is not allowed: of the operation, of the entity before or after, or of one of the attributes that it touches."""
+    operation = "entities.delete" if change.entity is None else "entities.create" if old is None else "entities.update"
+    found = call.broker.access.demand(call.subject, operation, call.tenant)
+    if found is None:
+        return
+    for entity in (old, change.entity):
+        if entity is not None and not found.matches(entity):
+            raise Problem("Forbidden", "this entity is outside of what you may write", entity["id"])
+    found.check(name for name in change.updated if name not in HEAD)
 
 
 def read_tenant(call: Call, reader: Any) -> int:
@@ -56,7 +95,8 @@ def write_tenant(call: Call, tx: Any, *, make: bool) -> int:
 
 def gone(entity: Entity) -> Change:
     """The change from an entity to nothing."""
-    return Change(None, entity, [(name, instance.get("datasetId"), "deleted") for name, found in attributes(entity) for instance in found])
+    lost = [(name, instance.get("datasetId"), "deleted") for name, found in attributes(entity) for instance in found]
+    return Change(None, entity, lost)  # type: ignore[arg-type]  # None stands for a deleted entity only here
 
 
 def within(reach: Selection | None, entity: Entity) -> bool:
@@ -65,7 +105,8 @@ def within(reach: Selection | None, entity: Entity) -> bool:
 
 
 def keep(tx: Any, call: Call, tenant: int, old: Entity | None, change: Change) -> None:
-    """Store what a change gives and do everything that follows from it."""
+    """Store what a change gives and do everything that follows from it; 403 if the subject of the call may not."""
+    may_keep(call, old, change)
     if change.entity is None:
         tx.delete(tenant, old)
     elif change.changed or old is None:

@@ -18,7 +18,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
-from weakref import WeakKeyDictionary
 
 import msgspec
 
@@ -60,6 +59,17 @@ HIDDEN = "@v2"
 RESERVED = frozenset({"type", *_KIND_OF, *_PLAIN, *_SYSTEM, *_ANSWERS, *_SEALED, HIDDEN})
 # Members of an entity that are not attributes.
 OWN = frozenset({"id", "type", "scope", "createdAt", "modifiedAt", "deletedAt", "expiresAt"})
+# Members of the core context that cannot be attributes of an entity (4.5.1); a word such as vocab can, though not below an attribute.
+_NO_NAMES = frozenset({"value", "object", *_PLAIN, *_SYSTEM, *_SEALED, *OWN, *(name for name in _ANSWERS if name.startswith("previous"))})
+
+
+def _core_iris(names: frozenset[str]) -> frozenset[str]:
+    """The IRIs of members; the core context has hasValue for value, and the like."""
+    return frozenset(CORE + iri for name in names for iri in (name, "has" + name[0].upper() + name[1:]))
+
+
+_NO_IRIS = _core_iris(_NO_NAMES)
+_NO_SUB_IRIS = _core_iris(RESERVED | OWN) | {CORE + "hasJSON"}
 _UNITS = frozenset({"", "Property", "GeoProperty", "ListProperty"})
 _GEO = frozenset(CORE + name for name in ("location", "observationSpace", "operationSpace"))
 _PROOF = CORE + "ngsildproof"
@@ -68,9 +78,9 @@ _LANG_STRING = "langString"
 _SCALARS = frozenset({str, int, float, bool})
 # A date-time that is right whatever the calendar says; `times` decides about all others.
 _COMMON_TIME = re.compile(r"[1-9][0-9]{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,9})?Z")
-# Context → names of attributes that have been found good → IRI.
-_good_names: WeakKeyDictionary[Terms, dict[str, str]] = WeakKeyDictionary()
-_MOST_NAMES = 4096
+# Identity of a context → the context (so that its identity stays its own), and its names of attributes found good → IRI.
+_good_names: dict[int, tuple[Terms, dict[str, str]]] = {}
+_MOST_CONTEXTS, _MOST_NAMES = 256, 4096
 MAX_DEPTH = 16
 
 
@@ -219,10 +229,12 @@ class _Reader:
     __slots__ = ("names", "now", "nulls", "temporal", "terms", "trusted")
 
     def __init__(self, terms: Terms, now: str, nulls: Nulls, trusted: bool = False, temporal: bool = False) -> None:
-        names = _good_names.get(terms)
-        if names is None:
-            names = _good_names[terms] = {}
-        self.names = names
+        found = _good_names.get(id(terms))
+        if found is None or found[0] is not terms:
+            if len(_good_names) >= _MOST_CONTEXTS:
+                _good_names.clear()
+            found = _good_names[id(terms)] = (terms, {})
+        self.names = found[1]
         self.terms, self.now, self.nulls, self.trusted, self.temporal = terms, now, nulls, trusted, temporal
 
     # Entities
@@ -269,11 +281,13 @@ class _Reader:
         """The IRI of an attribute."""
         iri = self.names.get(name)
         if iri is None:
-            if name in RESERVED or name in OWN or name[:1] == "@" or not is_name(name):
+            if name in _NO_NAMES or name[:1] == "@" or not is_name(name):
                 raise _bad(f"{_short(name)} cannot be the name of an attribute")
             iri = self.terms.expand(name)
             if ":" not in iri:
                 raise _bad(f"the @context gives no IRI for {_short(name)}")
+            if iri in _NO_IRIS:
+                raise _bad(f"{_short(name)} is another word for a member of the core context; use the core's word")
             if len(name) <= 256:
                 if len(self.names) >= _MOST_NAMES:
                     self.names.clear()
@@ -461,6 +475,8 @@ class _Reader:
                 raise _bad(f"{name}: a {kind or 'fragment'} has no {key}")
             else:
                 sub = self.name(key)
+                if sub in _NO_SUB_IRIS:
+                    raise _bad(f"{name}: {_short(key)} is another word for a member of the core context; use the core's word")
                 if sub in found:
                     raise _bad(f"{name}: {key} is there twice")
                 found[sub] = self.instances(key, sub, raw, depth + 1)
@@ -529,7 +545,7 @@ class _Reader:
         if isinstance(raw, str):
             try:
                 raw = msgspec.json.decode(raw)
-            except msgspec.DecodeError:
+            except (msgspec.DecodeError, RecursionError):
                 raise _bad(f"{name}: found {_short(raw)}; expected a GeoJSON geometry") from None
         fault = geometry_fault(raw)
         if fault:
@@ -632,7 +648,7 @@ def is_null(instance: Mapping[str, Any]) -> bool:
 class Change:
     """What an operation made of an entity.
 
-    entity    the new entity
+    entity    the new entity; None: it is gone
     previous  the old one; None if there was none
     changed   (attribute IRI or "type" or "scope" or "expiresAt", datasetId or None, "created" | "updated" | "deleted"), in order
     refused   [{"attributeName": IRI or "scope", "reason": text}], what the operation leaves alone; `notUpdated` of the standard
@@ -806,14 +822,56 @@ def replace(entity: Entity, new: Entity, *, now: str) -> Change:
 
 
 def expire(entity: Entity, *, now: str) -> Change:
-    """Removes the instances whose expiresAt has passed by now (4.22); `changed` is empty if there are none."""
+    """Removes the instances whose expiresAt has passed by now, sub-attributes too (4.22); `changed` is empty if there are none."""
     change = Change(dict(entity), entity)
     at = times.parse(now)
     for name, instances in attributes(entity):
-        for instance in instances:
-            if "expiresAt" in instance and times.parse(instance["expiresAt"]) <= at:
-                _drop(change, name, instance)
+        for old in instances:
+            if _expired(old, at):
+                _drop(change, name, old)
+            elif (kept := _unexpired(old, at)) is not old:
+                _exchange(change.entity, name, old, {**kept, "modifiedAt": now}, inherit=False)
+                change.changed.append((name, old.get("datasetId"), "updated"))
     return _close(change, now)
+
+
+def soonest(entity: Mapping[str, Any]) -> str | None:
+    """The first expiresAt among the instances of an entity, sub-attributes too; None if none of them expires.
+
+    >>> soonest({"id": "urn:a", "https://x/b": [{"expiresAt": "2027-01-01T00:00:00Z"}, {"expiresAt": "2026-12-01T00:00:00Z"}]})
+    '2026-12-01T00:00:00Z'
+    """
+    found: list[str] = []
+    _expiries(entity, OWN, found)
+    return min(found, key=times.parse) if found else None
+
+
+def _expiries(holder: Mapping[str, Any], skipped: frozenset[str], found: list[str]) -> None:
+    """Gathers the times at which attributes expire."""
+    for key, instances in holder.items():
+        if key not in skipped:
+            for instance in instances:
+                if "expiresAt" in instance:
+                    found.append(instance["expiresAt"])
+                # An instance of four members has a kind, a value and two times.
+                if len(instance) > 4:
+                    _expiries(instance, RESERVED, found)
+
+
+def _expired(instance: Instance, at: int) -> bool:
+    return "expiresAt" in instance and times.parse(instance["expiresAt"]) <= at
+
+
+def _unexpired(instance: Instance, at: int) -> Instance:
+    """An instance without expired sub-attributes; itself if there are none."""
+    new = instance
+    for name, subs in sub_attributes(instance):
+        kept = [_unexpired(sub, at) for sub in subs if not _expired(sub, at)]
+        if len(kept) != len(subs) or any(a is not b for a, b in zip(kept, subs, strict=True)):
+            new = {**new, name: kept}
+            if not kept:
+                del new[name]
+    return new
 
 
 def _find(instances: Iterable[Instance] | None, dataset: str | None) -> Instance | None:

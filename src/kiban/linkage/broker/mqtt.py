@@ -10,6 +10,7 @@ import asyncio
 import itertools
 import ssl
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -20,7 +21,7 @@ from kiban.linkage.broker.outgoing import Broker, Request, mqtt_broker
 from kiban.linkage.broker.posting import Guard, addresses
 
 KEEPALIVE: Final = 60  # s
-IN_FLIGHT: Final = 64  # messages without an answer on one connection, less if the broker says so
+IN_FLIGHT: Final = 16  # messages without an answer on one connection; brokers of MQTT 3.1.1 cannot say that they take fewer, and some lose what is above 20
 PACKET_BYTES: Final = 1_048_576  # a broker answers publishers with small packets
 CONNACK, PUBACK, PUBREC, PUBREL, PUBCOMP, PINGRESP, DISCONNECT = 0x20, 0x40, 0x50, 0x62, 0x70, 0xD0, 0xE0
 REFUSED = {4: "bad user name or password", 5: "not authorized", 0x86: "bad user name or password", 0x87: "not authorized", 0x8A: "banned"}
@@ -75,6 +76,7 @@ class _Connection(asyncio.Protocol):
         self.version5 = version5
         self.ready: asyncio.Future[None] = loop.create_future()
         self.lost: asyncio.Future[None] = loop.create_future()
+        self.gone: asyncio.Future[None] = loop.create_future()  # the socket is closed
         self.waiting: dict[int, asyncio.Future[None]] = {}
         self.places = asyncio.Semaphore(IN_FLIGHT)
         self._ids = itertools.cycle(range(1, 65_536))
@@ -122,6 +124,7 @@ class _Connection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self.end(MqttError(f"connection lost: {error}" if error else "connection closed by the broker"))
+        self.gone.set_result(None)
 
     # --- packets
     def _packet(self, kind: int, body: bytes) -> None:
@@ -237,6 +240,13 @@ class _Connection(asyncio.Protocol):
                 self._transport.write(b"\xe0\x00")
             self._transport.close()
 
+    async def closed(self, seconds: float) -> None:
+        """Wait until the socket is closed; a broker that does not take its part is left."""
+        await asyncio.wait([self.gone], timeout=seconds)
+        if not self.gone.done() and self._transport is not None:
+            self._transport.abort()
+            await asyncio.wait([self.gone], timeout=seconds)
+
 
 class MqttSender:
     """Sends requests with mqtt and mqtts URLs.
@@ -250,6 +260,7 @@ class MqttSender:
 
     def __init__(self, guard: Guard, idle: float = 300.0, tls: ssl.SSLContext | None = None) -> None:
         self.guard, self.idle, self.tls = guard, idle, tls
+        self._alive: set[_Connection] = set()
         self._open: dict[tuple[Broker, str], tuple[_Connection, Callable[[], None]]] = {}
         self._locks: dict[tuple[Broker, str], asyncio.Lock] = {}
 
@@ -290,6 +301,8 @@ class MqttSender:
                 except OSError as error:
                     failed = error
                     continue
+                self._alive.add(connection)
+                connection.gone.add_done_callback(partial(self._buried, connection))
                 try:
                     connection.connect(broker)
                     await connection.ready
@@ -327,9 +340,13 @@ class MqttSender:
         connection.lost.add_done_callback(gone)
         return use
 
+    def _buried(self, connection: _Connection, _: asyncio.Future[None]) -> None:
+        self._alive.discard(connection)
+
     async def close(self) -> None:
         """Say goodbye to all brokers."""
-        for connection, _ in list(self._open.values()):
+        alive = list(self._alive)
+        for connection in alive:
             connection.end(None)
+        await asyncio.gather(*(connection.closed(1.0) for connection in alive))
         self._open.clear()
-        await asyncio.sleep(0)  # transports close in the next round of the loop

@@ -105,7 +105,7 @@ async def open_body(call: Call, *, patch: bool = False, many: bool = False) -> A
             await open_call(call)
         return value
     if not isinstance(value, dict):
-        raise Problem("BadRequestData", "a JSON object is expected", f"found {type(value).__name__}")
+        raise Problem("BadRequestData" if value else "InvalidRequest", "a JSON object is expected", f"found {type(value).__name__}")
     if media == b"application/ld+json":
         if "@context" not in value:
             raise Problem("BadRequestData", "@context is missing", "application/ld+json carries its @context in the body")

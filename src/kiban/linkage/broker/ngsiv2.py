@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import quote, unquote
 
@@ -21,6 +22,7 @@ import orjson
 from kiban.base.errors import KibanError
 from kiban.linkage.broker import times
 from kiban.linkage.broker.model import HIDDEN, OWN, RESERVED
+from kiban.linkage.errors import Problem
 
 Json = Any
 Entity = dict[str, Any]
@@ -175,9 +177,12 @@ class Names:
         if "://" in name and _URI.match(name):
             return self._remember((sort, name), name)
         if name not in words and not name.startswith("@"):
-            iri = expand(name)
-            if ":" in iri and self.terms.compact(iri) == name:
-                return self._remember((sort, name), iri)
+            try:
+                iri = expand(name)
+                if ":" in iri and self.terms.compact(iri) == name:
+                    return self._remember((sort, name), iri)
+            except Problem:  # the @context maps the name to nothing
+                pass
         return self._remember((sort, name), DEFAULT + name)
 
     def _name(self, sort: str, iri: str, expand: Callable[[str], str], words: frozenset[str]) -> str:
@@ -185,7 +190,8 @@ class Names:
         if known is not None:
             return known
         short = self.terms.compact(iri)
-        if short == iri or self._iri(sort.lower(), short, expand, words) != iri:
+        # A prefix of the @context in front of a path is no name of NGSIv2.
+        if "/" in short or self._iri(sort.lower(), short, expand, words) != iri:
             rest = iri.removeprefix(DEFAULT)
             short = rest if rest != iri and rest and self._iri(sort.lower(), rest, expand, words) == iri else iri
         return self._remember((sort, iri), short)
@@ -237,6 +243,7 @@ def _check_text(value: Json, what: str) -> None:
 # --- ids, tenants, service paths --------------------------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=16_384)
 def ld_id(id: str, type: str) -> str:
     """The NGSI-LD id of an NGSIv2 entity.
 
@@ -517,7 +524,11 @@ def to_instance(kind: str, value: Json, terms: Terms, *, plain: bool = False) ->
             return {"type": "LanguageProperty", "languageMap": value}
     elif kind == "VocabProperty":
         if _texts(value):
-            return {"type": "VocabProperty", "vocab": terms.expand_vocab(value) if isinstance(value, str) else [terms.expand_vocab(item) for item in value]}
+            try:
+                words = terms.expand_vocab(value) if isinstance(value, str) else [terms.expand_vocab(item) for item in value]
+            except Problem:  # the @context maps the word to nothing
+                return {"type": "Property", "value": value}
+            return {"type": "VocabProperty", "vocab": words}
     elif kind == "JsonProperty":
         return {"type": "JsonProperty", "json": value}
     elif kind == "ListProperty":
@@ -672,13 +683,19 @@ def _read_metadata(raw: Json, free: bool) -> dict[str, tuple[str | None, Json]]:
     return told
 
 
+def _dataset(told: Mapping[str, tuple[str | None, Json]]) -> str | None:
+    """The datasetId that metadata names; None where there is none, or none that NGSI-LD would take."""
+    kind, value = told.get("datasetId", (None, None))
+    return value if kind in (None, "Text") and isinstance(value, str) and _URI.match(value) else None
+
+
 def _members_of_metadata(told: Mapping[str, tuple[str | None, Json]], sort: str, names: Names, now: str) -> dict[str, Json]:
     """Metadata as members of an instance."""
     members: dict[str, Json] = {}
     for name, (kind, value) in told.items():
         if name == "unitCode" and sort == "Property" and kind in (None, "Text") and isinstance(value, str) and value:
             members["unitCode"] = value
-        elif name == "datasetId" and kind in (None, "Text") and isinstance(value, str) and _URI.match(value):
+        elif name == "datasetId" and _dataset(told) is not None:
             members["datasetId"] = value
         elif name == "TimeInstant" and kind == "DateTime" and value is not None:
             members["observedAt"] = iso(value, "metadata TimeInstant")
@@ -715,8 +732,8 @@ def write_attribute(given: Given, names: Names, now: str, old: Sequence[Instance
     relationship, language map, … stays one where the new value fits. Raises Refused.
     """
     told = given.metadata or {}
-    dataset = told.get("datasetId", (None, None))[1]
-    before = next((one for one in old if one.get("datasetId") == dataset), None) if isinstance(dataset, str) else pick(old) if old else None
+    dataset = _dataset(told)
+    before = next((one for one in old if one.get("datasetId") == dataset), None) if dataset is not None else pick(old) if old else None
     keeps = before is not None and not override and not (given.metadata is not None and not told)
 
     ignore = told["ignoreType"][1] is True if "ignoreType" in told else keeps and before is not None and _ignores(before, names)

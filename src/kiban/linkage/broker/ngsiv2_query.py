@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
@@ -24,13 +24,13 @@ from kiban.linkage.broker.ngsiv2 import (
     candidates,
     check_address,
     check_identifier,
-    in_paths,
     instant,
     not_offered,
     v2_id,
 )
 from kiban.linkage.broker.patterns import Pattern, compile_pattern
-from kiban.linkage.broker.query import And, Between, Compare, Exists, Literal, Node, Path, Q
+from kiban.linkage.broker.query import And, Between, Compare, Exists, Literal, Node, Or, Path, Q
+from kiban.linkage.broker.selection import ScopeQ
 
 MAX_QUERY = 16_384
 MAX_STATEMENTS = 500
@@ -291,21 +291,6 @@ def _position(text: str) -> tuple[float, float]:
 
 
 @dataclass(frozen=True)
-class TypeIs:
-    """Entities of one of these types (IRIs), or whose NGSIv2 type name the pattern finds."""
-
-    iris: tuple[str, ...]
-    pattern: Pattern | None = field(default=None, compare=False)
-    names: Names | None = field(default=None, compare=False, repr=False)
-
-    def matches(self, entity: Entity) -> bool:
-        """Whether an entity has such a type."""
-        if self.pattern is not None and self.names is not None:
-            return any(self.pattern.search(self.names.type_name(iri)) for iri in entity["type"])
-        return any(iri in entity["type"] for iri in self.iris)
-
-
-@dataclass(frozen=True)
 class Asked:
     """One selector of a query, of a subscription or of a registration.
 
@@ -355,16 +340,49 @@ class Picker:
 
 
 class IdPattern:
-    """A regular expression over NGSIv2 ids, asked of NGSI-LD ids: what a store's selector wants as its pattern."""
+    """A regular expression over NGSIv2 ids, asked of NGSI-LD ids: what a store's selector wants as its pattern.
+
+    `sql` is the same for PostgreSQL, where `^` is looked for at the beginning of the whole or of an alternative outside groups, and the characters
+    that stand percent-encoded in an NGSI-LD id are not found.
+
+    >>> [IdPattern("^Room").search(id) for id in ("urn:ngsi-ld:Room:v2:Room1", "urn:ngsi-ld:Room:1")]
+    [True, False]
+    """
 
     def __init__(self, text: str) -> None:
         self.pattern = regular(text, "idPattern")
+        head = "urn:ngsi-ld:[^:]+:v2:"
+        parts = []
+        for part in _alternatives(text):
+            bare = part.removeprefix("^")
+            inner = regular(bare, "idPattern").sql if bare else ""
+            parts.append(inner if part.startswith("^") else f"(?:.|\n)*{inner}")
+        self.sql = f"^(?:{head}|(?!{head}))(?:{'|'.join(parts)})"
 
-    def search(self, id: str) -> bool | None:
-        """True if the NGSIv2 id has the pattern, else None."""
+    def search(self, id: str) -> bool:
+        """Whether the pattern is found in the NGSIv2 id."""
         found = WRAPPED.match(id)
-        bare = v2_id(id, [unquote(found[1])])[0] if found else id
-        return True if self.pattern.search(bare) else None
+        return self.pattern.search(v2_id(id, [unquote(found[1])])[0] if found else id)
+
+
+def _alternatives(pattern: str) -> list[str]:
+    """The pattern cut at each | that stands outside groups, classes and escapes."""
+    parts, depth, inside, escaped, start = [], 0, False, False, 0
+    for at, letter in enumerate(pattern):
+        if escaped:
+            escaped = False
+        elif letter == "\\":
+            escaped = True
+        elif inside:
+            inside = letter != "]"
+        elif letter == "[":
+            inside = True
+        elif letter in "()":
+            depth += 1 if letter == "(" else -1
+        elif letter == "|" and depth == 0:
+            parts.append(pattern[start:at])
+            start = at + 1
+    return [*parts, pattern[start:]]
 
 
 def asked_of_params(params: Mapping[str, str]) -> Asked:
@@ -413,15 +431,25 @@ def _listed(text: str, what: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(check_address(part, what) for part in text.split(",")))
 
 
-@dataclass(frozen=True)
-class InPaths:
-    """Entities under one of these service paths, as a scope condition for a selection; `matches` says whether."""
+def paths_condition(paths: Sequence[str] | None, q: Q | None) -> tuple[Q | None, ScopeQ | None]:
+    """Service paths as conditions of a selection: q, with the root in it where that is asked for, and a scope condition. Raises Refused.
 
-    paths: tuple[str, ...]
-
-    def matches(self, entity: Entity) -> bool:
-        """Whether this entity lies there."""
-        return in_paths(entity, self.paths)
+    >>> paths_condition(["/a", "/b/#"], None)[1].alternatives
+    (('/a',), ('/b/#',))
+    """
+    if paths is None:
+        return q, None
+    if "/" not in paths:
+        return q, ScopeQ(",".join(paths), tuple((path,) for path in paths))
+    others = [path for path in paths if path != "/"]
+    if any(path.endswith("/#") for path in others):
+        raise not_supported("the root / and a path with # in one Fiware-ServicePath: ask for them one after the other")
+    # The root is where no scope is: that is a question about the entity, not about one of its scopes.
+    scope = Path((), "scope")
+    node: Node = Exists(scope, True)
+    if others:
+        node = Or((node, Compare(scope, "==", tuple(Literal("string", path) for path in others))))
+    return Q(",".join(paths), node if q is None else And((q.node, node))), None
 
 
 # --- the rest of a URL ------------------------------------------------------------------------------------------------------------

@@ -237,7 +237,7 @@ def _transport(name: str, raw: Json) -> dict[str, Any]:
                     raise bad(f"Invalid characters in {field}")
                 if re.search(r"[<>=;()]", value):
                     raise bad(f"Invalid characters in {field}")
-    if "method" in raw and raw["method"] not in METHODS:
+    if "method" in raw and (not isinstance(raw["method"], str) or raw["method"] not in METHODS):
         raise bad(f"unknown HTTP method; expected one of {', '.join(sorted(METHODS))}")
     if sum(field in raw for field in _CONTENTS) > 1:
         raise bad(f"only one of {', '.join(_CONTENTS)} at the same time")

@@ -120,6 +120,17 @@ PARAMETERS: Final[dict[str, tuple[dict[str, Any], str, str]]] = {
     "keep": (TEXT, "残す属性", "attributes to keep"),
     "drop": (TEXT, "消す属性", "attributes to drop"),
     "metadata": (TEXT, "答えに入れるメタデータ", "metadata of the answer"),
+    "via": (TEXT, "通ってきた情報源", "context sources on the way here"),
+    "csf": (TEXT, "情報源の条件", "condition on the context sources"),
+    "sysAttrs": (TRUTH, "作成・更新の時刻を入れる", "with the times of creation and change"),
+    "containedBy": (TEXT, "結合の途中で通ったエンティティ", "entities passed on the way of a join"),
+    "jsonKeys": (TEXT, "値の中まで短い名前にしない属性", "attributes whose inside stays as it is"),
+    "expandValues": (TEXT, "値を完全な名前にして比べる属性", "attributes whose values are compared as full names"),
+    "entityMap": (TRUTH, "エンティティマップを作る", "make an entity map"),
+    "splitEntities": (TRUTH, "情報源に分かれたエンティティを許す", "entities may be split over context sources"),
+    "orderFrom": (TEXT, "距離の起点の座標", "coordinates that distances are taken from"),
+    "orderGeometry": (TEXT, "距離の起点の図形", "geometry that distances are taken from"),
+    "collation": (TEXT, "文字の並べ方。例: ja", "order of letters, such as ja"),
     "flowControl": (TRUTH, "通知の送出を待つ", "wait for notifications"),
 }
 # Headers that a whole interface takes.
@@ -360,7 +371,9 @@ def document(routes: Routes, lang: str, server: str = "/") -> dict[str, Any]:
     for method, path, handler in routes.listed:
         tag = area_of(path)
         tags.add(tag)
-        paths.setdefault(path, {})[method.lower()] = described(method, path, handler, tag.ja if ja else tag.en, ja=ja)
+        found = routes.find(path.encode())
+        known = found[0][method][1] if found else None
+        paths.setdefault(path, {})[method.lower()] = described(method, path, handler, known, tag.ja if ja else tag.en, ja=ja)
     about = Both("NGSI-LD（ETSI GS CIM 009 v1.9.1）と NGSIv2 のコンテキストブローカー", "Context broker for NGSI-LD (ETSI GS CIM 009 v1.9.1) and NGSIv2")
     return {
         "openapi": "3.1.0",
@@ -378,12 +391,15 @@ def document(routes: Routes, lang: str, server: str = "/") -> dict[str, Any]:
     }
 
 
-def described(method: str, path: str, handler: Any, tag: str, *, ja: bool) -> dict[str, Any]:
-    """One operation of the document."""
+def described(method: str, path: str, handler: Any, known: frozenset[str] | None, tag: str, *, ja: bool) -> dict[str, Any]:
+    """One operation of the document; known: the only names that its query string may have, None: those of the table."""
     first = (handler.__doc__ or "").strip().split("\n", 1)[0]
     told = OPERATIONS.get(f"{method} {path}") or Told(first, first)
     parameters = [parameter(name, "path", ja=ja) for name in re.findall(r"\{\w+\}", path)]
-    parameters += [parameter(name, "query", ja=ja) for name in told.takes.split()]
+    takes = told.takes.split()
+    if known is not None:
+        takes = [name for name in takes if name in known] + sorted(known - set(takes))
+    parameters += [parameter(name, "query", ja=ja) for name in takes]
     for beginning, headers in HEADERS.items():
         if path.startswith(beginning):
             parameters += [

@@ -40,6 +40,9 @@ _NAMED: Final = {
 _SETS: Final = {"d": _DIGIT, "w": _WORD, "s": _SPACE}
 _CONTROLS: Final = {"n": 10, "r": 13, "t": 9, "f": 12, "v": 11}
 
+_TIMES: Final[dict[str, tuple[int, int | None]]] = {"*": (0, None), "+": (1, None), "?": (0, 1)}
+_QUANTIFIER: Final = re.compile(r"([*+?]|\{([0-9]+)(?:(,)([0-9]*))?\})\??")
+
 Ranges = tuple[tuple[int, int], ...]
 
 
@@ -204,29 +207,23 @@ class _Reader:
         return found.ranges[0][0] if len(found.ranges) == 1 and found.ranges[0][0] == found.ranges[0][1] else found.ranges
 
     def quantified(self, part: _Part) -> _Part:
-        while self.at < len(self.text):
-            char = self.text[self.at]
-            if char in "*+?":
-                low, high = {"*": (0, None), "+": (1, None), "?": (0, 1)}[char]
-                self.at += 1
-            elif found := re.compile(r"\{(\d+)(?:(,)(\d*))?\}", re.ASCII).match(self.text, self.at):
-                low = int(found[1])
-                high = low if not found[2] else int(found[3]) if found[3] else None
-                if (high is not None and not low <= high) or max(low, high or 0) > 1000:
-                    raise self.wrong(f"found {found[0]}")
-                self.at = found.end()
-            else:
-                return part
-            if isinstance(part, _Anchor):
-                raise self.wrong("found a quantifier behind ^ or $")
-            if self.text.startswith("+", self.at):
-                raise self.wrong("found a possessive quantifier")
-            if self.text.startswith("?", self.at):
-                self.at += 1  # lazy: the same texts are found
-            if self.text[self.at : self.at + 1] in ("*", "?") or re.compile(r"\{\d+(?:,\d*)?\}", re.ASCII).match(self.text, self.at):
-                raise self.wrong("found two quantifiers in a row")
-            part = _Repeat(part, low, high)
-        return part
+        found = _QUANTIFIER.match(self.text, self.at)
+        if found is None:
+            return part
+        sign, first, comma, last = found.groups()
+        if sign in _TIMES:
+            low, high = _TIMES[sign]
+        else:
+            low = int(first)
+            high = low if not comma else int(last) if last else None
+            if (high is not None and high < low) or max(low, high or 0) > 1000:
+                raise self.wrong(f"found {sign}")
+        if isinstance(part, _Anchor):
+            raise self.wrong("found a quantifier behind ^ or $")
+        self.at = found.end()  # with the ? of a lazy quantifier: the same texts are found
+        if self.text.startswith("+", self.at) or _QUANTIFIER.match(self.text, self.at):
+            raise self.wrong("found two quantifiers in a row")
+        return _Repeat(part, low, high)
 
 
 def _source(part: _Part, end: str, start: str) -> str:

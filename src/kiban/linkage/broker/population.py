@@ -149,8 +149,9 @@ class Population:
         return f"{self.id(n)}: {', '.join(f'{name} is {found.get(name)!s:.90}, expected {expected.get(name)!s:.90}' for name in parts[:3])}"
 
     def columns(self) -> tuple[Any, ...]:
-        """Number, level, state, serial, longitude, latitude, there: copies as arrays, for Question.find."""
-        return np.arange(len(self.level)), *(np.array(column) for column in (self.level, self.state, self.serial, self.lon, self.lat, self.there))
+        """Number, level, state, serial, longitude, latitude, there: views for Question.find, not to be kept: no entity can be added while one is there."""
+        numbers = (np.frombuffer(column, np.int64) for column in (self.level, self.state, self.serial, self.lon, self.lat))
+        return np.arange(len(self.level)), *numbers, np.frombuffer(self.there, np.int8)
 
 
 def _clock(serial: int) -> tuple[int, int, int, int]:

@@ -29,7 +29,7 @@ _TIMES = frozenset({"createdAt", "modifiedAt", "expiresAt"})
 _NAMED = frozenset({"objectType", "valueType", "entityTypeSealed", "vocab"})
 # What becomes of a member of an instance in the lean form; members that are not here are sub-attributes.
 _KEPT, _CHANGED, _GONE = "kept as it is", "kept, but told otherwise in an answer", "kept apart"
-_ROLE = {key: _GONE if key in _TIMES else _CHANGED if key in _NAMED or key == "objectList" else _KEPT for key in RESERVED}
+_ROLE = {key: _GONE if key in _TIMES else _CHANGED if key in _NAMED or key in ("objectList", HIDDEN) else _KEPT for key in RESERVED}
 _encode = msgspec.json.Encoder().encode
 _parts = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode = msgspec.json.Decoder().decode
@@ -629,8 +629,8 @@ def render_lean(lean: bytes, terms: Names, view: View = PLAIN, *, flat: bool | N
     return b"".join(out)
 
 
-def render_lean_all(rows: Iterable[tuple[bytes, bytes, bool]], terms: Names, view: View = PLAIN) -> bytes:
-    """Several entities of the store, each as (lean, sys, flat), as JSON bytes: the same as `render_all` of the decoded ones.
+def render_lean_all(rows: Iterable[Sequence[Any]], terms: Names, view: View = PLAIN) -> bytes:
+    """Several entities of the store, each as (lean, sys, flat, …), as JSON bytes: the same as `render_all` of the decoded ones.
 
     >>> class Core:
     ...     terms = {"https://x/Well": "Well"}; key = "doctest of render_lean_all"
@@ -638,8 +638,8 @@ def render_lean_all(rows: Iterable[tuple[bytes, bytes, bool]], terms: Names, vie
     b'[{"id":"urn:a","type":"Well"}]'
     """
     if not view.plain:
-        return _encode(render_all([decode(lean, sys) for lean, sys, _ in rows], terms, view))
-    shown = [render_lean(lean, terms, view, flat=flat) for lean, _, flat in rows]
+        return _encode(render_all([decode(row[0], row[1]) for row in rows], terms, view))
+    shown = [render_lean(row[0], terms, view, flat=row[2]) for row in rows]
     if view.pick is not None or view.omit is not None:
         empty = b'{"@context":' + _encode(view.context) + b"}" if view.context is not None else b"{}"
         shown = [one for one in shown if one != empty]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from kiban.linkage.broker import api_batch, api_entities, api_query, api_temporal, api_v2
+from kiban.linkage.broker import api_batch, api_contexts, api_entities, api_query, api_temporal, api_v2, operate
+from kiban.linkage.broker.openapi import Description
 from kiban.linkage.broker.server import Routes
 
 LD = "/ngsi-ld/v1"
@@ -59,5 +60,11 @@ def routes() -> Routes:
     add("PATCH", f"{temporal}/{{id}}/attrs/{{attr}}/{{instance}}", api_temporal.change_instance, names("local via"))
     add("DELETE", f"{temporal}/{{id}}/attrs/{{attr}}/{{instance}}", api_temporal.delete_instance, names("local via"))
     add("POST", f"{LD}/temporal/entityOperations/query", api_temporal.query_document, FORM | PAGED | names("local via entityMap"))
+    add("POST", f"{LD}/jsonldContexts", api_contexts.add, names(""))
+    add("GET", f"{LD}/jsonldContexts", api_contexts.listed, names("details kind"))
+    add("GET", f"{LD}/jsonldContexts/{{id}}", api_contexts.serve, names("details"))
+    add("DELETE", f"{LD}/jsonldContexts/{{id}}", api_contexts.delete, names("reload"))
     api_v2.add_routes(found)
+    operate.add_routes(add)
+    Description(found).add_routes(add)
     return found

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import socket
-from typing import Any
+import functools
 
 import uvicorn
 
@@ -22,17 +21,18 @@ def make_app(options: Options) -> App:
     return app
 
 
-def config(options: Options, app: Any = "kiban") -> uvicorn.Config:
+def config(options: Options) -> uvicorn.Config:
     """How the HTTP server runs; the app is made in the process that serves."""
-    made = make_app(options) if options.workers == 1 and app == "kiban" else app
     return uvicorn.Config(
-        made,
+        functools.partial(make_app, options),
+        factory=True,
         workers=options.workers,
         loop="uvloop",
         http="httptools",
         ws="none",
         lifespan="on",
         log_level="warning",
+        log_config=None,  # operate.carry_over takes what there is to tell
         access_log=False,
         server_header=False,
         date_header=False,
@@ -40,8 +40,3 @@ def config(options: Options, app: Any = "kiban") -> uvicorn.Config:
         timeout_keep_alive=75,
         timeout_graceful_shutdown=int(options.stop_seconds),
     )
-
-
-def work(options: Options, sockets: list[socket.socket]) -> None:
-    """One worker of several: its own broker on the shared socket."""
-    uvicorn.Server(config(options, make_app(options))).run(sockets=sockets)

@@ -10,6 +10,7 @@ import calendar
 import re
 import time
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import NamedTuple
 
 SECOND = 1_000_000
@@ -19,10 +20,13 @@ _LAST = (date(9999, 12, 31).toordinal() - _EPOCH + 1) * DAY - 1
 _FIRST = (1 - _EPOCH) * DAY
 # ASCII digits only: \d also takes full-width ones, which no other reader of the same text would.
 _DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})\Z")
-_CLOCK = r"([0-9]{2}):([0-9]{2}):([0-9]{2})(?:[.,]([0-9]+))?"
+_HOURS = r"([0-9]{2}):([0-9]{2}):([0-9]{2})(?:[.,]([0-9]+))?"
 _ZONE = r"(?:[Zz]|([+-])([0-9]{2}):?([0-9]{2}))"
-_TIME = re.compile(_CLOCK + _ZONE + r"?\Z")
-_DATETIME = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt]" + _CLOCK + _ZONE + r"\Z")
+_TIME = re.compile(_HOURS + _ZONE + r"?\Z")
+_DATETIME = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt]" + _HOURS + _ZONE + r"\Z")
+# The form that nearly every time has: checked here, read by the standard library, which alone would take other forms, too.
+_PLAIN = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?Z\Z").match
+_ZERO = datetime(1970, 1, 1, tzinfo=UTC)
 _DURATION = re.compile(
     r"P(?=[0-9T])(?:([0-9]+)Y)?(?:([0-9]+)M)?(?:([0-9]+)W)?(?:([0-9]+)D)?"
     r"(?:T(?=[0-9])(?:([0-9]+)H)?(?:([0-9]+)M)?(?:([0-9]+)(?:[.,]([0-9]{1,6})[0-9]*)?S)?)?\Z"
@@ -34,7 +38,7 @@ def _micro(fraction: str | None) -> int:
     return int(fraction[:6].ljust(6, "0")) if fraction else 0
 
 
-def _clock(hour: int, minute: int, second: int) -> bool:
+def _shown(hour: int, minute: int, second: int) -> bool:
     """Whether a clock shows this; 24:00:00 is said as 00:00:00 of the next day, and a leap second is legal."""
     return hour < 24 and minute < 60 and (second < 60 or (second == 60 and minute == 59))
 
@@ -48,12 +52,19 @@ def parse(value: str) -> int:
     >>> parse("1970-01-01T00:00:01.5Z"), parse("1970-01-01T09:00:00.0000019+09:00")
     (1500000, 1)
     """
+    if _PLAIN(value):
+        try:
+            since = datetime.fromisoformat(value) - _ZERO
+        except ValueError:
+            pass  # a leap second, or a reason to be told below
+        else:
+            return since.days * DAY + since.seconds * SECOND + since.microseconds
     found = _DATETIME.match(value)
     if found is None:
         raise ValueError(f"found {value[:60]!r}; expected a date-time such as 2026-11-27T20:10:00Z")
     year, month, day, hour, minute, second, fraction, sign, zone_hour, zone_minute = found.groups()
     hours, minutes, seconds = int(hour), int(minute), int(second)
-    if not _clock(hours, minutes, seconds):
+    if not _shown(hours, minutes, seconds):
         raise ValueError(f"found the time {hour}:{minute}:{second}; expected at most 23:59:59")
     days = date(int(year), int(month), int(day)).toordinal() - _EPOCH
     us = ((days * 24 + hours) * 60 + minutes) * 60 * SECOND + seconds * SECOND + (_micro(fraction) if fraction else 0)
@@ -67,6 +78,13 @@ def parse(value: str) -> int:
     return min(us, _LAST)
 
 
+@lru_cache(256)
+def _to_second(seconds: int) -> str:
+    """Seconds since 1970 as date and time; a busy broker writes the same second thousands of times."""
+    year, month, day, hour, minute, second, *_ = time.gmtime(seconds)
+    return f"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}"
+
+
 def text(us: int) -> str:
     """µs since 1970 as UTC with three digits of a second (cut): what the broker writes into createdAt and the like.
 
@@ -74,8 +92,7 @@ def text(us: int) -> str:
     '1970-01-01T00:00:01.500Z'
     """
     seconds, rest = divmod(us, SECOND)
-    year, month, day, hour, minute, second, *_ = time.gmtime(seconds)
-    return f"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{rest // 1000:03}Z"
+    return f"{_to_second(seconds)}.{rest // 1000:03}Z"
 
 
 def border(us: int) -> str:
@@ -85,9 +102,8 @@ def border(us: int) -> str:
     ('1970-01-01T01:00:00Z', '1970-01-01T00:00:01.5Z', '1970-01-01T00:00:00.000001Z')
     """
     seconds, rest = divmod(us, SECOND)
-    year, month, day, hour, minute, second, *_ = time.gmtime(seconds)
     fraction = f".{rest:06}".rstrip("0") if rest else ""
-    return f"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z"
+    return f"{_to_second(seconds)}{fraction}Z"
 
 
 def now_us() -> int:
@@ -138,7 +154,7 @@ def is_time(value: object) -> bool:
     if found is None:
         return False
     hour, minute, second, _, sign, zone_hour, zone_minute = found.groups()
-    return _clock(int(hour), int(minute), int(second)) and not (sign and (int(zone_hour) > 23 or int(zone_minute) > 59))
+    return _shown(int(hour), int(minute), int(second)) and not (sign and (int(zone_hour) > 23 or int(zone_minute) > 59))
 
 
 class Duration(NamedTuple):
@@ -195,4 +211,4 @@ def moment(us: int) -> datetime:
     >>> moment(1_000_000).isoformat()
     '1970-01-01T00:00:01+00:00'
     """
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=us)
+    return _ZERO + timedelta(microseconds=us)

@@ -54,6 +54,8 @@ class Session(Statements):
         self.connection, self.names = connection, names
         self.lock = " FOR UPDATE" if writes else ""
         self.cursor = connection.cursor(binary=True)
+        self.rung = set()
+        self.skip = " FOR UPDATE OF o SKIP LOCKED" if writes else ""
         self.wrote = False
 
     def all(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
@@ -197,7 +199,8 @@ class PostgresStore:
         self.loop: asyncio.AbstractEventLoop | None = None
         self.slower = ThreadPoolExecutor(readers, thread_name_prefix="reader")
         self.spare: deque[Session] = deque()
-        self.after: Callable[[], None] | None = None
+        self.after: Callable[[set[str]], None] | None = None
+        self.observe: Callable[[int, float, str], None] | None = None  # writes of a group, seconds it took, "" or why it is not on disk
         self.thread = threading.Thread(target=self.writing, name="writer", daemon=True)
         self.thread.start()
 
@@ -238,6 +241,7 @@ class PostgresStore:
                 self.idle = False
                 batch = [self.waiting.popleft() for _ in range(min(len(self.waiting), GROUP))]
             batch = [(op, future) for op, future in batch if not future.cancelled()]
+            began, why = time.perf_counter(), ""
             try:
                 if session is None or session.connection.closed:
                     self.names.forget()
@@ -246,12 +250,16 @@ class PostgresStore:
                 results = self.group(session, batch)
             except (psycopg.Error, Problem) as error:
                 self.names.forget()
-                results = [(False, error if isinstance(error, Problem) else trouble(error))] * len(batch)
+                problem = error if isinstance(error, Problem) else trouble(error)
+                results, why = [(False, problem)] * len(batch), str(problem)
                 if session is not None and not isinstance(error, Problem):
                     session.connection.close()
                     session = None
             if self.loop is not None:
-                self.loop.call_soon_threadsafe(self.told, batch, results)
+                rung = session.rung if session is not None else set()
+                if session is not None:
+                    session.rung = set()
+                self.loop.call_soon_threadsafe(self.told, batch, results, rung, time.perf_counter() - began, why)
 
     def group(self, session: Session, batch: list[Any]) -> list[tuple[bool, Any]]:
         """One transaction of all functions; again, each behind its own savepoint, if one of them fails or another worker is in the way."""
@@ -309,16 +317,18 @@ class PostgresStore:
             session.connection.execute("RELEASE one")
         return results
 
-    def told(self, batch: list[Any], results: list[tuple[bool, Any]]) -> None:
+    def told(self, batch: list[Any], results: list[tuple[bool, Any]], rung: set[str], seconds: float, why: str) -> None:
         """In the event loop: everybody learns what became of their write."""
+        if self.observe is not None and batch:
+            self.observe(len(batch), seconds, why)
         for (_, future), (well, result) in zip(batch, results, strict=True):
             if not future.done():
                 if well:
                     future.set_result(result)
                 else:
                     future.set_exception(result)
-        if self.after is not None:
-            self.after()
+        if rung and self.after is not None:
+            self.after(rung)
 
     # --- reading
     async def slow(self, fn: Callable[[Any], T], seconds: float = 10.0) -> T:

@@ -31,8 +31,10 @@ CREATE TABLE thing (
 CREATE INDEX thing_kind ON thing (kind, tenant, seq);
 CREATE TABLE changed (kind TEXT PRIMARY KEY, n BIGINT NOT NULL);
 CREATE TABLE outbox (
-  seq BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, endpoint TEXT NOT NULL, tenant INTEGER NOT NULL, subscription TEXT NOT NULL, word TEXT NOT NULL,
-  request BYTEA NOT NULL, attempt INTEGER NOT NULL DEFAULT 0, first BIGINT NOT NULL, due BIGINT NOT NULL, dead BIGINT, error TEXT
+  seq BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, endpoint TEXT COLLATE "C" NOT NULL, tenant INTEGER NOT NULL, subscription TEXT COLLATE "C" NOT NULL,
+  word TEXT COLLATE "C" NOT NULL, request BYTEA NOT NULL, attempt INTEGER NOT NULL DEFAULT 0, first BIGINT NOT NULL, due BIGINT NOT NULL,
+  owner TEXT NOT NULL DEFAULT '', dead BIGINT, error TEXT
 );
-CREATE INDEX outbox_due ON outbox (due, seq) WHERE dead IS NULL;
+CREATE INDEX outbox_lane ON outbox (endpoint, seq) WHERE dead IS NULL;
+CREATE INDEX outbox_word ON outbox (subscription, word, seq) WHERE dead IS NULL;
 CREATE INDEX outbox_dead ON outbox (tenant, subscription, seq) WHERE dead IS NOT NULL;

@@ -10,14 +10,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from kiban.linkage.broker import times
-from kiban.linkage.broker.model import expire
+from kiban.linkage.broker.model import expire, soonest
 from kiban.linkage.broker.query import unlink
 from kiban.linkage.broker.render import decode, encode_lean
 from kiban.linkage.broker.selection import TypeQ
 from kiban.linkage.broker.store.contract import Entity, Message, Selection, Who
 from kiban.linkage.broker.store.indexing import comparisons
 from kiban.linkage.broker.store.past import Past
+from kiban.linkage.errors import Problem
 
+FOUND = 10_000  # entities that a sub-query over linked entities may find
 HEAD = frozenset({"id", "type", "scope", "createdAt", "modifiedAt", "expiresAt", "deletedAt"})
 
 
@@ -43,8 +45,8 @@ def fresh(lean: bytes, sys: bytes) -> Entity:
 
 def first_expiry(entity: Entity) -> int | None:
     """When the first attribute of an entity expires, in µs; None if none does."""
-    found = [times.parse(part["expiresAt"]) for name, parts in entity.items() if name not in HEAD for part in parts if "expiresAt" in part]
-    return min(found) if found else None
+    first = soonest(entity)
+    return None if first is None else times.parse(first)
 
 
 def marks(values: Sequence[Any]) -> str:
@@ -109,6 +111,9 @@ class Statements(Past):
     """Reads and writes of one transaction, the same for both databases."""
 
     names: Names
+    rung: set[str]  # endpoints of messages that this transaction put into the outbox
+    skip = ""  # what a statement ends with that takes rows which others may be taking too
+    join = "JOIN"  # how types lead to entities, in this order
     lock = ""  # what a reading statement ends with when its row is to be changed
 
     # --- what a database gives
@@ -138,7 +143,8 @@ class Statements(Past):
 
     # --- selections
     def condition(self, tenant: int, selection: Selection) -> Condition:
-        where, values, rest = ["e.tenant = ?", "(e.expires IS NULL OR e.expires > ?)"], [tenant, times.now_us()], []
+        where, values = ["e.tenant = ?", "(e.expires IS NULL OR e.expires > ?)"], [tenant, times.now_us()]
+        rest: list[Any] = []
         source = "entity e"
         quick = False
         for part in selection.flat:
@@ -154,7 +160,7 @@ class Statements(Past):
                 values += [tenant, *numbers]
                 quick = True
             if part.q is not None:
-                q = unlink(part.q, lambda types, inner: self.ids(tenant, of_types(types, inner))) if part.q.depth else part.q
+                q = unlink(part.q, lambda types, inner: self.some_ids(tenant, of_types(types, inner))) if part.q.depth else part.q
                 self.by_index(tenant, q, where, values)
                 rest.append(q)
             if part.scope is not None:
@@ -182,8 +188,8 @@ class Statements(Past):
                 numbers = [number for name in names if (number := self.number(name)) is not None]
                 quick = True
                 if len(numbers) == 1 and not who.ids:
-                    source = "etype t CROSS JOIN entity e ON e.key = t.entity"
-                    where[:0] = ["t.tenant = ?", "t.type = ?"]
+                    source = "etype t CROSS JOIN entity e"  # its condition stands in WHERE: PostgreSQL takes no ON here
+                    where[:0] = ["e.key = t.entity", "t.tenant = ?", "t.type = ?"]
                     values[:0] = [tenant, numbers[0]]
                 else:
                     where.append(f"e.key IN (SELECT entity FROM etype WHERE tenant = ? AND type IN ({marks(numbers)}))")  # noqa: S608
@@ -304,6 +310,13 @@ class Statements(Past):
         """The ids of all selected entities."""
         where, values, key, _ = self.condition(tenant, selection)
         return [row[0] for row in self.all(f"SELECT e.id FROM {where} ORDER BY {key}", values)]  # noqa: S608 - own text
+
+    def some_ids(self, tenant: int, selection: Selection) -> list[str]:
+        """The ids of the entities that a sub-query finds; 403 if they are too many."""
+        found = self.ids(tenant, selection)
+        if len(found) > FOUND:
+            raise Problem("TooComplexQuery", "a sub-query finds too much", f"{len(found)} entities; expected at most {FOUND}")
+        return found
 
     def indexed(self, tenant: int, selection: Selection) -> bool:
         """True if the selection is answered by indexes alone."""
@@ -494,15 +507,72 @@ class Statements(Past):
         return int(row[0]) if row else 0
 
     # --- outbox
-    def enqueue(self, messages: Sequence[Message], now: int) -> list[int]:
-        """Put notifications into the outbox; their numbers."""
-        return [
-            self.insert(
-                "INSERT INTO outbox (endpoint, tenant, subscription, word, request, first, due) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (message.endpoint, message.tenant, message.subscription, message.order, message.request, now, now),
-            )
-            for message in messages
-        ]
+    def enqueue(self, messages: Sequence[Message], now: int) -> None:
+        """Put notifications into the outbox; their endpoints are told to the store, which tells them after the commit."""
+        self.many(
+            "INSERT INTO outbox (endpoint, tenant, subscription, word, request, first, due) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [(part.endpoint, part.tenant, part.subscription, part.order, part.request, now, now) for part in messages],
+        )
+        self.rung.update(part.endpoint for part in messages)
+
+    def lanes(self, now: int) -> list[str]:
+        """The endpoints that have a message which may be sent now; one step of the index for each endpoint."""
+        rows = self.all(
+            "WITH RECURSIVE lane(name) AS (SELECT min(endpoint) FROM outbox WHERE dead IS NULL UNION ALL "
+            "SELECT (SELECT min(endpoint) FROM outbox WHERE dead IS NULL AND endpoint > lane.name) FROM lane WHERE lane.name IS NOT NULL) "
+            "SELECT name FROM lane WHERE name IS NOT NULL AND EXISTS (SELECT 1 FROM outbox WHERE dead IS NULL AND endpoint = lane.name AND due <= ?)",
+            (now,),
+        )
+        return [row[0] for row in rows]
+
+    def settle(self, owner: str, now: int, delivered: Sequence[int], retried: Sequence[Any], dead: Sequence[Any], released: Sequence[int]) -> None:
+        """What became of messages that this worker holds; retried are (number, time, error), dead (number, error)."""
+        if delivered:
+            self.many("DELETE FROM outbox WHERE seq = ? AND owner = ?", [(seq, owner) for seq in delivered])
+        if retried:
+            self.many("UPDATE outbox SET due = ?, error = ?, owner = '' WHERE seq = ? AND owner = ?", [(at, error, seq, owner) for seq, at, error in retried])
+        if dead:
+            self.many("UPDATE outbox SET dead = ?, error = ?, owner = '' WHERE seq = ? AND owner = ?", [(now, error, seq, owner) for seq, error in dead])
+        if released:
+            self.many("UPDATE outbox SET due = ?, owner = '', attempt = attempt - 1 WHERE seq = ? AND owner = ?", [(now, seq, owner) for seq in released])
+
+    def hand_out(self, owner: str, endpoint: str, limit: int, now: int, lease: int) -> list[Message]:
+        """The oldest free messages of an endpoint, leased; one waits behind an earlier one of the same word that is not to be sent yet."""
+        rows = self.all(
+            "SELECT o.seq, o.tenant, o.subscription, o.word, o.request, o.attempt, o.first FROM outbox o WHERE o.dead IS NULL AND o.endpoint = ? AND o.due <= ? "  # noqa: S608
+            "AND NOT EXISTS (SELECT 1 FROM outbox p WHERE p.dead IS NULL AND p.endpoint = o.endpoint AND p.subscription = o.subscription AND p.word = o.word "
+            f"AND p.tenant = o.tenant AND p.seq < o.seq AND p.due > ? AND p.owner <> ?) ORDER BY o.seq LIMIT ?{self.skip}",
+            (endpoint, now, now, owner, limit),
+        )
+        if rows:
+            self.many("UPDATE outbox SET attempt = attempt + 1, due = ?, owner = ? WHERE seq = ?", [(now + lease, owner, row[0]) for row in rows])
+        return [Message(endpoint, row[1], row[2], row[3], row[4], seq=row[0], attempt=row[5] + 1, first=row[6]) for row in rows]
+
+    def dead_letters(self, tenant: int, subscription: str | None, after: int, limit: int) -> list[tuple[Message, int, str]]:
+        """Messages that were given up: each with when and why."""
+        where, values = ("", []) if subscription is None else (" AND subscription = ?", [subscription])
+        rows = self.all(
+            f"SELECT endpoint, subscription, word, request, seq, attempt, first, dead, error FROM outbox WHERE dead IS NOT NULL AND tenant = ?{where} "  # noqa: S608
+            "AND seq > ? ORDER BY seq LIMIT ?",
+            (tenant, *values, after, limit),
+        )
+        return [(Message(row[0], tenant, row[1], row[2], row[3], seq=row[4], attempt=row[5], first=row[6]), row[7], row[8] or "") for row in rows]
+
+    def replay(self, tenant: int, subscription: str | None, seqs: Sequence[int] | None, now: int) -> list[str]:
+        """Bring messages back that were given up; the endpoints concerned."""
+        where, values = "dead IS NOT NULL AND tenant = ?", [tenant]
+        if subscription is not None:
+            where, values = where + " AND subscription = ?", [*values, subscription]  # type: ignore[list-item]
+        if seqs is not None:
+            where, values = where + f" AND seq IN ({marks(seqs)})", [*values, *seqs]
+        found = [row[0] for row in self.all(f"SELECT DISTINCT endpoint FROM outbox WHERE {where}", values)]  # noqa: S608 - own text
+        self.do(f"UPDATE outbox SET dead = NULL, error = NULL, due = ?, first = ?, owner = '' WHERE {where}", [now, now, *values])  # noqa: S608
+        return found
+
+    def outbox_figures(self) -> tuple[int, int, int | None]:
+        """How many messages wait, how many were given up, and since when the oldest waits (µs)."""
+        row = self.one("SELECT count(*), min(first) FROM outbox WHERE dead IS NULL")
+        return row[0], self.one("SELECT count(*) FROM outbox WHERE dead IS NOT NULL")[0], row[1]
 
 
 def index_values(instances: list[dict[str, Any]]) -> Iterator[tuple[float | None, str | None]]:

@@ -50,8 +50,11 @@ def box(geometry: Any) -> tuple[float, float, float, float] | None:
 class Session(Statements):
     """Statements on one SQLite connection."""
 
+    join = "CROSS JOIN"
+
     def __init__(self, connection: sqlite3.Connection, names: Names) -> None:
         self.connection, self.names = connection, names
+        self.rung = set()
         self.rest: dict[int, Any] = {}  # conditions that no index answers, while their query runs
         self.turn = 0
         connection.create_function("fits", 3, self.fits)
@@ -154,7 +157,7 @@ class SqliteStore:
         self.committer = ThreadPoolExecutor(1, thread_name_prefix="commit")
         self.slower = ThreadPoolExecutor(readers, thread_name_prefix="reader")
         self.spare: deque[Session] = deque()
-        self.after: Callable[[], None] | None = None  # called after each commit, in the event loop
+        self.after: Callable[[set[str]], None] | None = None  # called after a commit with the endpoints that have new messages
         self.observe: Callable[[int, float, str], None] | None = None  # writes of a group, seconds of its commit, "" or why it is not on disk
 
     def connect(self) -> sqlite3.Connection:
@@ -250,8 +253,10 @@ class SqliteStore:
                     future.set_result(result)
                 else:
                     future.set_exception(result)
-        if self.after is not None:
-            self.after()
+        if self.writer.rung:
+            rung, self.writer.rung = self.writer.rung, set()
+            if self.after is not None:
+                self.after(rung)
         self.next_group()
 
     def fail(self, batch: list[Any], error: sqlite3.Error) -> None:

@@ -30,7 +30,9 @@ CREATE INDEX thing_kind ON thing (kind, tenant, seq);
 CREATE TABLE changed (kind TEXT PRIMARY KEY, n INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE outbox (
   seq INTEGER PRIMARY KEY AUTOINCREMENT, endpoint TEXT NOT NULL, tenant INTEGER NOT NULL, subscription TEXT NOT NULL, word TEXT NOT NULL,
-  request BLOB NOT NULL, attempt INTEGER NOT NULL DEFAULT 0, first INTEGER NOT NULL, due INTEGER NOT NULL, dead INTEGER, error TEXT
+  request BLOB NOT NULL, attempt INTEGER NOT NULL DEFAULT 0, first INTEGER NOT NULL, due INTEGER NOT NULL, owner TEXT NOT NULL DEFAULT '',
+  dead INTEGER, error TEXT
 ) STRICT;
-CREATE INDEX outbox_due ON outbox (due, seq) WHERE dead IS NULL;
+CREATE INDEX outbox_lane ON outbox (endpoint, seq) WHERE dead IS NULL;
+CREATE INDEX outbox_word ON outbox (subscription, word, seq) WHERE dead IS NULL;
 CREATE INDEX outbox_dead ON outbox (tenant, subscription, seq) WHERE dead IS NOT NULL;
