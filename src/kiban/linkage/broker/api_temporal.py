@@ -362,7 +362,7 @@ class Asking:
         parts: dict[str, Any] = {"types": types, "ids": who.ids if who is not None else (), "span": told, "attrs": attrs}
         if simple:
             heads = self.session.heads(self.tenant, **parts, order=order, limit=asked.limit + 1, offset=asked.offset)
-            total = self.session.count_heads(self.tenant, **parts) if asked.count else 0
+            total = self.session.count_heads(self.tenant, **parts) if asked.counted else 0
             return [(head, self.span) for head in heads[: asked.limit]], total, len(heads) > asked.limit
         found: list[tuple[Head, Span]] = []
         seen = 0
@@ -373,7 +373,7 @@ class Asking:
             seen += 1
             if asked.offset < seen <= asked.offset + asked.limit:
                 found.append((head, span))
-            elif seen > asked.offset + asked.limit and not asked.count:
+            elif seen > asked.offset + asked.limit and not asked.counted:
                 break
         return found, seen, seen > asked.offset + asked.limit
 
@@ -583,7 +583,7 @@ async def run(call: Call, chosen: Selection, params: Mapping[str, str], media: b
 
     shown, part, total, more = await call.broker.store.slow(read, options.query_seconds)
     headers = page_links(call, pages, more, media)
-    if pages.count:
+    if pages.counted:
         headers.append((b"ngsild-results-count", str(total).encode()))
     return reply(call, shown, part, media, headers)
 

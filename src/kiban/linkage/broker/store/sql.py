@@ -575,6 +575,17 @@ class Statements(Past):
         return row[0], self.one("SELECT count(*) FROM outbox WHERE dead IS NOT NULL")[0], row[1]
 
 
+def number_of(value: Any) -> float | None:
+    """A value as a database keeps numbers; None for what is none, or is too large.
+
+    >>> number_of(3), number_of(True), number_of(10**400)
+    (3.0, None, None)
+    """
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return None
+    return float(value) if isinstance(value, float) or -(2**1023) < value < 2**1023 else None
+
+
 def index_values(instances: list[dict[str, Any]]) -> Iterator[tuple[float | None, str | None]]:
     """The numbers and texts of an attribute that an index can find.
 
@@ -587,6 +598,7 @@ def index_values(instances: list[dict[str, Any]]) -> Iterator[tuple[float | None
             if isinstance(item, bool) or item is None:
                 continue
             if isinstance(item, (int, float)):
-                yield float(item), None
+                if (num := number_of(item)) is not None:
+                    yield num, None
             elif isinstance(item, str):
                 yield None, item
