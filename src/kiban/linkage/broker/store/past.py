@@ -24,6 +24,7 @@ import msgspec
 
 from kiban.linkage.broker import times
 from kiban.linkage.broker.store.contract import Event
+from kiban.linkage.broker.store.indexing import number_of
 
 FIRST, LAST = "201001", 1  # what is older than this month, or younger than next year, shares one table: clocks that are wrong do not make tables
 EARLY, LATE = "000000", "999999"
@@ -36,10 +37,10 @@ COLUMNS = "attr, at, instance, seen, created, modified, deleted, dataset, doc"
 HEADS = 100_000  # histories of which the writer knows the key by heart
 
 
-def number_of(instance: str) -> int | None:
+def instance_number(instance: str) -> int | None:
     """The number behind an instanceId, None if it is none of this broker.
 
-    >>> number_of("urn:ngsi-ld:Instance:00000000000000ff"), number_of("urn:x:1")
+    >>> instance_number("urn:ngsi-ld:Instance:00000000000000ff"), instance_number("urn:x:1")
     (255, None)
     """
     found = _INSTANCE.match(instance)
@@ -363,7 +364,7 @@ class Past:
             row = (
                 key, attr, at, next(_numbers) if number is None else number, int(observed is not None), _parse(instance["createdAt"]), modified, event.deleted,
                 _parse(instance["expiresAt"]) if "expiresAt" in instance else None,
-                float(value) if type(value) is float or type(value) is int else None,
+                number_of(value) if type(value) is float or type(value) is int else None,
                 instance.get("datasetId"), _encode({name: part for name, part in instance.items() if name not in _APART}),
             )  # fmt: skip
             rows = tables.get(table)
@@ -416,7 +417,7 @@ class Past:
 
     def instance(self, key: int, attr: int, instance: str) -> tuple[str, Row] | None:
         """One instance by its id, with its table."""
-        number = number_of(instance)
+        number = instance_number(instance)
         if number is not None:
             for month in reversed(self.months()):
                 row = self.one(f"SELECT {COLUMNS} FROM history_{month} WHERE entity = ? AND attr = ? AND instance = ?", (key, attr, number))  # noqa: S608

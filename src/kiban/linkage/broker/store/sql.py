@@ -15,7 +15,7 @@ from kiban.linkage.broker.query import unlink
 from kiban.linkage.broker.render import decode, encode_lean
 from kiban.linkage.broker.selection import TypeQ
 from kiban.linkage.broker.store.contract import Entity, Message, Selection, Who
-from kiban.linkage.broker.store.indexing import comparisons
+from kiban.linkage.broker.store.indexing import comparisons, number_of
 from kiban.linkage.broker.store.past import Past
 from kiban.linkage.errors import Problem
 
@@ -573,17 +573,6 @@ class Statements(Past):
         """How many messages wait, how many were given up, and since when the oldest waits (µs)."""
         row = self.one("SELECT count(*), min(first) FROM outbox WHERE dead IS NULL")
         return row[0], self.one("SELECT count(*) FROM outbox WHERE dead IS NOT NULL")[0], row[1]
-
-
-def number_of(value: Any) -> float | None:
-    """A value as a database keeps numbers; None for what is none, or is too large.
-
-    >>> number_of(3), number_of(True), number_of(10**400)
-    (3.0, None, None)
-    """
-    if not isinstance(value, (int, float)) or isinstance(value, bool):
-        return None
-    return float(value) if isinstance(value, float) or -(2**1023) < value < 2**1023 else None
 
 
 def index_values(instances: list[dict[str, Any]]) -> Iterator[tuple[float | None, str | None]]:
