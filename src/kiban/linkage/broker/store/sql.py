@@ -262,7 +262,7 @@ class Statements(Past):
             self.remove(tenant, key, decode(lean, sys))
         histories = self.all("SELECT id FROM tentity WHERE tenant = ? LIMIT ?", (tenant, limit))
         for (id,) in histories:
-            self.delete_temporal(tenant, id)
+            self.forget(tenant, id)
         return len(rows) + len(histories)
 
     def drop_tenant(self, tenant: int) -> None:
