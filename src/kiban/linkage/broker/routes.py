@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kiban.linkage.broker import api_batch, api_contexts, api_entities, api_query, api_v2, operate
+from kiban.linkage.broker import api_batch, api_contexts, api_entities, api_query, api_temporal, api_v2, operate
 from kiban.linkage.broker.openapi import Description
 from kiban.linkage.broker.server import Routes
 
@@ -20,6 +20,7 @@ CHOSEN = names("type id idPattern attrs q scopeQ georel geometry coordinates geo
 PAGED = names("limit offset count")
 ORDERED = names("orderBy orderFrom orderGeometry collation")
 WRITTEN = names("local via type")
+EVOLVED = names("timerel timeAt endTimeAt timeproperty lastN aggrMethods aggrPeriodDuration options format sysAttrs lang attrs pick omit datasetId local via")
 
 
 def routes() -> Routes:
@@ -53,6 +54,16 @@ def routes() -> Routes:
     add("GET", f"{LD}/jsonldContexts", api_contexts.listed, names("details kind"))
     add("GET", f"{LD}/jsonldContexts/{{id}}", api_contexts.serve, names("details"))
     add("DELETE", f"{LD}/jsonldContexts/{{id}}", api_contexts.delete, names("reload"))
+    temporal = f"{LD}/temporal/entities"
+    add("POST", temporal, api_temporal.create, names("local via"))
+    add("GET", temporal, api_temporal.query, EVOLVED | CHOSEN | PAGED | names("orderBy"))
+    add("GET", f"{temporal}/{{id}}", api_temporal.retrieve, EVOLVED | names("entityMap csf"))
+    add("DELETE", f"{temporal}/{{id}}", api_temporal.delete, names("local via"))
+    add("POST", f"{temporal}/{{id}}/attrs", api_temporal.append, names("local via"))
+    add("DELETE", f"{temporal}/{{id}}/attrs/{{attr}}", api_temporal.delete_attribute, names("local via deleteAll datasetId"))
+    add("PATCH", f"{temporal}/{{id}}/attrs/{{attr}}/{{instance}}", api_temporal.change_instance, names("local via"))
+    add("DELETE", f"{temporal}/{{id}}/attrs/{{attr}}/{{instance}}", api_temporal.delete_instance, names("local via"))
+    add("POST", f"{LD}/temporal/entityOperations/query", api_temporal.query_document, FORM | PAGED | names("local via entityMap"))
     api_v2.add_routes(found)
     operate.add_routes(add)
     Description(found).add_routes(add)
