@@ -17,6 +17,7 @@ from kiban.linkage.broker.forward import Forward
 from kiban.linkage.broker.guard import Guard
 from kiban.linkage.broker.hosting import Hosting
 from kiban.linkage.broker.maintain import keep_history
+from kiban.linkage.broker.maps import Maps
 from kiban.linkage.broker.mqtt import MqttSender
 from kiban.linkage.broker.operate import Operation
 from kiban.linkage.broker.outbox import StoreOutbox
@@ -41,6 +42,7 @@ class Options:
     allow_endpoints  networks and hosts that notifications and forwards may reach although they are private
     index            attributes (IRIs or terms of the core context) with an index of their values
     history          every change is kept with its time
+    instances        instances of one entity's history in one answer; what goes beyond comes in parts
     keep_months      history older than this is dropped; 0: never
     tenants          False: the first write to a new tenant does not make it
     """
@@ -56,6 +58,7 @@ class Options:
     allow_endpoints: tuple[str, ...] = ()
     index: tuple[str, ...] = ()
     history: bool = True
+    instances: int = 30
     keep_months: int = 0
     cors: str = ""
     public_url: str = ""
@@ -100,6 +103,7 @@ class Broker:
         self.store.after = self.dispatcher.wake
         self.sources, self.source_notices = Sources(self), SourceNotices(self)
         self.forward = Forward(self)
+        self.maps = Maps(self)
         self.v2 = Around(self)
 
     def attach(self, app: Any) -> None:
@@ -124,6 +128,7 @@ class Broker:
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
+        await self.maps.stop()
         await self.dispatcher.stop(self.options.stop_seconds / 2)
         await self.store.close()
         self.state = "stopped"
@@ -134,6 +139,7 @@ class Broker:
             await asyncio.sleep(SWEEP)
             if self.store.reader.expired(times.now_us(), 1) or self.store.reader.ripened(times.now_us(), 1):
                 await self.store.write(lambda tx: sweep(self, tx))
+            await self.maps.tidy()
             self.hosting.refresh()
 
     def v2_problem(self, problem: Problem) -> Reply:
