@@ -30,7 +30,6 @@ FIRST, LAST = "201001", 1  # what is older than this month, or younger than next
 EARLY, LATE = "000000", "999999"
 INSTANCE = "urn:ngsi-ld:Instance:"
 _INSTANCE = re.compile(INSTANCE + r"([0-9a-f]{16})\Z")
-_APART = frozenset({"createdAt", "modifiedAt", "deletedAt", "datasetId", "instanceId"})  # in columns
 _encode, _decode = msgspec.json.Encoder().encode, msgspec.json.Decoder().decode
 _numbers = count((time.time_ns() // 1000 << 12) + SystemRandom().randrange(4096))
 COLUMNS = "attr, at, instance, seen, created, modified, deleted, dataset, doc"
@@ -253,7 +252,7 @@ class Past:
     def keep_head(self, tenant: int, id: str, types: list[str], now: int) -> int:
         """The key of an entity's history, begun now if there was none; its types are those given."""
         known = self.names.heads.get((tenant, id)) if self.alone else None
-        if known is not None and known[1] == types:
+        if known is not None and known[1] == tuple(types):
             return known[0]  # type: ignore[no-any-return]
         before: list[str] = []
         key = None
@@ -268,13 +267,14 @@ class Past:
             key, before = head.key, head.types
             if before != types:
                 self.do("UPDATE tentity SET types = ?, modified = ? WHERE key = ?", (_encode(types), now, key))
-        for iri in set(types).difference(before):
+            if len(self.names.heads) >= HEADS:
+                self.names.heads.clear()
+            self.names.heads[(tenant, id)] = (key, tuple(types))
+        for iri in types if not before else set(types).difference(before):
             self.do("INSERT INTO ttype (tenant, type, entity) VALUES (?, ?, ?)", (tenant, self.new_number(iri), key))
-        for iri in set(before).difference(types):
-            self.do("DELETE FROM ttype WHERE tenant = ? AND type = ? AND entity = ?", (tenant, self.new_number(iri), key))
-        if len(self.names.heads) >= HEADS:
-            self.names.heads.clear()
-        self.names.heads[(tenant, id)] = (key, types)
+        for iri in before:
+            if iri not in types:
+                self.do("DELETE FROM ttype WHERE tenant = ? AND type = ? AND entity = ?", (tenant, self.new_number(iri), key))
         return key
 
     def touch_head(self, key: int, now: int) -> None:
@@ -351,27 +351,28 @@ class Past:
         """Add instances to a history; number: that of the only one, else each gets the next."""
         tables: dict[str, list[tuple[Any, ...]]] = {}
         numbers = self.names.known
-        for event in events:
-            instance = event.instance
-            attr = numbers.get(event.attr)
+        for name, instance, deleted in events:
+            attr = numbers.get(name)
             if attr is None:
-                attr = self.new_number(event.attr)
-            value = instance.get("value")
-            modified = _parse(instance["modifiedAt"])
-            observed = instance.get("observedAt")
-            at = _parse(observed) if observed is not None else modified if event.deleted is None else event.deleted
+                attr = self.new_number(name)
+            about = instance.copy()
+            created = _parse(about.pop("createdAt"))
+            modified = _parse(about.pop("modifiedAt"))
+            dataset = about.pop("datasetId", None)
+            about.pop("deletedAt", None)
+            about.pop("instanceId", None)
+            observed, expires, value = about.get("observedAt"), about.get("expiresAt"), about.get("value")
+            at = _parse(observed) if observed is not None else modified if deleted is None else deleted
             table = self.table(at)
             row = (
-                key, attr, at, next(_numbers) if number is None else number, int(observed is not None), _parse(instance["createdAt"]), modified, event.deleted,
-                _parse(instance["expiresAt"]) if "expiresAt" in instance else None,
-                number_of(value) if type(value) is float or type(value) is int else None,
-                instance.get("datasetId"), _encode({name: part for name, part in instance.items() if name not in _APART}),
+                key, attr, at, next(_numbers) if number is None else number, 0 if observed is None else 1, created, modified, deleted,
+                None if expires is None else _parse(expires), value if type(value) is float else number_of(value) if type(value) is int else None,
+                dataset, _encode(about),
             )  # fmt: skip
-            rows = tables.get(table)
-            if rows is None:
-                tables[table] = [row]
+            if table in tables:
+                tables[table].append(row)
             else:
-                rows.append(row)
+                tables[table] = [row]
         for table, rows in tables.items():
             self.many(
                 f"INSERT INTO {table} (entity, attr, at, instance, seen, created, modified, deleted, expires, num, dataset, doc) "  # noqa: S608 - digits
