@@ -320,32 +320,29 @@ def test_a_server_that_is_not_there_is_told_without_the_password(tmp_path):
 
 
 def event(at: str, number: int) -> Event:
-    instance = {"type": "Property", "value": number, "observedAt": at, "instanceId": f"urn:instance:{number}"}
-    return Event(LEVEL, instance, times.parse(at), times.parse(at))
+    return Event(LEVEL, {"type": "Property", "value": number, "observedAt": at, "createdAt": at, "modifiedAt": at})
 
 
 async def dropped_by_hand(address: str) -> tuple[list[str], list[str]]:
     store = open_store(address)
+    types, now = ["https://data.town.example/Gauge"], times.parse("2025-08-01T00:00:00Z")
 
     def fill(tx) -> None:
-        head = {"id": "urn:gauge:1", "type": ["https://data.town.example/Gauge"], "createdAt": "2025-08-01T00:00:00Z", "modifiedAt": "2025-12-01T00:00:00Z"}
-        key = tx.put_temporal(tx.open_tenant(""), head)
-        tx.record(key, [event(f"2025-{month:02}-15T00:00:00Z", month) for month in range(8, 13)])
-        gone = tx.put_temporal(tx.open_tenant(""), head | {"id": "urn:gauge:gone"}, deleted=times.parse("2025-09-30T23:59:59Z"))
-        tx.record(gone, [event("2025-12-01T00:00:00Z", 99)])
-        tx.put_temporal(tx.open_tenant(""), head | {"id": "urn:gauge:later"}, deleted=times.parse("2025-10-01T00:00:00Z"))
+        tenant = tx.open_tenant("")
+        tx.record(tx.keep_head(tenant, "urn:gauge:1", types, now), [event(f"2025-{month:02}-15T00:00:00Z", month) for month in range(8, 13)])
+        tx.record(tx.keep_head(tenant, "urn:gauge:gone", types, now), [event("2025-09-30T23:59:59Z", 99)])
 
     await store.write(fill)
-    store.reader.partitions()
+    assert await store.slow(lambda tx: tx.months()) == ["202508", "202509", "202510", "202511", "202512"]
     dropped = await store.write(lambda tx: drop_history(tx, 2, times.parse("2025-12-20T00:00:00Z")))
     assert await store.write(lambda tx: drop_history(tx, 2, times.parse("2025-12-20T00:00:00Z"))) == []
     tenant = store.reader.tenant("")
-    assert [store.reader.temporal(tenant, f"urn:gauge:{name}") is not None for name in ("1", "gone", "later")] == [True, False, True]
-    kept = await store.slow(lambda tx: tx.partitions())
+    assert [store.reader.head(tenant, f"urn:gauge:{name}") is not None for name in ("1", "gone")] == [True, False]
+    kept = await store.slow(lambda tx: tx.months())
     rows = await store.slow(lambda tx: [tx.one(f"SELECT count(*) FROM history_{month}")[0] for month in kept])
     assert rows == [1, 1, 1]
-    await store.write(lambda tx: tx.record(tx.temporal(tenant, "urn:gauge:1")[0], [event("2025-08-02T00:00:00Z", 77)]))
-    assert (await store.slow(lambda tx: tx.partitions()))[0] == "202508", "a month that was dropped can come back"
+    await store.write(lambda tx: tx.record(tx.head(tenant, "urn:gauge:1").key, [event("2025-08-02T00:00:00Z", 77)]))
+    assert (await store.slow(lambda tx: tx.months()))[0] == "202508", "a month that was dropped can come back"
     await store.close()
     return dropped, kept
 

@@ -17,6 +17,7 @@ from kiban.linkage.broker.forward import Forward
 from kiban.linkage.broker.guard import Guard
 from kiban.linkage.broker.hosting import Hosting
 from kiban.linkage.broker.maintain import keep_history
+from kiban.linkage.broker.maps import Maps
 from kiban.linkage.broker.mqtt import MqttSender
 from kiban.linkage.broker.operate import Operation
 from kiban.linkage.broker.outbox import StoreOutbox
@@ -98,6 +99,7 @@ class Broker:
         self.dispatcher = Dispatcher(StoreOutbox(self.store), {"http": http, "https": http, "mqtt": mqtt, "mqtts": mqtt})
         self.store.after = self.dispatcher.wake
         self.forward = Forward(self)
+        self.maps = Maps(self)
         self.v2 = Around(self)
 
     def attach(self, app: Any) -> None:
@@ -111,7 +113,7 @@ class Broker:
         await self.dispatcher.start()
         self.state = "running"
         self.tasks = [asyncio.create_task(self.sweeping()), *await self.operation.start()]
-        if self.options.keep_months:
+        if self.options.history:
             self.tasks.append(asyncio.create_task(keep_history(self.store, self.options.keep_months, self.operation.history_dropped)))
 
     async def stop(self) -> None:
@@ -120,6 +122,7 @@ class Broker:
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
+        await self.maps.stop()
         await self.dispatcher.stop(self.options.stop_seconds / 2)
         await self.store.close()
         self.state = "stopped"
@@ -130,6 +133,7 @@ class Broker:
             await asyncio.sleep(SWEEP)
             if self.store.reader.expired(times.now_us(), 1) or self.store.reader.ripened(times.now_us(), 1):
                 await self.store.write(lambda tx: sweep(self, tx))
+            await self.maps.tidy()
             self.hosting.refresh()
 
     def v2_problem(self, problem: Problem) -> Reply:

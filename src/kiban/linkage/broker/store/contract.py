@@ -162,3 +162,14 @@ class Store(Protocol):
 
 
 Rows = Sequence[tuple[Any, ...]]
+
+
+def as_number(value: Any) -> float | None:
+    """A value as a database keeps numbers; None for what is none, or is too large.
+
+    >>> as_number(3), as_number(True), as_number(10**400)
+    (3.0, None, None)
+    """
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return None
+    return float(value) if isinstance(value, float) or -(2**1023) < value < 2**1023 else None

@@ -29,14 +29,3 @@ def comparisons(q: Any) -> list[tuple[str, str, str, Any]]:
             elif part.op == "==" and part.values[0].kind == "string":
                 found.append((attr, "text", "=", value))
     return found
-
-
-def number_of(value: Any) -> float | None:
-    """A value as a database keeps numbers; None for what is none, or is too large.
-
-    >>> number_of(3), number_of(True), number_of(10**400)
-    (3.0, None, None)
-    """
-    if not isinstance(value, (int, float)) or isinstance(value, bool):
-        return None
-    return float(value) if isinstance(value, float) or -(2**1023) < value < 2**1023 else None

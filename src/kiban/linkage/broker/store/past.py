@@ -23,8 +23,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from kiban.linkage.broker import times
-from kiban.linkage.broker.store.contract import Event
-from kiban.linkage.broker.store.indexing import number_of
+from kiban.linkage.broker.store.contract import Event, as_number
 
 FIRST, LAST = "201001", 1  # what is older than this month, or younger than next year, shares one table: clocks that are wrong do not make tables
 EARLY, LATE = "000000", "999999"
@@ -366,7 +365,7 @@ class Past:
             table = self.table(at)
             row = (
                 key, attr, at, next(_numbers) if number is None else number, 0 if observed is None else 1, created, modified, deleted,
-                None if expires is None else _parse(expires), value if type(value) is float else number_of(value) if type(value) is int else None,
+                None if expires is None else _parse(expires), as_number(value),
                 dataset, _encode(about),
             )  # fmt: skip
             if table in tables:
@@ -490,22 +489,19 @@ class Past:
         return totals
 
     # --- an end
-    def drop_before(self, month: str) -> int:
-        """Drop the tables older than a month (six digits), and the heads of histories that have nothing left; how many tables."""
+    def drop_before(self, month: str) -> list[str]:
+        """Drop the tables older than a month (six digits), and the heads of histories that have nothing left; the months dropped."""
         old = [found for found in self.months() if found < month]
         for found in old:
-            self.do(f"DROP TABLE history_{int(found):06d}")
+            self.do(f"DROP TABLE IF EXISTS history_{int(found):06d}")
             self.do("DELETE FROM partition WHERE month = ?", (found,))
         self.names.partitions = []
         if old:
             self.names.heads.clear()
-            empty = " AND ".join(f"NOT EXISTS (SELECT 1 FROM history_{found} h WHERE h.entity = t.key)" for found in self.months())  # noqa: S608 - digits
-            self.do(
-                "DELETE FROM tentity AS t WHERE NOT EXISTS (SELECT 1 FROM entity e WHERE e.tenant = t.tenant AND e.id = t.id)"  # noqa: S608 - own text
-                + (f" AND {empty}" if empty else "")
-            )
+            empty = "".join(f" AND NOT EXISTS (SELECT 1 FROM history_{found} h WHERE h.entity = t.key)" for found in self.months())  # noqa: S608 - digits
+            self.do(f"DELETE FROM tentity AS t WHERE NOT EXISTS (SELECT 1 FROM entity e WHERE e.tenant = t.tenant AND e.id = t.id){empty}")  # noqa: S608
             self.do("DELETE FROM ttype WHERE entity NOT IN (SELECT key FROM tentity)")
-        return len(old)
+        return old
 
     def drop_expired(self, now: int) -> int:
         """Remove the instances whose time has passed; how many."""

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from kiban.linkage.broker.render import decode
 from kiban.linkage.broker.store.contract import Entity
@@ -162,7 +163,7 @@ class SqliteStore:
 
     def connect(self) -> sqlite3.Connection:
         """One more connection with the settings of the broker."""
-        uri = f"file:{self.path}" + (f"?vfs={self.vfs}" if self.vfs else "")
+        uri = f"file:{quote(str(self.path))}" + (f"?vfs={self.vfs}" if self.vfs else "")
         connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=5.0, cached_statements=512)
         for pragma in ("page_size = 8192", "journal_mode = WAL", "synchronous = FULL", "wal_autocheckpoint = 4000", f"cache_size = -{CACHE_KIB}"):
             connection.execute(f"PRAGMA {pragma}")
