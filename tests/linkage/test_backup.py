@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import os
 import shutil
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -227,52 +226,6 @@ def test_the_commands_copy_and_restore_and_say_so(tmp_path, capsys):
 
 
 # --------------------------------------------------------------------------------------------------------------------- PostgreSQL
-
-
-@pytest.fixture(scope="module")
-def postgres(postgres_bin):
-    """An own server; gives the address of a database by name."""
-    import tempfile
-
-    if not Path(f"/usr/share/postgresql/{postgres_bin.parent.name}/extension/postgis.control").exists():
-        pytest.skip("needs PostGIS")
-    folder = Path(tempfile.mkdtemp(prefix="kiban-pg-"))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    (folder / "secret").write_text("ge heim@:%/")
-    owner = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.geteuid() == 0 else []
-    if owner:
-        for path in (folder, folder / "secret"):
-            shutil.chown(path, "postgres", "postgres")
-
-    def run(*words: str) -> None:
-        subprocess.run([*owner, str(postgres_bin / words[0]), *words[1:]], check=True, capture_output=True, timeout=100, cwd=folder)
-
-    data = str(folder / "data")
-    run("initdb", "-D", data, "-U", "clerk", "-A", "scram-sha-256", f"--pwfile={folder / 'secret'}", "-E", "UTF8", "--no-locale", "-N")
-    run(
-        "pg_ctl",
-        "-D",
-        data,
-        "-w",
-        "-l",
-        str(folder / "log"),
-        "-o",
-        f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder}",
-        "start",
-    )
-    import psycopg
-
-    def database(name: str) -> str:
-        whole = f"postgresql://clerk:ge%20heim%40%3A%25%2F@127.0.0.1:{port}"
-        with psycopg.connect(f"{whole}/postgres", autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}"')
-        return f"{whole}/{name}"
-
-    yield database
-    run("pg_ctl", "-D", data, "-w", "-m", "immediate", "stop")
-    shutil.rmtree(folder)
 
 
 def test_a_dump_of_postgresql_brings_back_what_was_there(tmp_path, postgres):

@@ -23,6 +23,8 @@ from kiban.linkage.broker.operate import Operation
 from kiban.linkage.broker.outbox import StoreOutbox
 from kiban.linkage.broker.posting import HttpSender
 from kiban.linkage.broker.server import Reply
+from kiban.linkage.broker.source_subscriptions import SourceNotices
+from kiban.linkage.broker.sources import Sources
 from kiban.linkage.broker.store import open_store
 from kiban.linkage.errors import Problem
 
@@ -98,6 +100,7 @@ class Broker:
         http, mqtt = HttpSender(self.guard), MqttSender(self.guard)
         self.dispatcher = Dispatcher(StoreOutbox(self.store), {"http": http, "https": http, "mqtt": mqtt, "mqtts": mqtt})
         self.store.after = self.dispatcher.wake
+        self.sources, self.source_notices = Sources(self), SourceNotices(self)
         self.forward = Forward(self)
         self.maps = Maps(self)
         self.v2 = Around(self)
@@ -111,8 +114,10 @@ class Broker:
         """The tasks beside the requests begin."""
         await self.v2.open()
         await self.dispatcher.start()
+        self.sources.look()
         self.state = "running"
-        self.tasks = [asyncio.create_task(self.sweeping()), *await self.operation.start()]
+        beside = (self.sweeping(), self.sources.flushing(), self.source_notices.ticking())
+        self.tasks = [*map(asyncio.create_task, beside), *await self.operation.start()]
         if self.options.history:
             self.tasks.append(asyncio.create_task(keep_history(self.store, self.options.keep_months, self.operation.history_dropped)))
 

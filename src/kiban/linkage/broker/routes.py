@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from kiban.linkage.broker import api_batch, api_contexts, api_entities, api_maps, api_query, api_temporal, api_v2, operate
+from kiban.linkage.broker import (
+    api_batch,
+    api_contexts,
+    api_entities,
+    api_maps,
+    api_query,
+    api_sources,
+    api_temporal,
+    api_v2,
+    operate,
+)
 from kiban.linkage.broker.openapi import Description
 from kiban.linkage.broker.server import Routes
 
@@ -75,6 +85,17 @@ def routes() -> Routes:
     add("PATCH", f"{temporal}/{{id}}/attrs/{{attr}}/{{instance}}", api_temporal.change_instance, names("local via"))
     add("DELETE", f"{temporal}/{{id}}/attrs/{{attr}}/{{instance}}", api_temporal.delete_instance, names("local via"))
     add("POST", f"{LD}/temporal/entityOperations/query", api_temporal.query_document, FORM | PAGED | names("local via entityMap"))
+    registrations, watched = f"{LD}/csourceRegistrations", f"{LD}/csourceSubscriptions"
+    add("POST", registrations, api_sources.create)
+    add("GET", registrations, api_sources.query, CHOSEN | PAGED | names("options sysAttrs timerel timeAt endTimeAt timeproperty"))
+    add("GET", f"{registrations}/{{id}}", api_sources.retrieve, names("options sysAttrs local via"))
+    add("PATCH", f"{registrations}/{{id}}", api_sources.update, names("local via"))
+    add("DELETE", f"{registrations}/{{id}}", api_sources.delete, names("local via"))
+    add("POST", watched, api_sources.subscribe)
+    add("GET", watched, api_sources.query_subscriptions, PAGED | names("options sysAttrs local via"))
+    add("GET", f"{watched}/{{id}}", api_sources.retrieve_subscription, names("options sysAttrs local via"))
+    add("PATCH", f"{watched}/{{id}}", api_sources.update_subscription, names("local via"))
+    add("DELETE", f"{watched}/{{id}}", api_sources.unsubscribe, names("local via"))
     api_v2.add_routes(found)
     operate.add_routes(add)
     Description(found).add_routes(add)

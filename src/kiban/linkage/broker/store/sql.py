@@ -581,6 +581,10 @@ class Statements(Past):
             self.many("UPDATE outbox SET attempt = attempt + 1, due = ?, owner = ? WHERE seq = ?", [(now + lease, owner, row[0]) for row in rows])
         return [Message(endpoint, row[1], row[2], row[3], row[4], seq=row[0], attempt=row[5] + 1, first=row[6]) for row in rows]
 
+    def cancel(self, tenant: int, subscription: str) -> None:
+        """Drop what waits for a subscription that is gone."""
+        self.do("DELETE FROM outbox WHERE dead IS NULL AND tenant = ? AND subscription = ?", (tenant, subscription))
+
     def dead_letters(self, tenant: int, subscription: str | None, after: int, limit: int) -> list[tuple[Message, int, str]]:
         """Messages that were given up: each with when and why."""
         where, values = ("", []) if subscription is None else (" AND subscription = ?", [subscription])
