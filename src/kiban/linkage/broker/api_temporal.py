@@ -556,6 +556,8 @@ async def retrieve(call: Call) -> Reply:
         tenant = entities.read_tenant(call, session)
         head = reachable(session, tenant, id, reach)
         asking = Asking(session, tenant, asked, options.instances)
+        if asked.attrs is not None and not asked.named:
+            raise not_found(f"{id} with one of these attributes")
         if asked.named and not session.heads(tenant, ids=[id], span=Span(datasets=asked.datasets), attrs=asked.named):
             raise not_found(f"{id} with one of these attributes")
         shown, part = tell(call, asking, [(head, asking.span)])

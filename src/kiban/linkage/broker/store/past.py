@@ -162,7 +162,7 @@ def meet(one: tuple[int | None, int | None], other: tuple[int | None, int | None
 
 
 class Total(NamedTuple):
-    """One period of one attribute and dataset: how many instances, how many of them numbers, and what SQL makes of the numbers by method."""
+    """One period of one attribute and dataset: how many instances, how many of them numbers of a usual size, and what SQL makes of the numbers by method."""
 
     dataset: str | None
     period: int
@@ -171,9 +171,12 @@ class Total(NamedTuple):
     found: dict[str, float]
 
 
+# A product of numbers that are much larger or smaller than any measurement has no place in a double: the smaller are nothing, the larger are left to Python.
+SQUARES = "sum(CASE WHEN abs({0}) BETWEEN 1e-100 AND 1e101 THEN {0} * {0} ELSE 0 END)"
+SOBER = "count(CASE WHEN abs(num) <= 1e100 THEN 1 END)"
 SQL = {
     "totalCount": "count(num)", "distinctCount": "count(DISTINCT num)", "sum": "sum(num)", "avg": "avg(num)", "min": "min(num)", "max": "max(num)",
-    "sumsq": "sum(num * num)",
+    "sumsq": SQUARES.format("num"),
 }  # fmt: skip
 
 
@@ -466,9 +469,12 @@ class Past:
         columns = [SQL[method] for method in methods if method != "stddev"]
         names = [method for method in methods if method != "stddev"]
         if "stddev" in methods:  # squares of distances from a value nearby: nothing is lost where the values are large and close to each other
-            first = f"SELECT num FROM {tables[0]} WHERE entity = ? AND attr = ? AND num IS NOT NULL LIMIT 1"  # noqa: S608 - own text
-            shift = float((self.one(first, (key, attr)) or (0.0,))[0])
-            columns += ["sum(near)", "sum(near * near)"]
+            for table in tables:
+                row = self.one(f"SELECT num FROM {table} WHERE entity = ? AND attr = ? AND num IS NOT NULL LIMIT 1", (key, attr))  # noqa: S608 - own text
+                if row is not None:
+                    shift = float(row[0])
+                    break
+            columns += ["sum(near)", SQUARES.format("near")]
         period = f"({span.column} - ?) / ?" if step else "0"
         near_text = ", num - ? AS near" if "stddev" in methods else ""
         parts = [
@@ -476,15 +482,16 @@ class Past:
             for table in tables
         ]
         rows = self.all(
-            f"SELECT {', '.join(['dataset', 'period', 'count(*)', 'count(num)', *columns])} "  # noqa: S608 - own text
+            f"SELECT {', '.join(['dataset', 'period', 'count(*)', SOBER, *columns])} "  # noqa: S608 - own text
             f"FROM ({' UNION ALL '.join(parts)}) AS h GROUP BY dataset, period ORDER BY period",
             [*((start, step) if step else ()), *((shift,) if near_text else ()), key, attr, *values] * len(tables),
         )
         totals = []
         for dataset, place, every, numbers, *rest in rows:
             found = dict(zip(names, rest, strict=False))
-            if near_text and numbers:
-                found["stddev"] = max(0.0, rest[-1] / numbers - (rest[-2] / numbers) ** 2) ** 0.5
+            if near_text and numbers == every:
+                mean = rest[-2] / numbers
+                found["stddev"] = max(0.0, rest[-1] / numbers - mean * mean) ** 0.5
             totals.append(Total(dataset, place, every, numbers, found))
         return totals
 
