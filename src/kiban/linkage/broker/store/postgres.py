@@ -25,7 +25,7 @@ from kiban.linkage.broker.query import Q
 from kiban.linkage.broker.render import decode
 from kiban.linkage.broker.selection import TypeQ
 from kiban.linkage.broker.store.contract import Entity, Selection, Who
-from kiban.linkage.broker.store.sql import Names, Statements, marks, members
+from kiban.linkage.broker.store.sql import Names, Statements, marks, places
 from kiban.linkage.errors import Problem
 
 T = TypeVar("T")
@@ -85,17 +85,16 @@ class Session(Statements):
         return (text,)
 
     def place(self, tenant: int, key: int, entity: Entity, old: Entity | None) -> None:  # noqa: ARG002 - the key is enough here
-        rows = [(attr, instance["value"]) for attr in members(entity) for instance in entity[attr] if instance.get("type") == "GeoProperty"]
+        rows = places(entity)
         if old is not None:
-            before = [(attr, instance["value"]) for attr in members(old) for instance in old[attr] if instance.get("type") == "GeoProperty"]
-            if before == rows:
+            if rows == places(old):
                 return
-            self.unplace(key)
+            self.unplace(key, rows)
         shapes = [(key, self.new_number(attr), found.wkb) for attr, geometry in rows if (found := shape(geometry)) is not None]
         if shapes:
             self.many("INSERT INTO place (entity, attr, shape) VALUES (?, ?, ST_GeomFromWKB(?))", shapes)
 
-    def unplace(self, key: int) -> None:
+    def unplace(self, key: int, there: list[tuple[str, Any]]) -> None:  # noqa: ARG002 - the key is enough here
         self.do("DELETE FROM place WHERE entity = ?", (key,))
 
     def by_place(self, geo: Any, where: list[str], values: list[Any]) -> bool:
