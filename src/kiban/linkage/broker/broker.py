@@ -118,7 +118,7 @@ class Broker:
         self.state = "running"
         beside = (self.sweeping(), self.sources.flushing(), self.source_notices.ticking())
         self.tasks = [*map(asyncio.create_task, beside), *await self.operation.start()]
-        if self.options.keep_months:
+        if self.options.history:
             self.tasks.append(asyncio.create_task(keep_history(self.store, self.options.keep_months, self.operation.history_dropped)))
 
     async def stop(self) -> None:

@@ -76,7 +76,7 @@ class Names:
         self.tenants: dict[str, int] = {}
         self.declared: frozenset[int] = frozenset()
         self.partitions: list[str] = []
-        self.heads: dict[tuple[int, str], tuple[int, list[str]]] = {}  # tenant and id → key and types of a history
+        self.heads: dict[tuple[int, str], tuple[int, tuple[str, ...]]] = {}  # tenant and id → key and types of a history
 
     def forget(self) -> None:
         """Everything is read again."""
