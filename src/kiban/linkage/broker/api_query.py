@@ -128,7 +128,12 @@ async def retrieve(call: Call) -> Reply:
     view = entities.hide(call, view)
     if broker.forward.concerned(call):
         return await broker.forward.retrieve(call, id, view, media, reach)  # type: ignore[no-any-return]
-    reader = broker.store.reader
+    return retrieve_here(call, id, view, media, reach)
+
+
+def retrieve_here(call: Call, id: str, view: View, media: bytes, reach: Selection | None) -> Reply:
+    """One entity as it is kept here."""
+    reader = call.broker.store.reader
     tenant = entities.read_tenant(call, reader)
     mapped = given_map(call, reader, tenant)
     if reach is None and view.plain and view.whole and mapped is None and "type" not in call.params and b"prefer" not in call.headers:
@@ -227,6 +232,12 @@ async def run_query(call: Call, chosen: Selection, view: View, media: bytes, ask
         chosen = entities.narrow(call, "entities.read", chosen)
     if broker.forward.concerned(call):
         return await broker.forward.query(call, chosen, view, media, asked, order)  # type: ignore[no-any-return]
+    return await query_here(call, chosen, view, media, asked, order)
+
+
+async def query_here(call: Call, chosen: Selection, view: View, media: bytes, asked: Page, order: Any) -> Reply:
+    """The entities of a selection that are kept here, as one page."""
+    broker = call.broker
     reader = broker.store.reader
     tenant = entities.read_tenant(call, reader)
     mapped = given_map(call, reader, tenant)
@@ -368,6 +379,12 @@ async def purge(call: Call) -> Reply:
     broker = call.broker
     if broker.forward.concerned(call):
         return await broker.forward.purge(call, chosen)  # type: ignore[no-any-return]
+    return await purge_here(call, chosen)
+
+
+async def purge_here(call: Call, chosen: Selection) -> Reply:
+    """Delete the selected entities that are kept here, or attributes of them."""
+    broker, drop, keep = call.broker, call.params.get("drop"), call.params.get("keep")
     from kiban.linkage.broker.purging import purge_in
 
     dropped = parse_names(drop, call.terms, "drop") if drop else ()

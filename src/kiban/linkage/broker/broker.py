@@ -97,7 +97,8 @@ class Broker:
         self.state = "starting"
         if options.index:
             self.store.declare([self.contexts.core.expand(name) for name in options.index])
-        http, mqtt = HttpSender(self.guard), MqttSender(self.guard)
+        self.http = http = HttpSender(self.guard)
+        mqtt = MqttSender(self.guard)
         self.dispatcher = Dispatcher(StoreOutbox(self.store), {"http": http, "https": http, "mqtt": mqtt, "mqtts": mqtt})
         self.store.after = self.dispatcher.wake
         self.sources, self.source_notices = Sources(self), SourceNotices(self)

@@ -30,6 +30,21 @@ REMEMBERED = 8192
 Headers = list[tuple[bytes, bytes]]
 
 
+class Spelled(bytes):
+    """The name of a header that is sent as it is written here; the HTTP server makes the others small. Some clients look for `Location` to the letter.
+
+    >>> Spelled(b"Location").lower()
+    b'Location'
+    """
+
+    def lower(self) -> bytes:
+        """Itself."""
+        return bytes(self)
+
+
+LOCATION = Spelled(b"Location")
+
+
 class Reply(NamedTuple):
     """What goes back: status, further headers, body bytes, and the media type (None: no body)."""
 
