@@ -18,6 +18,7 @@ from kiban.linkage.broker.guard import Guard
 from kiban.linkage.broker.hosting import Hosting
 from kiban.linkage.broker.maintain import keep_history
 from kiban.linkage.broker.mqtt import MqttSender
+from kiban.linkage.broker.notices import Notices
 from kiban.linkage.broker.operate import Operation
 from kiban.linkage.broker.outbox import StoreOutbox
 from kiban.linkage.broker.posting import HttpSender
@@ -93,9 +94,12 @@ class Broker:
         if options.index:
             self.store.declare([self.contexts.core.expand(name) for name in options.index])
         http, mqtt = HttpSender(self.guard), MqttSender(self.guard)
-        self.dispatcher = Dispatcher(StoreOutbox(self.store), {"http": http, "https": http, "mqtt": mqtt, "mqtts": mqtt})
-        self.store.after = self.dispatcher.wake
+        outbox = StoreOutbox(self.store)
+        self.dispatcher = Dispatcher(outbox, {"http": http, "https": http, "mqtt": mqtt, "mqtts": mqtt})
+        self.store.after = outbox.again = self.dispatcher.wake
         self.forward = Forward(self)
+        self.notices = Notices(self)
+        self.effects.append(self.notices.effect)
         self.v2 = Around(self)
 
     def attach(self, app: Any) -> None:
@@ -106,9 +110,10 @@ class Broker:
     async def start(self) -> None:
         """The tasks beside the requests begin."""
         await self.v2.open()
+        await self.notices.open()
         await self.dispatcher.start()
         self.state = "running"
-        self.tasks = [asyncio.create_task(self.sweeping()), *await self.operation.start()]
+        self.tasks = [asyncio.create_task(self.sweeping()), asyncio.create_task(self.notices.run()), *await self.operation.start()]
         if self.options.keep_months:
             self.tasks.append(asyncio.create_task(keep_history(self.store, self.options.keep_months, self.operation.history_dropped)))
 

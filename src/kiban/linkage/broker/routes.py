@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kiban.linkage.broker import api_batch, api_contexts, api_entities, api_query, api_v2, operate
+from kiban.linkage.broker import api_batch, api_contexts, api_entities, api_query, api_subscriptions, api_v2, operate
 from kiban.linkage.broker.openapi import Description
 from kiban.linkage.broker.server import Routes
 
@@ -53,6 +53,13 @@ def routes() -> Routes:
     add("GET", f"{LD}/jsonldContexts", api_contexts.listed, names("details kind"))
     add("GET", f"{LD}/jsonldContexts/{{id}}", api_contexts.serve, names("details"))
     add("DELETE", f"{LD}/jsonldContexts/{{id}}", api_contexts.delete, names("reload"))
+    add("POST", f"{LD}/subscriptions", api_subscriptions.create, names("local via"))
+    add("GET", f"{LD}/subscriptions", api_subscriptions.listed, PAGED | names("local via options"))
+    add("GET", f"{LD}/subscriptions/{{id}}", api_subscriptions.retrieve, names("local via"))
+    add("PATCH", f"{LD}/subscriptions/{{id}}", api_subscriptions.update, names("local via"))
+    add("DELETE", f"{LD}/subscriptions/{{id}}", api_subscriptions.delete, names("local via"))
+    add("GET", "/kiban/v1/deadLetters", api_subscriptions.dead_letters, names("subscription after limit"))
+    add("POST", "/kiban/v1/deadLetters/replay", api_subscriptions.replay, names(""))
     api_v2.add_routes(found)
     operate.add_routes(add)
     Description(found).add_routes(add)
