@@ -11,7 +11,7 @@ from kiban.linkage.broker import entities, maps
 from kiban.linkage.broker.api_entities import entity_id
 from kiban.linkage.broker.asked import Page, joined, options, ordering, page, picked, question, selected, truth, whole_number
 from kiban.linkage.broker.geo import Ordering, parse_geo, parse_ordering
-from kiban.linkage.broker.negotiate import accepted, answer, context_header, open_body, open_call
+from kiban.linkage.broker.negotiate import accepted, answer, context_header, name_context, open_body, open_call
 from kiban.linkage.broker.render import LOCATION, View, decode, earlier, languages, links, render, render_all, render_lean, render_lean_all
 from kiban.linkage.broker.selection import Projection, parse_id_pattern, parse_names, parse_projection, parse_scope, parse_types
 from kiban.linkage.broker.server import GEO, JSON, LD, Call, Headers, Remembered, Reply, dumps
@@ -292,6 +292,8 @@ async def query_batch(call: Call) -> Reply:
     """POST /entityOperations/query"""
     raw = await open_body(call)
     media = accepted(call, (JSON, LD, GEO))
+    if media != LD:
+        await name_context(call)
     if raw.get("type") != "Query":
         raise bad_request(f"type: found {raw.get('type')!r}; expected 'Query'")
     if "temporalQ" in raw:

@@ -64,7 +64,12 @@ class Got(NamedTuple):
             return {**self.value, "status": self.status}
         kind = {404: "ResourceNotFound", 409: "AlreadyExists", 508: "LoopDetected", 400: "BadRequestData"}.get(self.status, "InternalError")
         status = self.status if self.status >= 400 else 504 if "in time" in self.reason else 502
-        return {"type": PREFIX + kind, "title": "A context source failed", "detail": f"{self.source.id}: {self.reason or f'HTTP {self.status}'}", "status": status}
+        return {
+            "type": PREFIX + kind,
+            "title": "A context source failed",
+            "detail": f"{self.source.id}: {self.reason or f'HTTP {self.status}'}",
+            "status": status,
+        }
 
     def warning(self) -> str:
         """The value of NGSILD-Warning."""
@@ -243,7 +248,13 @@ class Remote:
         if status >= 400 or 300 <= status < 400:
             reason = str(value.get("title", "")) if isinstance(value, dict) else ""
             return Got(source, status, value, answered, FAILED, f"HTTP {status}{': ' + reason if reason else ''}", terms)
-        context = value.get("@context") if isinstance(value, dict) else value[0].get("@context") if isinstance(value, list) and value and isinstance(value[0], dict) else None
+        context = (
+            value.get("@context")
+            if isinstance(value, dict)
+            else value[0].get("@context")
+            if isinstance(value, list) and value and isinstance(value[0], dict)
+            else None
+        )
         if context is not None and context != terms.source and [context] != terms.source and context != [terms.source]:
             try:
                 terms = self.broker.contexts.known(context, call.tenant) or await self.broker.contexts.term_map(context, call.tenant)

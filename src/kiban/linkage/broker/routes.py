@@ -9,6 +9,7 @@ from kiban.linkage.broker import (
     api_maps,
     api_query,
     api_sources,
+    api_subscriptions,
     api_temporal,
     api_v2,
     operate,
@@ -96,6 +97,13 @@ def routes() -> Routes:
     add("GET", f"{watched}/{{id}}", api_sources.retrieve_subscription, names("options sysAttrs local via"))
     add("PATCH", f"{watched}/{{id}}", api_sources.update_subscription, names("local via"))
     add("DELETE", f"{watched}/{{id}}", api_sources.unsubscribe, names("local via"))
+    add("POST", f"{LD}/subscriptions", api_subscriptions.create, names("local via"))
+    add("GET", f"{LD}/subscriptions", api_subscriptions.listed, PAGED | names("local via options"))
+    add("GET", f"{LD}/subscriptions/{{id}}", api_subscriptions.retrieve, names("local via"))
+    add("PATCH", f"{LD}/subscriptions/{{id}}", api_subscriptions.update, names("local via"))
+    add("DELETE", f"{LD}/subscriptions/{{id}}", api_subscriptions.delete, names("local via"))
+    add("GET", "/kiban/v1/deadLetters", api_subscriptions.dead_letters, names("subscription after limit"))
+    add("POST", "/kiban/v1/deadLetters/replay", api_subscriptions.replay, names(""))
     api_v2.add_routes(found)
     operate.add_routes(add)
     Description(found).add_routes(add)

@@ -537,6 +537,11 @@ class Statements(Past):
         """How many documents of a kind a tenant has."""
         return int(self.one("SELECT count(*) FROM thing WHERE tenant = ? AND kind = ? AND (expires IS NULL OR expires > ?)", (tenant, kind, times.now_us()))[0])
 
+    def state(self, tenant: int, kind: str, id: str) -> dict[str, Any] | None:
+        """The counters of a document, to be changed with `set_state` in this transaction; None if it is not there."""
+        row = self.one(f"SELECT state FROM thing WHERE tenant = ? AND kind = ? AND id = ?{self.lock}", (tenant, kind, id))  # noqa: S608 - own text
+        return None if row is None else json.loads(row[0]) if row[0] else {}
+
     def set_state(self, tenant: int, kind: str, id: str, state: Any) -> None:
         """The counters of a document; no change of the document itself."""
         self.do("UPDATE thing SET state = ? WHERE tenant = ? AND kind = ? AND id = ?", (json.dumps(state, ensure_ascii=False).encode(), tenant, kind, id))
@@ -584,6 +589,10 @@ class Statements(Past):
             self.many("UPDATE outbox SET dead = ?, error = ?, owner = '' WHERE seq = ? AND owner = ?", [(now, error, seq, owner) for seq, error in dead])
         if released:
             self.many("UPDATE outbox SET due = ?, owner = '', attempt = attempt - 1 WHERE seq = ? AND owner = ?", [(now, seq, owner) for seq in released])
+
+    def take_lane(self, endpoint: str) -> bool:  # noqa: ARG002 - a database of one process has nothing to ask
+        """Be the only one who hands out messages of an endpoint until the transaction ends; False if another worker is at it."""
+        return True
 
     def hand_out(self, owner: str, endpoint: str, limit: int, now: int, lease: int) -> list[Message]:
         """The oldest free messages of an endpoint, leased; one waits behind an earlier one of the same word that is not to be sent yet."""
