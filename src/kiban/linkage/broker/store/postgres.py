@@ -76,7 +76,7 @@ class Session(Statements):
         self.wrote = True
         key = KEYS.get(sql.split(maxsplit=3)[2], "key")
         row = self.cursor.execute(translated(f"{sql} RETURNING {key}"), values).fetchone()
-        return int(row[0])  # type: ignore[index]
+        return 0 if row is None else int(row[0])
 
     def document(self, entity: Entity) -> tuple[str, ...]:
         text = json.dumps(entity, ensure_ascii=False)
