@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from kiban.linkage.broker import entities
+from kiban.linkage.broker import entities, maps
 from kiban.linkage.broker.api_entities import entity_id
 from kiban.linkage.broker.asked import Page, joined, options, ordering, page, picked, question, selected, truth, whole_number
 from kiban.linkage.broker.geo import Ordering, parse_geo, parse_ordering
@@ -130,7 +130,8 @@ async def retrieve(call: Call) -> Reply:
         return await broker.forward.retrieve(call, id, view, media, reach)  # type: ignore[no-any-return]
     reader = broker.store.reader
     tenant = entities.read_tenant(call, reader)
-    if reach is None and view.plain and view.whole and "type" not in call.params and b"prefer" not in call.headers:
+    mapped = given_map(call, reader, tenant)
+    if reach is None and view.plain and view.whole and mapped is None and "type" not in call.params and b"prefer" not in call.headers:
         found = reader.lean(tenant, id)
         if found is None:
             raise not_found(id)
@@ -139,7 +140,21 @@ async def retrieve(call: Call) -> Reply:
     entity = reader.entity(tenant, id)
     if entity is None or not entities.within(reach, entity) or not of_type(call, entity):
         raise not_found(id)
-    return one(call, entity, view, media, linked(reader, tenant, [entity], view, reach) if view.join else {})
+    reply = one(call, entity, view, media, linked(reader, tenant, [entity], view, reach) if view.join else {})
+    if mapped is None:
+        return reply
+    mapped.found = {id: maps.LOCAL}
+    return reply._replace(headers=[*reply.headers, await mapped.settle(broker.store, prune=False)])
+
+
+def given_map(call: Call, reader: Any, tenant: int) -> maps.Given | None:
+    """What a request has to do with an entity map, mostly nothing."""
+    if b"ngsild-entitymap" not in call.headers and "entityMap" not in call.params:
+        return None
+    found = maps.given(call, reader, tenant)
+    if found is not None:
+        entities.allowed(call, "maps.create" if found.new else "maps.read", hides=True)
+    return found
 
 
 def of_type(call: Call, entity: dict[str, Any]) -> bool:
@@ -214,8 +229,20 @@ async def run_query(call: Call, chosen: Selection, view: View, media: bytes, ask
         return await broker.forward.query(call, chosen, view, media, asked, order)  # type: ignore[no-any-return]
     reader = broker.store.reader
     tenant = entities.read_tenant(call, reader)
+    mapped = given_map(call, reader, tenant)
 
     def read(session: Any) -> tuple[list[Any], int, bool, dict[str, Any]]:
+        if mapped is not None and mapped.new:
+            mapped.take(session, chosen)
+        elif mapped is not None:
+            fitting = mapped.matching(session, chosen, None if order or asked.counted else asked.offset + asked.limit + 1)
+            rows = mapped.rows(session, chosen, fitting if order else fitting[asked.offset : asked.offset + asked.limit + 1])
+            if order:
+                rows = [row for _, row in order.sorted([(decode(row[0], row[1]), row) for row in rows], lambda pair: pair[0])]
+                rows = rows[asked.offset : asked.offset + asked.limit + 1]
+            shown = rows[: asked.limit]
+            known = linked(session, tenant, [decode(row[0], row[1]) for row in shown], view, reach) if view.join else {}
+            return shown, len(fitting), len(rows) > asked.limit, known
         if order:
             rows = session.find(tenant, chosen, SORTED + 1)
             if len(rows) > SORTED:
@@ -236,13 +263,18 @@ async def run_query(call: Call, chosen: Selection, view: View, media: bytes, ask
     headers = page_links(call, asked, more, media)
     if asked.counted:
         headers.append((b"ngsild-results-count", str(total).encode()))
+    status = 200
+    if mapped is not None:
+        status = 201 if mapped.new else 200
+        headers.append(await mapped.settle(broker.store, prune=reach is None))
     version = preferred(call)
     if not view.join and not view.geometry and version is None:
         terms = call.terms
         body = render_lean_all(rows, terms, view)
-        return Reply(200, [*headers, context_header(terms)] if media == JSON else headers, body, media)
+        return Reply(status, [*headers, context_header(terms)] if media == JSON else headers, body, media)
     shown = render_all([decode(row[0], row[1]) for row in rows], call.terms, with_links(view, known) if known else view)
-    return finish(call, shown, media, headers)
+    reply = finish(call, shown, media, headers)
+    return reply if status == 200 else reply._replace(status=status)
 
 
 async def query_batch(call: Call) -> Reply:
@@ -377,9 +409,7 @@ async def types(call: Call) -> Reply:
 
 def type_list(call: Call, found: list[str]) -> dict[str, Any]:
     """The short answer of type discovery."""
-    from kiban.linkage.broker.maps import fresh_urn
-
-    return {"id": fresh_urn("EntityTypeList"), "type": "EntityTypeList", "typeList": sorted(found)}
+    return {"id": maps.fresh_urn("EntityTypeList"), "type": "EntityTypeList", "typeList": sorted(found)}
 
 
 async def type_information(call: Call) -> Reply:
@@ -414,12 +444,10 @@ async def attributes(call: Call) -> Reply:
     names = call.terms.terms
 
     def read(session: Any) -> Any:
-        from kiban.linkage.broker.maps import fresh_urn
-
         tenant = entities.read_tenant(call, session)
         found = session.attributes(tenant)
         if not detailed:
-            return {"id": fresh_urn("AttributeList"), "type": "AttributeList", "attributeList": sorted(names[iri] for iri, _ in found)}
+            return {"id": maps.fresh_urn("AttributeList"), "type": "AttributeList", "attributeList": sorted(names[iri] for iri, _ in found)}
         return [
             {"id": iri, "type": "Attribute", "attributeName": names[iri], "typeNames": sorted(names[kind] for kind, _ in session.types_with(tenant, iri))}
             for iri, _ in found

@@ -373,7 +373,7 @@ class Asking:
             seen += 1
             if asked.offset < seen <= asked.offset + asked.limit:
                 found.append((head, span))
-            elif seen > asked.offset + asked.limit and not asked.count:
+            elif seen > asked.offset + asked.limit and not asked.counted:
                 break
         return found, seen, seen > asked.offset + asked.limit
 

@@ -17,11 +17,14 @@ from kiban.linkage.broker.forward import Forward
 from kiban.linkage.broker.guard import Guard
 from kiban.linkage.broker.hosting import Hosting
 from kiban.linkage.broker.maintain import keep_history
+from kiban.linkage.broker.maps import Maps
 from kiban.linkage.broker.mqtt import MqttSender
 from kiban.linkage.broker.operate import Operation
 from kiban.linkage.broker.outbox import StoreOutbox
 from kiban.linkage.broker.posting import HttpSender
 from kiban.linkage.broker.server import Reply
+from kiban.linkage.broker.source_subscriptions import SourceNotices
+from kiban.linkage.broker.sources import Sources
 from kiban.linkage.broker.store import open_store
 from kiban.linkage.errors import Problem
 
@@ -97,7 +100,9 @@ class Broker:
         http, mqtt = HttpSender(self.guard), MqttSender(self.guard)
         self.dispatcher = Dispatcher(StoreOutbox(self.store), {"http": http, "https": http, "mqtt": mqtt, "mqtts": mqtt})
         self.store.after = self.dispatcher.wake
+        self.sources, self.source_notices = Sources(self), SourceNotices(self)
         self.forward = Forward(self)
+        self.maps = Maps(self)
         self.v2 = Around(self)
 
     def attach(self, app: Any) -> None:
@@ -109,8 +114,10 @@ class Broker:
         """The tasks beside the requests begin."""
         await self.v2.open()
         await self.dispatcher.start()
+        self.sources.look()
         self.state = "running"
-        self.tasks = [asyncio.create_task(self.sweeping()), *await self.operation.start()]
+        beside = (self.sweeping(), self.sources.flushing(), self.source_notices.ticking())
+        self.tasks = [*map(asyncio.create_task, beside), *await self.operation.start()]
         if self.options.keep_months:
             self.tasks.append(asyncio.create_task(keep_history(self.store, self.options.keep_months, self.operation.history_dropped)))
 
@@ -120,6 +127,7 @@ class Broker:
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
+        await self.maps.stop()
         await self.dispatcher.stop(self.options.stop_seconds / 2)
         await self.store.close()
         self.state = "stopped"
@@ -130,6 +138,7 @@ class Broker:
             await asyncio.sleep(SWEEP)
             if self.store.reader.expired(times.now_us(), 1) or self.store.reader.ripened(times.now_us(), 1):
                 await self.store.write(lambda tx: sweep(self, tx))
+            await self.maps.tidy()
             self.hosting.refresh()
 
     def v2_problem(self, problem: Problem) -> Reply:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from kiban.linkage.broker import history, times
+from kiban.linkage.broker import history, maps, times
 from kiban.linkage.broker.model import Change, attributes, expire
 from kiban.linkage.broker.model import create as create_change
 from kiban.linkage.broker.render import View
@@ -74,23 +74,23 @@ def may_keep(call: Call, old: Entity | None, change: Change) -> None:
 
 
 def read_tenant(call: Call, reader: Any) -> int:
-    """The key of the tenant of a reading call; 404 NonexistentTenant if nothing was ever written to it."""
+    """The key of the tenant of a reading call, or of the snapshot that it names; 404 NonexistentTenant if nothing was ever written to it."""
     key = reader.tenant(call.tenant)
     if key is None:
         if call.tenant:
             raise Problem("NonexistentTenant", "there is no such tenant", call.tenant)
-        return -1
-    return key  # type: ignore[no-any-return]
+        key = -1
+    return maps.inside(call, reader, key) if b"ngsild-snapshot" in call.headers else key
 
 
 def write_tenant(call: Call, tx: Any, *, make: bool) -> int:
-    """The key of the tenant of a writing call; only what creates may make one."""
+    """The key of the tenant of a writing call, or of the snapshot that it names; only what creates may make one."""
     key = tx.tenant(call.tenant)
     if key is None:
         if not make and call.tenant:
             raise Problem("NonexistentTenant", "there is no such tenant", call.tenant)
         key = tx.open_tenant(call.tenant)
-    return key  # type: ignore[no-any-return]
+    return maps.inside(call, tx, key) if b"ngsild-snapshot" in call.headers else key
 
 
 def gone(entity: Entity) -> Change:

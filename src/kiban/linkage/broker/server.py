@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 JSON, LD, GEO = b"application/json", b"application/ld+json", b"application/geo+json"
 LINK_REL = b'>; rel="http://www.w3.org/ns/json-ld#context"; type="application/ld+json"'
+EXPOSED = b"Link, Location, NGSILD-EntityMap, NGSILD-Results-Count, NGSILD-Snapshot, NGSILD-Tenant, NGSILD-Warning, Fiware-Total-Count"
 BODY_LIMIT = 16 * 1024 * 1024
 DEPTH_LIMIT = 64
 QUERY_LIMIT = 32 * 1024
@@ -275,7 +276,9 @@ class App:
             sent.append((b"content-length", str(len(reply.body)).encode()))
         if self.cors is not None and b"origin" in headers:
             sent.append((b"access-control-allow-origin", self.cors))
-            sent.append((b"access-control-expose-headers", b"Link, Location, NGSILD-Results-Count, NGSILD-Tenant, NGSILD-Warning, Fiware-Total-Count"))
+            sent.append((b"access-control-expose-headers", EXPOSED))
+        if b"ngsild-snapshot" in headers and reply.status < 400:
+            sent.append((b"ngsild-snapshot", headers[b"ngsild-snapshot"]))
         if call.tenant and not call.raw_path.startswith(b"/v2"):
             sent.append((b"ngsild-tenant", call.tenant.encode("latin-1")))
         await send({"type": "http.response.start", "status": reply.status, "headers": sent})

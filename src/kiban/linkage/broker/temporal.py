@@ -28,6 +28,7 @@ from kiban.linkage.broker.asked import options, truth, whole_number
 from kiban.linkage.broker.model import MEMBER
 from kiban.linkage.broker.render import View, languages, render
 from kiban.linkage.broker.selection import Projection, ScopeQ, TemporalQ, parse_aggregates, parse_names, parse_projection, parse_temporal
+from kiban.linkage.broker.store.contract import as_number
 from kiban.linkage.broker.times import Duration
 from kiban.linkage.broker.values import is_uri
 from kiban.linkage.errors import Problem, bad_request
@@ -362,12 +363,12 @@ def comparable(value: Any) -> Any:
         return len(value)
     if isinstance(value, dict):
         return value["@value"] if isinstance(value.get("@value"), str) else None
-    return value
+    return value if isinstance(value, str) else as_number(value)
 
 
 def _fingerprint(value: Any) -> bytes:
     """The same bytes for equal JSON values; 1 and 1.0 are equal, 1 and true are not."""
-    return _sorted(float(value) if type(value) is int else value)
+    return _sorted(as_number(value) if type(value) is int else value)
 
 
 def _numbers(method: Callable[[list[float]], float]) -> Callable[[list[Any]], Any]:

@@ -36,10 +36,10 @@ COLUMNS = "attr, at, instance, seen, created, modified, deleted, dataset, doc"
 HEADS = 100_000  # histories of which the writer knows the key by heart
 
 
-def number_of(instance: str) -> int | None:
+def instance_number(instance: str) -> int | None:
     """The number behind an instanceId, None if it is none of this broker.
 
-    >>> number_of("urn:ngsi-ld:Instance:00000000000000ff"), number_of("urn:x:1")
+    >>> instance_number("urn:ngsi-ld:Instance:00000000000000ff"), instance_number("urn:x:1")
     (255, None)
     """
     found = _INSTANCE.match(instance)
@@ -416,7 +416,7 @@ class Past:
 
     def instance(self, key: int, attr: int, instance: str) -> tuple[str, Row] | None:
         """One instance by its id, with its table."""
-        number = number_of(instance)
+        number = instance_number(instance)
         if number is not None:
             for month in reversed(self.months()):
                 row = self.one(f"SELECT {COLUMNS} FROM history_{month} WHERE entity = ? AND attr = ? AND instance = ?", (key, attr, number))  # noqa: S608

@@ -251,6 +251,26 @@ class Statements(Past):
         """Key and name of every tenant."""
         return [(row[0], row[1]) for row in self.all("SELECT key, name FROM tenant ORDER BY key")]
 
+    def tenants_like(self, beginning: str) -> list[int]:
+        """The keys of the tenants whose names begin so."""
+        return [row[0] for row in self.all("SELECT key FROM tenant WHERE name LIKE ?", (beginning + "%",))]
+
+    def clear(self, tenant: int, limit: int) -> int:
+        """Remove up to so many entities of a tenant, and as many histories; how many there were."""
+        rows = self.all("SELECT key, lean, sys FROM entity WHERE tenant = ? LIMIT ?", (tenant, limit))
+        for key, lean, sys in rows:
+            self.remove(tenant, key, decode(lean, sys))
+        histories = self.all("SELECT id FROM tentity WHERE tenant = ? LIMIT ?", (tenant, limit))
+        for (id,) in histories:
+            self.forget(tenant, id)
+        return len(rows) + len(histories)
+
+    def drop_tenant(self, tenant: int) -> None:
+        """Remove an empty tenant with the documents that it has."""
+        self.do("DELETE FROM thing WHERE tenant = ?", (tenant,))
+        self.do("DELETE FROM tenant WHERE key = ?", (tenant,))
+        self.names.tenants.clear()
+
     def number(self, iri: str) -> int | None:
         """The number of a name, None if it was never used."""
         key = self.names.known.get(iri)
@@ -284,7 +304,7 @@ class Statements(Past):
         if row is None or (row[2] is not None and row[2] <= times.now_us()):
             return None
         if row[3] is not None and row[3] <= times.now_us():
-            return encode_lean(fresh(row[0], row[4]))[::2]  # type: ignore[return-value]
+            return encode_lean(fresh(row[0], row[4]))[::2]
         return row[0], bool(row[1])
 
     def entity(self, tenant: int, id: str) -> Entity | None:
@@ -306,10 +326,10 @@ class Statements(Past):
         where, values, _, _ = self.condition(tenant, selection)
         return int(self.one(f"SELECT count(*) FROM {where}", values)[0])  # noqa: S608 - own text
 
-    def ids(self, tenant: int, selection: Selection) -> list[str]:
-        """The ids of all selected entities."""
+    def ids(self, tenant: int, selection: Selection, limit: int = -1) -> list[str]:
+        """The ids of the selected entities in the order of their creation; a negative limit: of all."""
         where, values, key, _ = self.condition(tenant, selection)
-        return [row[0] for row in self.all(f"SELECT e.id FROM {where} ORDER BY {key}", values)]  # noqa: S608 - own text
+        return [row[0] for row in self.all(f"SELECT e.id FROM {where} ORDER BY {key}{self.page(limit, 0)}", values)]  # noqa: S608 - own text
 
     def some_ids(self, tenant: int, selection: Selection) -> list[str]:
         """The ids of the entities that a sub-query finds; 403 if they are too many."""
@@ -470,6 +490,19 @@ class Statements(Past):
             return None
         return json.loads(row[0]), json.loads(row[1]) if row[1] else {}, row[2], row[3]
 
+    def thing_expiry(self, tenant: int, kind: str, id: str) -> int | None:
+        """When a document expires (µs), None if never or if there is none."""
+        row = self.one("SELECT expires FROM thing WHERE tenant = ? AND kind = ? AND id = ?", (tenant, kind, id))
+        return None if row is None else row[0]
+
+    def outdated(self, kinds: Sequence[str], now: int) -> bool:
+        """True if a document of these kinds has expired."""
+        return self.one(f"SELECT 1 FROM thing WHERE kind IN ({marks(kinds)}) AND expires <= ? LIMIT 1", (*kinds, now)) is not None  # noqa: S608 - marks only
+
+    def drop_outdated(self, kinds: Sequence[str], now: int) -> int:
+        """Remove the documents of these kinds that have expired; how many."""
+        return self.do(f"DELETE FROM thing WHERE kind IN ({marks(kinds)}) AND expires <= ?", (*kinds, now))  # noqa: S608 - marks only
+
     def things(self, tenant: int | None, kind: str, limit: int = -1, offset: int = 0) -> list[tuple[int, str, Any, Any, int, int]]:
         """Documents of a kind in the order of their creation: tenant, id, document, state, made, changed; tenant None: of all tenants."""
         where, values = ("", []) if tenant is None else (" AND tenant = ?", [tenant])
@@ -548,6 +581,10 @@ class Statements(Past):
         if rows:
             self.many("UPDATE outbox SET attempt = attempt + 1, due = ?, owner = ? WHERE seq = ?", [(now + lease, owner, row[0]) for row in rows])
         return [Message(endpoint, row[1], row[2], row[3], row[4], seq=row[0], attempt=row[5] + 1, first=row[6]) for row in rows]
+
+    def cancel(self, tenant: int, subscription: str) -> None:
+        """Drop what waits for a subscription that is gone."""
+        self.do("DELETE FROM outbox WHERE dead IS NULL AND tenant = ? AND subscription = ?", (tenant, subscription))
 
     def dead_letters(self, tenant: int, subscription: str | None, after: int, limit: int) -> list[tuple[Message, int, str]]:
         """Messages that were given up: each with when and why."""
