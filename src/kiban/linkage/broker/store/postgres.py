@@ -78,7 +78,7 @@ class Session(Statements):
         self.wrote = True
         key = KEYS.get(sql.split(maxsplit=3)[2], "key")
         row = self.cursor.execute(translated(f"{sql} RETURNING {key}"), values).fetchone()
-        return int(row[0])  # type: ignore[index]
+        return 0 if row is None else int(row[0])
 
     def changes(self, kind: str) -> int:
         """A number that grows with every change of a document of this kind; asked once in a transaction that writes.

@@ -128,7 +128,7 @@ class Statements(Past):
 
     # --- what a database gives
     def insert(self, sql: str, values: Sequence[Any]) -> int:
-        """Insert one row and return its key; the statement ends before RETURNING."""
+        """Insert one row and return its key, 0 if ON CONFLICT DO NOTHING did so; the statement ends before RETURNING."""
         raise NotImplementedError
 
     def document(self, entity: Entity) -> tuple[str, ...]:  # noqa: ARG002 - what only one database needs
@@ -361,14 +361,15 @@ class Statements(Past):
         document = self.document(entity)
         ripe = first_expiry(entity)
         if old is None:
-            stale = self.one("SELECT key, lean, sys FROM entity WHERE tenant = ? AND id = ?", (tenant, entity["id"])) if expires is not None else None
-            if stale is not None:  # one that has expired and was not swept yet
-                self.remove(tenant, stale[0], decode(stale[1], stale[2]))
-            key = self.insert(
-                "INSERT INTO entity (tenant, id, lean, flat, sys, created, modified, expires, ripe"
-                + (", doc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?::jsonb)" if document else ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"),
-                (tenant, entity["id"], lean, int(flat), sys, created, modified, expires, ripe, *document),
-            )
+            columns = "tenant, id, lean, flat, sys, created, modified, expires, ripe" + (", doc" if document else "")
+            insert = f"INSERT INTO entity ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?{', ?::jsonb' if document else ''})"  # noqa: S608 - own text
+            row = (tenant, entity["id"], lean, int(flat), sys, created, modified, expires, ripe, *document)
+            key = self.insert(f"{insert} ON CONFLICT (tenant, id) DO NOTHING", row)
+            if not key:  # one stands there that has expired and was not swept yet, or another worker was quicker: then this fails and is run again
+                stale = self.one("SELECT key, lean, sys FROM entity WHERE tenant = ? AND id = ? AND expires <= ?", (tenant, entity["id"], times.now_us()))
+                if stale is not None:
+                    self.remove(tenant, stale[0], decode(stale[1], stale[2]))
+                key = self.insert(insert, row)
             before_types: Iterable[str] = ()
             before: dict[str, int] = {}
         else:

@@ -79,7 +79,8 @@ class Session(Statements):
         self.connection.executemany(sql, rows)
 
     def insert(self, sql: str, values: Sequence[Any]) -> int:
-        return self.connection.execute(sql, values).lastrowid or 0
+        cursor = self.connection.execute(sql, values)
+        return cursor.lastrowid or 0 if cursor.rowcount else 0
 
     def left(self, rest: list[Any], where: list[str], values: list[Any]) -> None:
         self.turn += 1
