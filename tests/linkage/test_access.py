@@ -8,6 +8,7 @@ import hashlib
 import itertools
 import json
 import os
+import re
 import signal
 from contextlib import suppress
 from pathlib import Path
@@ -399,6 +400,20 @@ def test_the_example_of_the_documentation_is_a_policy(tmp_path):
     assert access.decide("tanaka", "admin.update", "") is ALLOW
     assert isinstance(access.decide("river-gauge", "entities.create", ""), Predicate)
     assert access.decide("", "entities.create", "") is DENY
+
+
+@pytest.mark.parametrize("page", ["broker-operation.md", "broker-operation.ja.md"])
+def test_the_example_of_the_how_to_is_a_policy(tmp_path, page):
+    text = (Path(__file__).parents[2] / "docs" / "how-to" / page).read_text("utf-8")
+    rules, provider = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "keys.json").write_text(json.dumps(KeySet([RSA]).as_dict(private=False)), "utf-8")
+    access = policy(tmp_path, rules + provider)
+    assert access.subject_of(bearer("password")) == "river-gauge"
+    assert access.decide("suzuki", "maps.delete", "x") is ALLOW
+    assert isinstance(access.decide("river-gauge", "entities.update", ""), Predicate)
+    assert access.decide("", "entities.read", "river") is DENY
+    named = set(re.findall(r"`(\w+)\.(?:read|update)`", text)) | set(re.findall(r"`(entities|temporal|subscriptions|registrations|contexts|maps)`", text))
+    assert named == {operation.split(".")[0] for operation in OPERATIONS}
 
 
 # ------------------------------------------------------------------------------------------------------------------------ the network

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import logging
 import re
 import sqlite3
 from contextlib import asynccontextmanager
@@ -31,6 +32,7 @@ class Town:
         self.store = open_store(str(folder / "town.db"))
         self.access = Access()
         self.contexts = Contexts({})
+        self.dispatcher = SimpleNamespace(delivered=3, failed=2, dead=1)
         self.state = "running"
         self.log = io.StringIO()
         self.operation = Operation(self, stream=self.log, **how)
@@ -215,14 +217,15 @@ def test_writes_notifications_and_what_is_kept_have_their_figures(tmp_path):
                 tx.do("UPDATE outbox SET dead = 2000000 WHERE endpoint = 'http://b'")
 
             await asyncio.gather(town.store.write(op), *(town.store.write(lambda tx: tx.touch("x")) for _ in range(9)))
-            town.operation.meter.add("notifications_delivered", 3)
+            town.operation.meter.add("forwarded", 3)
             town.operation.looked = -10.0
             counted = figures((await ask("/metrics")).text)
             assert counted["kiban_outbox", "waiting"] == 1
             assert counted["kiban_outbox", "dead"] == 1
             assert counted["kiban_outbox_late_seconds",] > 1_000_000
             assert counted["kiban_kept", "subscription"] == 1
-            assert counted["kiban_notifications_delivered_total",] == 3
+            assert [counted[f"kiban_notifications_{name}_total",] for name in ("delivered", "failed", "dead")] == [3, 2, 1]
+            assert counted["kiban_forwarded_total",] == 3
             assert counted["kiban_writes_total",] == counted["kiban_write_group_sum",] == 11, "ten here, and the alias at the start"
             assert counted["kiban_commit_seconds_count",] == counted["kiban_write_group_count",]
             assert counted["kiban_entities",] == 0
@@ -313,6 +316,22 @@ def test_slow_requests_are_always_in_the_log_and_quick_ones_only_if_asked(tmp_pa
     assert asyncio.run(walk(slow=0.02)) == [("slow request", "/slow", None)]
     told = asyncio.run(walk(slow=0.02, access_log=True))
     assert told == [("request", "/ngsi-ld/v1/entities/urn:a", ["q", "type"]), ("request", "/ngsi-ld/v1/entities", None), ("slow request", "/slow", None)]
+
+
+def test_warnings_of_other_parts_are_lines_of_the_same_log_and_told_once(tmp_path):
+    async def walk():
+        for _ in range(2):
+            async with running(tmp_path) as (town, _):
+                try:
+                    raise ValueError("with Bearer abc.def")
+                except ValueError:
+                    logging.getLogger("kiban.linkage.broker.delivery").exception("endpoint %s", "postgresql://a:geheim@b/c")
+                logging.getLogger("kiban.linkage.broker.delivery").info("not this")
+                found = [line for line in town.lines() if line.get("logger")]
+                assert [(line["level"], line["event"]) for line in found] == [("error", "endpoint postgresql://a:…@b/c")]
+                assert "abc" not in found[0]["traceback"]
+
+    asyncio.run(walk())
 
 
 @given(st.text(), st.text())

@@ -158,7 +158,11 @@ async def delete_attribute(call: Call) -> Reply:
     forward = call.broker.forward
     if forward.concerned(call):
         return await forward.delete_attribute(call, id, name, one, every)  # type: ignore[no-any-return]
-    await entities.alter(call, "entities.update", id, lambda old: model.delete_attr(old, name, now=now, datasetId=one, delete_all=every))
+    try:
+        await entities.alter(call, "entities.update", id, lambda old: model.delete_attr(old, name, now=now, datasetId=one, delete_all=every))
+    except Problem as problem:
+        if problem.kind != "ResourceNotFound" or not await entities.end_history(call, id, name, one, every, now):
+            raise
     return Reply(204)
 
 

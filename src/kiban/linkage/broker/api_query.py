@@ -143,7 +143,7 @@ async def retrieve(call: Call) -> Reply:
     reply = one(call, entity, view, media, linked(reader, tenant, [entity], view, reach) if view.join else {})
     if mapped is None:
         return reply
-    mapped.found = {id: maps.LOCAL}
+    mapped.keep([id])
     return reply._replace(headers=[*reply.headers, await mapped.settle(broker.store, prune=False)])
 
 
@@ -235,7 +235,7 @@ async def run_query(call: Call, chosen: Selection, view: View, media: bytes, ask
         if mapped is not None and mapped.new:
             mapped.take(session, chosen)
         elif mapped is not None:
-            fitting = mapped.matching(session, chosen, None if order or asked.count else asked.offset + asked.limit + 1)
+            fitting = mapped.matching(session, chosen, None if order or asked.counted else asked.offset + asked.limit + 1)
             rows = mapped.rows(session, chosen, fitting if order else fitting[asked.offset : asked.offset + asked.limit + 1])
             if order:
                 rows = [row for _, row in order.sorted([(decode(row[0], row[1]), row) for row in rows], lambda pair: pair[0])]

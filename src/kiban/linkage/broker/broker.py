@@ -40,6 +40,7 @@ class Options:
     allow_endpoints  networks and hosts that notifications and forwards may reach although they are private
     index            attributes (IRIs or terms of the core context) with an index of their values
     history          every change is kept with its time
+    instances        instances of one entity's history in one answer; what goes beyond comes in parts
     keep_months      history older than this is dropped; 0: never
     tenants          False: the first write to a new tenant does not make it
     """
@@ -55,6 +56,7 @@ class Options:
     allow_endpoints: tuple[str, ...] = ()
     index: tuple[str, ...] = ()
     history: bool = True
+    instances: int = 30
     keep_months: int = 0
     cors: str = ""
     public_url: str = ""

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from kiban.linkage.broker import maps, times
+from kiban.linkage.broker import history, maps, times
 from kiban.linkage.broker.model import Change, attributes, expire
 from kiban.linkage.broker.model import create as create_change
 from kiban.linkage.broker.render import View
@@ -40,7 +40,7 @@ def allowed(call: Call, operation: str, *, hides: bool = False) -> Selection | N
 def narrow(call: Call, operation: str, chosen: Selection) -> Selection:
     """A selection cut to what the subject may reach; 403 if it asks about an attribute that is hidden."""
     found = call.broker.access.demand(call.subject, operation, call.tenant)
-    return chosen if found is None else found.narrow(chosen)  # type: ignore[no-any-return]
+    return chosen if found is None else found.narrow(chosen)
 
 
 def entirely(call: Call, operation: str) -> None:
@@ -161,6 +161,18 @@ async def alter(call: Call, operation: str, id: str, change: Alter) -> Change:
 
     def op(tx: Any) -> Change:
         return alter_in(tx, call, write_tenant(call, tx, make=False), id, checked, reach)
+
+    return await call.broker.store.write(op)  # type: ignore[no-any-return]
+
+
+async def end_history(call: Call, id: str, name: str, dataset: str | None, every: bool, now: str) -> bool:
+    """Keep the deletion of an attribute of an entity that has a history and nothing else; False if there is no such thing."""
+    if allowed(call, "entities.update") is not None:
+        return False
+
+    def op(tx: Any) -> bool:
+        tenant = write_tenant(call, tx, make=False)
+        return tx.lean(tenant, id) is None and history.end(tx, tenant, id, name, dataset=dataset, every=every, now=now)
 
     return await call.broker.store.write(op)  # type: ignore[no-any-return]
 

@@ -8,6 +8,7 @@ Neither figures nor log lines carry bodies, values of query parameters or tokens
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import re
 import secrets
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 from urllib.parse import parse_qsl, quote
 
-import orjson
+import msgspec
 import structlog
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -48,14 +49,19 @@ SECRETS: Final = ((re.compile(r"(?i)\b(bearer|basic)\s+[^\s'\",]+"), r"\1 …"),
 
 # Counted by others with `meter.add(name)`.
 COUNTERS: Final = {
-    "notifications_delivered": "Notifications that their receiver has taken.",
-    "notifications_failed": "Attempts to deliver a notification that failed.",
-    "notifications_dead": "Notifications given up after the last attempt.",
     "forwarded": "Requests sent to other context sources.",
     "forward_failed": "Requests to other context sources that failed.",
     "store_errors": "Groups of writes that the database did not take.",
     "unexpected_errors": "Errors inside the broker that nobody foresaw.",
     "refused": "Requests refused for want of a right or a known sender.",
+}
+
+
+# Counted by the dispatcher itself.
+NOTIFICATIONS: Final = {
+    "delivered": "Notifications that their receiver has taken.",
+    "failed": "Attempts to deliver a notification that failed.",
+    "dead": "Notifications given up.",
 }
 
 
@@ -153,6 +159,8 @@ class Figures(Collector):
         yield CounterMetricFamily("kiban_writes", "Writes that are on disk.", value=meter.groups[-1])
         for name, what in COUNTERS.items():
             yield CounterMetricFamily(f"kiban_{name}", what, value=meter.counts[name])
+        for name, what in NOTIFICATIONS.items():
+            yield CounterMetricFamily(f"kiban_notifications_{name}", what, value=getattr(operation.broker.dispatcher, name))
         yield GaugeMetricFamily("kiban_requests_running", "Requests being answered.", value=operation.running)
         yield GaugeMetricFamily("kiban_event_loop_lag_seconds", "How late the event loop was at worst in the last ten seconds.", value=meter.lag)
         outbox = GaugeMetricFamily("kiban_outbox", "Notifications that wait, or were given up.", labels=["state"])
@@ -238,10 +246,10 @@ def open_log(stream: TextIO | None = None) -> Any:
     """
 
     def write(_: Any, level: str, told: MutableMapping[str, Any]) -> str:
-        line = {"time": times.now(), "level": level, "event": told.pop("event", "")}
+        line = {"time": times.now(), "level": level, "event": without_secrets(str(told.pop("event", "")))}
         for name, value in told.items():
             line[name] = "…" if HIDE.search(name) else without_secrets(value) if isinstance(value, str) else value
-        return orjson.dumps(line, default=str).decode()
+        return msgspec.json.encode(line, enc_hook=str).decode()
 
     return structlog.wrap_logger(structlog.WriteLogger(stream or sys.stderr), processors=[write], wrapper_class=structlog.make_filtering_bound_logger(20))
 
@@ -257,10 +265,32 @@ def without_secrets(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
+class Bridge(logging.Handler):
+    """What other parts of the program tell the log of Python, as lines of the broker's log."""
+
+    def __init__(self, log: Any) -> None:
+        super().__init__(logging.WARNING)
+        self.log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One record as one line."""
+        told = {"logger": record.name}
+        if record.exc_info and record.exc_info[1] is not None:
+            told["traceback"] = "".join(traceback.format_exception(record.exc_info[1]))
+        (self.log.error if record.levelno >= logging.ERROR else self.log.warning)(record.getMessage(), **told)
+
+
+def carry_over(log: Any) -> None:
+    """From now on warnings and errors of kiban and of the HTTP server go to this log, in place of the one before."""
+    for name in ("kiban", "uvicorn.error"):
+        logger = logging.getLogger(name)
+        logger.handlers = [*(handler for handler in logger.handlers if not isinstance(handler, Bridge)), Bridge(log)]
+
+
 class Operation:
     """The operator's side of one broker, `broker.operation`.
 
-    broker  has store, state ("starting", "running", "stopping"), access and v2_problem
+    broker  has store, dispatcher, state ("starting", "running", "stopping"), access and v2_problem
     access_log  every request is written to the log; else only those that took longer than `slow` seconds or failed inside
     count_entities  the figures tell how many entities there are, a scan
     """
@@ -288,6 +318,7 @@ class Operation:
 
     async def start(self) -> list[asyncio.Task[None]]:
         """The tasks of operation begin; the one who calls cancels them."""
+        carry_over(self.log)
         self.alias = await self.broker.store.write(keep_alias)
         self.log.info("started", version=__version__, store=self.store_kind, alias=self.alias, pid=os.getpid())
         return [asyncio.create_task(self.meter.watch()), asyncio.create_task(self.broker.access.watch(self.policy_read))]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kiban.linkage.broker import api_batch, api_contexts, api_entities, api_maps, api_query, api_v2, operate
+from kiban.linkage.broker import api_batch, api_contexts, api_entities, api_maps, api_query, api_temporal, api_v2, operate
 from kiban.linkage.broker.openapi import Description
 from kiban.linkage.broker.server import Routes
 
@@ -21,6 +21,7 @@ CHOSEN = names("type id idPattern attrs q scopeQ georel geometry coordinates geo
 PAGED = names("limit offset count")
 ORDERED = names("orderBy orderFrom orderGeometry collation")
 WRITTEN = names("local via type")
+EVOLVED = names("timerel timeAt endTimeAt timeproperty lastN aggrMethods aggrPeriodDuration options format sysAttrs lang attrs pick omit datasetId local via")
 
 
 def routes() -> Routes:
@@ -51,6 +52,7 @@ def routes() -> Routes:
     add("GET", f"{LD}/attributes", api_query.attributes, names("details local via count"))
     add("GET", f"{LD}/attributes/{{attr}}", api_query.attribute_information, names("local via"))
     add("GET", f"{LD}/entityMaps", api_maps.create_map, CHOSEN | names("datasetId pick omit"))
+    add("GET", f"{LD}/temporal/entityMaps", api_temporal.create_map, EVOLVED | CHOSEN)
     add("GET", f"{LD}/entityMaps/{{id}}", api_maps.show_map, names(""))
     add("PATCH", f"{LD}/entityMaps/{{id}}", api_maps.update_map, names(""))
     add("DELETE", f"{LD}/entityMaps/{{id}}", api_maps.delete_map, names(""))
@@ -64,6 +66,16 @@ def routes() -> Routes:
     add("GET", f"{LD}/jsonldContexts", api_contexts.listed, names("details kind"))
     add("GET", f"{LD}/jsonldContexts/{{id}}", api_contexts.serve, names("details"))
     add("DELETE", f"{LD}/jsonldContexts/{{id}}", api_contexts.delete, names("reload"))
+    temporal = f"{LD}/temporal/entities"
+    add("POST", temporal, api_temporal.create, names("local via"))
+    add("GET", temporal, api_temporal.query, EVOLVED | CHOSEN | PAGED | names("orderBy"))
+    add("GET", f"{temporal}/{{id}}", api_temporal.retrieve, EVOLVED | MAPPED | names("csf"))
+    add("DELETE", f"{temporal}/{{id}}", api_temporal.delete, names("local via"))
+    add("POST", f"{temporal}/{{id}}/attrs", api_temporal.append, names("local via"))
+    add("DELETE", f"{temporal}/{{id}}/attrs/{{attr}}", api_temporal.delete_attribute, names("local via deleteAll datasetId"))
+    add("PATCH", f"{temporal}/{{id}}/attrs/{{attr}}/{{instance}}", api_temporal.change_instance, names("local via"))
+    add("DELETE", f"{temporal}/{{id}}/attrs/{{attr}}/{{instance}}", api_temporal.delete_instance, names("local via"))
+    add("POST", f"{LD}/temporal/entityOperations/query", api_temporal.query_document, FORM | PAGED | MAPPED | names("local via"))
     api_v2.add_routes(found)
     operate.add_routes(add)
     Description(found).add_routes(add)

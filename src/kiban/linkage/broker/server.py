@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl, unquote
 
 import msgspec
-import orjson
 
 from kiban.linkage.errors import Problem
 
@@ -80,6 +79,9 @@ class Call:
         return decode_json(self.body)
 
 
+loads = msgspec.json.Decoder().decode
+
+
 def decode_json(body: bytes) -> Any:
     """JSON of a request body with a limit on its depth.
 
@@ -89,11 +91,11 @@ def decode_json(body: bytes) -> Any:
     if not body:
         raise Problem("InvalidRequest", "the body is empty", "JSON is expected")
     try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        if "recursion" in str(error):
-            raise Problem("InvalidRequest", "the body is nested too deeply", f"at most {DEPTH_LIMIT} levels") from None
+        value = loads(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Problem("InvalidRequest", "the body is not JSON", str(error)) from None
+    except RecursionError:
+        raise Problem("InvalidRequest", "the body is nested too deeply", f"at most {DEPTH_LIMIT} levels") from None
     if body.count(b"{") + body.count(b"[") > DEPTH_LIMIT and depth(value) > DEPTH_LIMIT:
         raise Problem("InvalidRequest", "the body is nested too deeply", f"at most {DEPTH_LIMIT} levels")
     return value
@@ -118,8 +120,7 @@ def depth(value: Any) -> int:
     return deepest
 
 
-dumps = orjson.dumps
-encode = msgspec.json.encode
+dumps = msgspec.json.Encoder().encode
 
 Handler = Callable[[Call], Awaitable[Reply]]
 Route = tuple[Handler, frozenset[str] | None]

@@ -32,6 +32,7 @@ def config(options: Options) -> uvicorn.Config:
         ws="none",
         lifespan="on",
         log_level="warning",
+        log_config=None,  # operate.carry_over takes what there is to tell
         access_log=False,
         server_header=False,
         date_header=False,

@@ -161,13 +161,19 @@ class Session(Statements):
             values.append(who.pattern.sql)
         return f"({' AND '.join(texts) or 'true'})", values
 
+    def insert_new(self, sql: str, values: Sequence[Any]) -> int | None:
+        self.wrote = True
+        row = self.cursor.execute(translated(f"{sql} RETURNING key"), values).fetchone()
+        return None if row is None else int(row[0])
+
     def make_partition(self, month: str) -> None:
         self.do("SELECT pg_advisory_xact_lock(?)", (LOCK + 1,))
         self.do(
-            f"CREATE TABLE IF NOT EXISTS history_{int(month):06d} (entity BIGINT NOT NULL, attr INTEGER NOT NULL, at BIGINT NOT NULL, instance TEXT NOT NULL, "
-            "recorded BIGINT NOT NULL, num DOUBLE PRECISION, dataset TEXT, doc BYTEA NOT NULL, deleted INTEGER NOT NULL, "
-            "PRIMARY KEY (entity, attr, at, instance))"
+            f"CREATE TABLE IF NOT EXISTS history_{int(month):06d} (entity BIGINT NOT NULL, attr INTEGER NOT NULL, at BIGINT NOT NULL, "
+            "instance BIGINT NOT NULL, seen INTEGER NOT NULL, created BIGINT NOT NULL, modified BIGINT NOT NULL, deleted BIGINT, expires BIGINT, num DOUBLE PRECISION, dataset TEXT, "
+            "doc BYTEA NOT NULL, PRIMARY KEY (entity, attr, at, instance))"
         )
+        self.do(f"CREATE INDEX IF NOT EXISTS history_{int(month):06d}_expires ON history_{int(month):06d} (expires) WHERE expires IS NOT NULL")
 
 
 class PostgresStore:

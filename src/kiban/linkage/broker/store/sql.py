@@ -14,12 +14,12 @@ from kiban.linkage.broker.model import expire, soonest
 from kiban.linkage.broker.query import unlink
 from kiban.linkage.broker.render import decode, encode_lean
 from kiban.linkage.broker.selection import TypeQ
-from kiban.linkage.broker.store.contract import Entity, Event, Message, Selection, Who
+from kiban.linkage.broker.store.contract import Entity, Message, Selection, Who, as_number
 from kiban.linkage.broker.store.indexing import comparisons
+from kiban.linkage.broker.store.past import Past
 from kiban.linkage.errors import Problem
 
 FOUND = 10_000  # entities that a sub-query over linked entities may find
-MONTH = 7  # of a time in text: 2026-11
 HEAD = frozenset({"id", "type", "scope", "createdAt", "modifiedAt", "expiresAt", "deletedAt"})
 
 
@@ -67,12 +67,14 @@ class Names:
         self.tenants: dict[str, int] = {}
         self.declared: frozenset[int] = frozenset()
         self.partitions: list[str] = []
+        self.heads: dict[tuple[int, str], tuple[int, list[str]]] = {}  # tenant and id → key and types of a history
 
     def forget(self) -> None:
         """Everything is read again."""
         self.known.clear()
         self.iris.clear()
         self.tenants.clear()
+        self.heads.clear()
         self.partitions = []
 
 
@@ -105,7 +107,7 @@ class Condition(NamedTuple):
     quick: bool
 
 
-class Statements:
+class Statements(Past):
     """Reads and writes of one transaction, the same for both databases."""
 
     names: Names
@@ -115,22 +117,6 @@ class Statements:
     lock = ""  # what a reading statement ends with when its row is to be changed
 
     # --- what a database gives
-    def all(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
-        """All rows."""
-        raise NotImplementedError
-
-    def one(self, sql: str, values: Sequence[Any] = ()) -> Any:
-        """The first row or None."""
-        raise NotImplementedError
-
-    def do(self, sql: str, values: Sequence[Any] = ()) -> int:
-        """Change rows; how many."""
-        raise NotImplementedError
-
-    def many(self, sql: str, rows: list[Any]) -> None:
-        """The same statement for many rows."""
-        raise NotImplementedError
-
     def insert(self, sql: str, values: Sequence[Any]) -> int:
         """Insert one row and return its key; the statement ends before RETURNING."""
         raise NotImplementedError
@@ -153,10 +139,6 @@ class Statements:
 
     def by_place(self, geo: Any, where: list[str], values: list[Any]) -> bool:
         """A geo-query by its index; True if that is the whole answer."""
-        raise NotImplementedError
-
-    def make_partition(self, month: str) -> None:
-        """A table of history for one month."""
         raise NotImplementedError
 
     # --- selections
@@ -274,14 +256,11 @@ class Statements:
         return [row[0] for row in self.all("SELECT key FROM tenant WHERE name LIKE ?", (beginning + "%",))]
 
     def clear(self, tenant: int, limit: int) -> int:
-        """Remove up to so many entities of a tenant, and as many histories; how many there were."""
+        """Remove up to so many entities of a tenant; how many there were."""
         rows = self.all("SELECT key, lean, sys FROM entity WHERE tenant = ? LIMIT ?", (tenant, limit))
         for key, lean, sys in rows:
             self.remove(tenant, key, decode(lean, sys))
-        histories = self.all("SELECT id FROM tentity WHERE tenant = ? LIMIT ?", (tenant, limit))
-        for (id,) in histories:
-            self.delete_temporal(tenant, id)
-        return len(rows) + len(histories)
+        return len(rows)
 
     def drop_tenant(self, tenant: int) -> None:
         """Remove an empty tenant with the documents that it has."""
@@ -322,7 +301,7 @@ class Statements:
         if row is None or (row[2] is not None and row[2] <= times.now_us()):
             return None
         if row[3] is not None and row[3] <= times.now_us():
-            return encode_lean(fresh(row[0], row[4]))[::2]  # type: ignore[return-value]
+            return encode_lean(fresh(row[0], row[4]))[::2]
         return row[0], bool(row[1])
 
     def entity(self, tenant: int, id: str) -> Entity | None:
@@ -625,81 +604,6 @@ class Statements:
         row = self.one("SELECT count(*), min(first) FROM outbox WHERE dead IS NULL")
         return row[0], self.one("SELECT count(*) FROM outbox WHERE dead IS NOT NULL")[0], row[1]
 
-    # --- history
-    def partitions(self) -> list[str]:
-        """The months that have a table of history, oldest first; asked anew, since others make and drop them."""
-        return [row[0] for row in self.all("SELECT month FROM partition ORDER BY month")]
-
-    def partition(self, at: int) -> str:
-        """The table of history for a time, made if it is new."""
-        month = times.text(at)[:MONTH].replace("-", "")
-        if month not in self.names.partitions:
-            self.names.partitions = self.partitions()
-            if month not in self.names.partitions:
-                self.make_partition(month)
-                self.do("INSERT INTO partition (month) VALUES (?) ON CONFLICT (month) DO NOTHING", (month,))
-                self.names.partitions.append(month)
-        return f"history_{month}"
-
-    def temporal(self, tenant: int, id: str) -> tuple[int, dict[str, Any]] | None:
-        """The key and head (id, type, scope, times) of an entity's history."""
-        row = self.one("SELECT key, doc FROM tentity WHERE tenant = ? AND id = ?", (tenant, id))
-        return None if row is None else (row[0], json.loads(row[1]))
-
-    def put_temporal(self, tenant: int, head: dict[str, Any], *, deleted: int | None = None) -> int:
-        """Keep the head of an entity's history; its key."""
-        text = json.dumps(head, ensure_ascii=False, separators=(",", ":")).encode()
-        created, modified = times.parse(head["createdAt"]), times.parse(head["modifiedAt"])
-        known = self.temporal(tenant, head["id"])
-        if known is None:
-            key = self.insert(
-                "INSERT INTO tentity (tenant, id, doc, created, modified, deleted) VALUES (?, ?, ?, ?, ?, ?)",
-                (tenant, head["id"], text, created, modified, deleted),
-            )
-            before: set[str] = set()
-        else:
-            key, before = known[0], set(known[1]["type"])
-            self.do("UPDATE tentity SET doc = ?, created = ?, modified = ?, deleted = ? WHERE key = ?", (text, created, modified, deleted, key))
-        for iri in set(head["type"]) - before:
-            self.do("INSERT INTO ttype (tenant, type, entity) VALUES (?, ?, ?)", (tenant, self.new_number(iri), key))
-        for iri in before - set(head["type"]):
-            self.do("DELETE FROM ttype WHERE tenant = ? AND type = ? AND entity = ?", (tenant, self.new_number(iri), key))
-        return key
-
-    def delete_temporal(self, tenant: int, id: str) -> bool:
-        """Remove an entity's history; False if there was none."""
-        known = self.temporal(tenant, id)
-        if known is None:
-            return False
-        for month in self.partitions():
-            self.do(f"DELETE FROM history_{month} WHERE entity = ?", (known[0],))  # noqa: S608 - a number
-        for iri in known[1]["type"]:
-            self.do("DELETE FROM ttype WHERE tenant = ? AND type = ? AND entity = ?", (tenant, self.new_number(iri), known[0]))
-        self.do("DELETE FROM tentity WHERE key = ?", (known[0],))
-        return True
-
-    def record(self, key: int, events: Sequence[Event]) -> None:
-        """Add instances to the history of an entity."""
-        tables: dict[str, list[tuple[Any, ...]]] = {}
-        for event in events:
-            value = event.instance.get("value")
-            num = float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
-            doc = json.dumps(event.instance, ensure_ascii=False, separators=(",", ":")).encode()
-            row = (key, self.new_number(event.attr), event.at, event.instance["instanceId"], event.recorded, num, event.instance.get("datasetId"), doc)
-            tables.setdefault(self.partition(event.at), []).append((*row, int(event.deleted)))
-        for table, rows in tables.items():
-            self.many(
-                f"INSERT INTO {table} (entity, attr, at, instance, recorded, num, dataset, doc, deleted) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
-                rows,
-            )
-
-    def months(self, since: int | None, until: int | None, newest: bool = False) -> Iterator[str]:
-        """The tables of history that touch a span of time (`at`)."""
-        low = times.text(since)[:MONTH].replace("-", "") if since is not None else ""
-        high = times.text(until)[:MONTH].replace("-", "") if until is not None else "~"
-        months = [f"history_{month}" for month in self.partitions() if low <= month <= high]
-        return iter(reversed(months) if newest else months)
-
 
 def index_values(instances: list[dict[str, Any]]) -> Iterator[tuple[float | None, str | None]]:
     """The numbers and texts of an attribute that an index can find.
@@ -713,6 +617,7 @@ def index_values(instances: list[dict[str, Any]]) -> Iterator[tuple[float | None
             if isinstance(item, bool) or item is None:
                 continue
             if isinstance(item, (int, float)):
-                yield float(item), None
+                if (num := as_number(item)) is not None:
+                    yield num, None
             elif isinstance(item, str):
                 yield None, item

@@ -105,12 +105,17 @@ class Session(Statements):
             self.many("DELETE FROM place WHERE id = ?", places)
             self.do("DELETE FROM placed WHERE entity = ?", (key,))
 
+    def insert_new(self, sql: str, values: Sequence[Any]) -> int | None:
+        cursor = self.connection.execute(sql, values)
+        return cursor.lastrowid if cursor.rowcount == 1 else None
+
     def make_partition(self, month: str) -> None:
         self.do(
-            f"CREATE TABLE IF NOT EXISTS history_{month} (entity INTEGER NOT NULL, attr INTEGER NOT NULL, at INTEGER NOT NULL, instance TEXT NOT NULL, "
-            "recorded INTEGER NOT NULL, num REAL, dataset TEXT, doc BLOB NOT NULL, deleted INTEGER NOT NULL, "
-            "PRIMARY KEY (entity, attr, at, instance)) STRICT, WITHOUT ROWID"
+            f"CREATE TABLE IF NOT EXISTS history_{int(month):06d} (entity INTEGER NOT NULL, attr INTEGER NOT NULL, at INTEGER NOT NULL, "
+            "instance INTEGER NOT NULL, seen INTEGER NOT NULL, created INTEGER NOT NULL, modified INTEGER NOT NULL, deleted INTEGER, expires INTEGER, "
+            "num REAL, dataset TEXT, doc BLOB NOT NULL, PRIMARY KEY (entity, attr, at, instance)) STRICT, WITHOUT ROWID"
         )
+        self.do(f"CREATE INDEX IF NOT EXISTS history_{int(month):06d}_expires ON history_{int(month):06d} (expires) WHERE expires IS NOT NULL")
 
     def by_place(self, geo: Any, where: list[str], values: list[Any]) -> bool:
         """A window on the map goes to the R*Tree; what is inside is looked at exactly by the same statement."""
@@ -138,6 +143,7 @@ class SqliteStore:
         if page_limit:
             connection.execute(f"PRAGMA max_page_count = {int(page_limit)}")
         self.writer = Session(connection, self.names)
+        self.writer.alone = True
         self.reader = Session(self.connect(), Names())
         for session in (self.writer, self.reader):
             declared = frozenset(row[0] for row in session.all("SELECT attr FROM declared"))
