@@ -148,7 +148,7 @@ def retrieve_here(call: Call, id: str, view: View, media: bytes, reach: Selectio
     reply = one(call, entity, view, media, linked(reader, tenant, [entity], view, reach) if view.join else {})
     if mapped is None:
         return reply
-    mapped.found = {id: maps.LOCAL}
+    mapped.keep([id])
     return reply._replace(headers=[*reply.headers, await mapped.settle(broker.store, prune=False)])
 
 
@@ -238,6 +238,7 @@ async def run_query(call: Call, chosen: Selection, view: View, media: bytes, ask
 async def query_here(call: Call, chosen: Selection, view: View, media: bytes, asked: Page, order: Any) -> Reply:
     """The entities of a selection that are kept here, as one page."""
     broker = call.broker
+    reach = entities.allowed(call, "entities.read", hides=True)
     reader = broker.store.reader
     tenant = entities.read_tenant(call, reader)
     mapped = given_map(call, reader, tenant)

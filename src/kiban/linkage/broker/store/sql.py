@@ -266,7 +266,7 @@ class Statements(Past):
         return [row[0] for row in self.all("SELECT key FROM tenant WHERE name LIKE ?", (beginning + "%",))]
 
     def clear(self, tenant: int, limit: int) -> int:
-        """Remove up to so many entities of a tenant, and as many histories; how many there were."""
+        """Remove up to so many entities of a tenant; how many there were."""
         rows = self.all("SELECT key, lean, sys FROM entity WHERE tenant = ? LIMIT ?", (tenant, limit))
         for key, lean, sys in rows:
             self.remove(tenant, key, decode(lean, sys))
