@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from kiban.linkage.broker import entities, history, model, times
+from kiban.linkage.broker import entities, history, maps, model, times
 from kiban.linkage.broker.api_entities import BASE, attribute, dataset, entity_id
-from kiban.linkage.broker.api_query import page_links, query_params, query_selection
+from kiban.linkage.broker.api_query import given_map, page_links, query_params, query_selection
 from kiban.linkage.broker.asked import Page, page, selection, truth
 from kiban.linkage.broker.negotiate import accepted, answer, open_body, open_call
 from kiban.linkage.broker.server import Call, Headers, Reply
@@ -400,6 +400,10 @@ class Asking:
                 break
         return found, seen, seen > asked.offset + asked.limit
 
+    def all_ids(self, chosen: Selection, reach: Selection | None) -> list[str]:
+        """The ids of all histories that are selected, one more at most than an entity map may have."""
+        return [head.id for head, _ in self.find(chosen, reach, "key", Page(maps.MAP_IDS + 1, 0, False))[0]]
+
     def candidates(self, parts: dict[str, Any], order: str) -> Iterator[Head]:
         """All histories that may be selected, chunk by chunk."""
         after = None
@@ -552,8 +556,11 @@ async def retrieve(call: Call) -> Reply:
     id, asked = entity_id(call), parse_wanted(call.params, call.terms, visible(reach))
     options = call.broker.options
 
-    def read(session: Any) -> tuple[dict[str, Any], str]:
+    def read(session: Any) -> tuple[dict[str, Any], str, maps.Given | None]:
         tenant = entities.read_tenant(call, session)
+        mapped = given_map(call, session, tenant)
+        if mapped is not None:
+            mapped.keep([id])
         head = reachable(session, tenant, id, reach)
         asking = Asking(session, tenant, asked, options.instances)
         if asked.attrs is not None and not asked.named:
@@ -563,10 +570,10 @@ async def retrieve(call: Call) -> Reply:
         shown, part = tell(call, asking, [(head, asking.span)])
         if not shown[0]:
             raise not_found(f"{id} with one of these members")
-        return shown[0], part
+        return shown[0], part, mapped
 
-    shown, part = await call.broker.store.slow(read, options.query_seconds)
-    return reply(call, shown, part, media, [])
+    shown, part, mapped = await call.broker.store.slow(read, options.query_seconds)
+    return reply(call, shown, part, media, [] if mapped is None else [await mapped.settle(call.broker.store, prune=False)])
 
 
 def reply(call: Call, shown: Any, part: str, media: bytes, headers: Headers) -> Reply:
@@ -601,18 +608,45 @@ async def run(call: Call, chosen: Selection, params: Mapping[str, str], media: b
         reach.narrow(chosen)
     options = call.broker.options
 
-    def read(session: Any) -> tuple[list[dict[str, Any]], str, int, bool]:
+    def read(session: Any) -> tuple[list[dict[str, Any]], str, int, bool, maps.Given | None]:
         tenant = entities.read_tenant(call, session)
         asking = Asking(session, tenant, asked, options.instances)
-        found, total, more = asking.find(chosen, reach, order, pages)
+        mapped = given_map(call, session, tenant)
+        if mapped is not None and mapped.new:
+            mapped.keep(asking.all_ids(chosen, reach))
+        found, total, more = asking.find(chosen if mapped is None or mapped.new else mapped.within(chosen), reach, order, pages)
         shown, part = tell(call, asking, found)
-        return [one for one in shown if one], part, total, more
+        return [one for one in shown if one], part, total, more, mapped
 
-    shown, part, total, more = await call.broker.store.slow(read, options.query_seconds)
+    shown, part, total, more, mapped = await call.broker.store.slow(read, options.query_seconds)
     headers = page_links(call, pages, more, media)
+    if mapped is not None:
+        headers.append(await mapped.settle(call.broker.store, prune=False))
     if pages.counted:
         headers.append((b"ngsild-results-count", str(total).encode()))
-    return reply(call, shown, part, media, headers)
+    told = reply(call, shown, part, media, headers)
+    return told._replace(status=201) if mapped is not None and mapped.new and told.status == 200 else told
+
+
+async def create_map(call: Call) -> Reply:
+    """GET /temporal/entityMaps"""
+    await open_call(call)
+    media = accepted(call)
+    asked, chosen = parse_wanted(call.params, call.terms), selection(call.params, call.terms)
+    if asked.window is None:
+        raise bad_request("timerel: found nothing; an entity map of the history needs a temporal query")
+    entities.allowed(call, "maps.create", hides=True)
+    reach = entities.allowed(call, "temporal.read")
+
+    def read(session: Any) -> maps.Given:
+        tenant = entities.read_tenant(call, session)
+        made = maps.Given(tenant, call.subject, lifetime=call.params.get("entityMapLifetime"))
+        made.keep(Asking(session, tenant, asked, call.broker.options.instances).all_ids(chosen, reach))
+        return made
+
+    made = await call.broker.store.slow(read, call.broker.options.query_seconds)
+    header = await made.settle(call.broker.store, prune=False)
+    return answer(call, maps.map_doc(made.id, {"entityMap": made.found}, made.expires), status=201, media=media, headers=[header])
 
 
 async def query_document(call: Call) -> Reply:
