@@ -171,9 +171,9 @@ class Total(NamedTuple):
     found: dict[str, float]
 
 
-# A product of numbers that are much larger or smaller than any measurement has no place in a double: the smaller are nothing, the larger are left to Python.
-SQUARES = "sum(CASE WHEN abs({0}) BETWEEN 1e-100 AND 1e101 THEN {0} * {0} ELSE 0 END)"
-SOBER = "count(CASE WHEN abs(num) <= 1e100 THEN 1 END)"
+# Numbers that are much larger than any measurement are left to Python, squares of those that are much smaller are nothing: a double has no place for them.
+USUAL = "CASE WHEN abs(num) <= 1e100 THEN num END"
+SQUARES = "sum(CASE WHEN abs({0}) >= 1e-100 THEN {0} * {0} ELSE 0 END)"
 SQL = {
     "totalCount": "count(num)", "distinctCount": "count(DISTINCT num)", "sum": "sum(num)", "avg": "avg(num)", "min": "min(num)", "max": "max(num)",
     "sumsq": SQUARES.format("num"),
@@ -470,19 +470,19 @@ class Past:
         names = [method for method in methods if method != "stddev"]
         if "stddev" in methods:  # squares of distances from a value nearby: nothing is lost where the values are large and close to each other
             for table in tables:
-                row = self.one(f"SELECT num FROM {table} WHERE entity = ? AND attr = ? AND num IS NOT NULL LIMIT 1", (key, attr))  # noqa: S608 - own text
+                row = self.one(f"SELECT num FROM {table} WHERE entity = ? AND attr = ? AND abs(num) <= 1e100 LIMIT 1", (key, attr))  # noqa: S608 - own text
                 if row is not None:
                     shift = float(row[0])
                     break
             columns += ["sum(near)", SQUARES.format("near")]
         period = f"({span.column} - ?) / ?" if step else "0"
-        near_text = ", num - ? AS near" if "stddev" in methods else ""
+        near_text = f", {USUAL} - ? AS near" if "stddev" in methods else ""
         parts = [
-            f"SELECT dataset, {period} AS period, num{near_text} FROM {table} WHERE entity = ? AND attr = ? AND {text}"  # noqa: S608 - own text
+            f"SELECT dataset, {period} AS period, {USUAL} AS num{near_text} FROM {table} WHERE entity = ? AND attr = ? AND {text}"  # noqa: S608 - own text
             for table in tables
         ]
         rows = self.all(
-            f"SELECT {', '.join(['dataset', 'period', 'count(*)', SOBER, *columns])} "  # noqa: S608 - own text
+            f"SELECT {', '.join(['dataset', 'period', 'count(*)', 'count(num)', *columns])} "  # noqa: S608 - own text
             f"FROM ({' UNION ALL '.join(parts)}) AS h GROUP BY dataset, period ORDER BY period",
             [*((start, step) if step else ()), *((shift,) if near_text else ()), key, attr, *values] * len(tables),
         )
