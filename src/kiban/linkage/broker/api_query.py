@@ -128,10 +128,10 @@ async def retrieve(call: Call) -> Reply:
     view = entities.hide(call, view)
     if broker.forward.concerned(call):
         return await broker.forward.retrieve(call, id, view, media, reach)  # type: ignore[no-any-return]
-    return retrieve_here(call, id, view, media, reach)
+    return await retrieve_here(call, id, view, media, reach)
 
 
-def retrieve_here(call: Call, id: str, view: View, media: bytes, reach: Selection | None) -> Reply:
+async def retrieve_here(call: Call, id: str, view: View, media: bytes, reach: Selection | None) -> Reply:
     """One entity as it is kept here."""
     reader = call.broker.store.reader
     tenant = entities.read_tenant(call, reader)
@@ -149,7 +149,7 @@ def retrieve_here(call: Call, id: str, view: View, media: bytes, reach: Selectio
     if mapped is None:
         return reply
     mapped.keep([id])
-    return reply._replace(headers=[*reply.headers, await mapped.settle(broker.store, prune=False)])
+    return reply._replace(headers=[*reply.headers, await mapped.settle(call.broker.store, prune=False)])
 
 
 def given_map(call: Call, reader: Any, tenant: int) -> maps.Given | None:

@@ -400,7 +400,7 @@ class Asking:
                 break
         return found, seen, seen > asked.offset + asked.limit
 
-    def all_ids(self, chosen: Selection, reach: Selection | None) -> list[str]:
+    def all_ids(self, chosen: Selection, reach: Predicate | None) -> list[str]:
         """The ids of all histories that are selected, one more at most than an entity map may have."""
         return [head.id for head, _ in self.find(chosen, reach, "key", Page(maps.MAP_IDS + 1, 0, False))[0]]
 
