@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import math
 from collections.abc import Callable, Iterator
@@ -447,3 +448,45 @@ def test_a_wanted_window_says_where_it_begins_and_ends():
     found = temporal.wanted({"timerel": "before", "timeAt": "2026-01-01T00:00:00Z", "attrs": "speed"}, Plain())
     assert (found.low, found.high, found.only, found.named) == (None, times.parse("2026-01-01T00:00:00Z"), True, ("ex:speed",))
     assert isinstance(found, Wanted)
+
+
+POLICY = """
+version: 1
+tokens: [{{subject: chief, sha256: {chief}}}, {{subject: river, sha256: {river}}}]
+rules:
+  - {{who: chief, operations: "*", allow: true}}
+  - {{who: river, operations: ["temporal.*"], only: {{types: Car, q: "level<3", attrs: [level]}}}}
+"""
+
+
+def test_a_subject_reads_the_history_of_what_it_may_reach_now_and_no_more(brokers, tmp_path):
+    hashes = {name: hashlib.sha256(name.encode()).hexdigest() for name in ("chief", "river")}
+    (tmp_path / "policy.yaml").write_text(POLICY.format(**hashes), "utf-8")
+    ask = brokers(policy=tmp_path / "policy.yaml")
+    chief, river = {"authorization": "Bearer chief"}, {"authorization": "Bearer river"}
+    for number in range(6):
+        rising = [reading(at, number + at - 1) for at in range(2)]
+        body = {"id": f"urn:car:{number}", "type": "Car" if number else "Bus", "level": rising, "owner": [reading(0, "secret")]}
+        assert ask("POST", PAST, body, **chief).status == 201
+    answer = ask("GET", f"{PAST}?local=true&count=true&limit=1&offset=1", **river)
+    assert ([one["id"] for one in answer.body], answer.headers["ngsild-results-count"]) == (["urn:car:2"], "2"), "the last level counts, 3 is too much"
+    assert answer.body[0].keys() == {"id", "type", "level"}
+    assert ask("GET", f"{PAST}/urn:car:1?pick=owner", **river).status == 404
+    assert ask("GET", f"{PAST}/urn:car:1?aggrMethods=distinctCount&format=aggregatedValues", **river).body.keys() == {"id", "type", "level"}
+    for hidden in ("q=owner==%22secret%22", "attrs=owner"):
+        assert ask("GET", f"{PAST}?type=Car&{hidden}", **river).status == 403
+    for beyond in ("urn:car:0", "urn:car:3", "urn:car:9"):
+        assert ask("GET", f"{PAST}/{beyond}", **river).status == 404
+        assert ask("POST", f"{PAST}/{beyond}/attrs", {"level": [reading(9, 1)]}, **river).status == 404
+        assert ask("DELETE", f"{PAST}/{beyond}", **river).status == 404
+    assert ask("POST", f"{PAST}/urn:car:1/attrs", {"owner": [reading(9, "me")]}, **river).status == 403
+    assert ask("POST", PAST, {"id": "urn:car:7", "type": "Bus", "level": [reading(0, 1)]}, **river).status in (403, 404)
+    assert ask("GET", f"{PAST}/urn:car:7", **chief).status == 404
+
+
+def test_the_end_of_an_attribute_is_kept_for_entities_that_are_nowhere_but_in_the_history(ask):
+    id = car(ask, 1, speed=[reading(0, 1)], level=[reading(0, 2)])
+    assert ask("DELETE", f"{ENTITIES}/{id}/attrs/speed").status == 204
+    assert ask("DELETE", f"{ENTITIES}/{id}/attrs/speed").status == 404, "it is gone already"
+    assert ask("GET", f"{PAST}/{id}?timeproperty=deletedAt").body.keys() == {"id", "type", "speed"}
+    assert ask("DELETE", f"{ENTITIES}/urn:car:9/attrs/speed").status == 404
