@@ -389,7 +389,7 @@ class Asking:
             return [(head, self.span) for head in heads[: asked.limit]], total, len(heads) > asked.limit
         found: list[tuple[Head, Span]] = []
         seen = 0
-        for head in self.candidates(parts, order):
+        for head in self.candidates(parts | {"reach": None if reach is None else reach.selection}, order):
             span = self.fits(head, chosen, reach)
             if span is None:
                 continue
@@ -632,11 +632,13 @@ async def create_map(call: Call) -> Reply:
     """GET /temporal/entityMaps"""
     await open_call(call)
     media = accepted(call)
-    asked, chosen = parse_wanted(call.params, call.terms), selection(call.params, call.terms)
+    reach = may(call, "temporal.read")
+    asked, chosen = parse_wanted(call.params, call.terms, visible(reach)), selection(call.params, call.terms)
+    if reach is not None:
+        reach.narrow(chosen)
     if asked.window is None:
         raise bad_request("timerel: found nothing; an entity map of the history needs a temporal query")
     entities.allowed(call, "maps.create", hides=True)
-    reach = entities.allowed(call, "temporal.read")
 
     def read(session: Any) -> maps.Given:
         tenant = entities.read_tenant(call, session)

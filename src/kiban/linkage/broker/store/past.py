@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from kiban.linkage.broker import times
-from kiban.linkage.broker.store.contract import Event, as_number
+from kiban.linkage.broker.store.contract import Event, Selection, as_number
 
 FIRST, LAST = "201001", 1  # what is older than this month, or younger than next year, shares one table: clocks that are wrong do not make tables
 EARLY, LATE = "000000", "999999"
@@ -218,6 +218,10 @@ class Past:
         """A table of history for one month."""
         raise NotImplementedError
 
+    def condition(self, tenant: int, selection: Selection) -> Any:
+        """A selection of entities as SQL (`sql.Condition`)."""
+        raise NotImplementedError
+
     # --- tables
     def months(self) -> list[str]:
         """The months that have a table, oldest first."""
@@ -304,6 +308,7 @@ class Past:
         ids: Sequence[str] = (),
         span: Span | None = None,
         attrs: Sequence[str] = (),
+        reach: Any = None,
         order: str = "key",
         after: Any = None,
         limit: int = -1,
@@ -312,8 +317,9 @@ class Past:
         """Heads of histories in the order of their beginning, or of their ids ("id", "-id"): those behind `after`.
 
         types  of any of these types; ids  any of these; span  with an instance within it, of one of attrs if some are named
+        reach  a selection: leave out entities that stand there and are not selected
         """
-        where, values = self._heads(tenant, types, ids, span, attrs)
+        where, values = self._heads(tenant, types, ids, span, attrs, reach)
         column, sign, way = ("t.id", "<", "DESC") if order == "-id" else (f"t.{order}", ">", "ASC")
         if after is not None:
             where += f" AND {column} {sign} ?"
@@ -326,10 +332,12 @@ class Past:
         self, tenant: int, *, types: Iterable[str] | None = None, ids: Sequence[str] = (), span: Span | None = None, attrs: Sequence[str] = ()
     ) -> int:
         """How many histories `heads` finds in all."""
-        where, values = self._heads(tenant, types, ids, span, attrs)
+        where, values = self._heads(tenant, types, ids, span, attrs, None)
         return int(self.one(f"SELECT count(*) FROM tentity t WHERE {where}", values)[0])  # noqa: S608 - own text
 
-    def _heads(self, tenant: int, types: Iterable[str] | None, ids: Sequence[str], span: Span | None, attrs: Sequence[str]) -> tuple[str, list[Any]]:
+    def _heads(
+        self, tenant: int, types: Iterable[str] | None, ids: Sequence[str], span: Span | None, attrs: Sequence[str], reach: Any
+    ) -> tuple[str, list[Any]]:
         where, values = ["t.tenant = ?"], [tenant, *ids]
         if ids:
             where.append(f"t.id IN ({', '.join('?' * len(ids))})")
@@ -346,6 +354,11 @@ class Past:
             parts = [f"EXISTS (SELECT 1 FROM {table} h WHERE h.entity = t.key AND {text})" for table in tables]  # noqa: S608 - own text
             where.append(f"({' OR '.join(parts) or '1 = 0'})")
             values += [*numbers, *found] * len(tables)
+        if reach is not None:
+            selected = self.condition(tenant, reach)
+            there = "SELECT 1 FROM entity x WHERE x.tenant = t.tenant AND x.id = t.id"
+            where.append(f"(t.id IN (SELECT e.id FROM {selected.text}) OR NOT EXISTS ({there}))")  # noqa: S608 - own text
+            values += selected.values
         return " AND ".join(where), values
 
     # --- instances
