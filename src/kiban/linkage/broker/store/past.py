@@ -24,6 +24,7 @@ import msgspec
 
 from kiban.linkage.broker import times
 from kiban.linkage.broker.store.contract import Event, Selection, as_number
+from kiban.linkage.errors import Problem
 
 FIRST, LAST = "201001", 1  # what is older than this month, or younger than next year, shares one table: clocks that are wrong do not make tables
 EARLY, LATE = "000000", "999999"
@@ -184,6 +185,7 @@ class Past:
     """The statements of one transaction about history; `sql.Statements` gives the rest."""
 
     names: Any
+    lock = ""  # what a reading statement ends with when its row is to be changed
     alone = False  # True for the only session that ever writes to its database: what it knows needs not be asked again
 
     def all(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
@@ -252,24 +254,26 @@ class Past:
     # --- heads
     def head(self, tenant: int, id: str) -> Head | None:
         """The head of an entity's history, None if there is none."""
-        row = self.one("SELECT key, id, types, created, modified FROM tentity WHERE tenant = ? AND id = ?", (tenant, id))
+        row = self.one(f"SELECT key, id, types, created, modified FROM tentity WHERE tenant = ? AND id = ?{self.lock}", (tenant, id))  # noqa: S608
         return None if row is None else Head(row[0], row[1], _decode(row[2]), row[3], row[4])
 
-    def keep_head(self, tenant: int, id: str, types: list[str], now: int) -> int:
-        """The key of an entity's history, begun now if there was none; its types are those given."""
+    def keep_head(self, tenant: int, id: str, types: list[str], now: int, *, fresh: bool = False) -> int:
+        """The key of an entity's history, begun now if there was none; its types are those given. fresh: there probably was none."""
         known = self.names.heads.get((tenant, id)) if self.alone else None
         if known is not None and known[1] == tuple(types):
             return known[0]  # type: ignore[no-any-return]
         before: list[str] = []
         key = None
-        if known is None:
+        head = None if fresh and known is None else self.head(tenant, id)
+        if head is None:
             key = self.insert_new(
                 "INSERT INTO tentity (tenant, id, types, created, modified) VALUES (?, ?, ?, ?, ?) ON CONFLICT (tenant, id) DO NOTHING",
                 (tenant, id, _encode(types), now, now),
             )
         if key is None:
-            head = self.head(tenant, id)
-            assert head is not None
+            head = head or self.head(tenant, id)
+            if head is None:
+                raise Problem("InternalError", "the history was deleted at the same time", "send it again", status=503)
             key, before = head.key, head.types
             if before != types:
                 self.do("UPDATE tentity SET types = ?, modified = ? WHERE key = ?", (_encode(types), now, key))

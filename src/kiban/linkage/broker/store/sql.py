@@ -124,7 +124,6 @@ class Statements(Past):
     rung: set[str]  # endpoints of messages that this transaction put into the outbox
     skip = ""  # what a statement ends with that takes rows which others may be taking too
     join = "JOIN"  # how types lead to entities, in this order
-    lock = ""  # what a reading statement ends with when its row is to be changed
 
     # --- what a database gives
     def insert(self, sql: str, values: Sequence[Any]) -> int:
