@@ -428,6 +428,23 @@ def test_times_are_told_in_the_spelling_in_which_they_came(ask):
     assert ask("GET", f"{PAST}/{id}?options=temporalValues").body["speed"] == {"type": "Property", "values": [[1, "2026-02-01T00:00:00.1230Z"]]}
 
 
+def test_one_language_is_told_where_one_is_asked_for(ask):
+    texts = [{"type": "LanguageProperty", "languageMap": {"ja": "川", "en": "river"}, "observedAt": "2026-02-01T00:00:00Z"}]
+    id = car(ask, 1, name=texts)
+    assert ask("GET", f"{PAST}/{id}?lang=ja").body["name"][0]["value"] == "川"
+    assert ask("GET", f"{PAST}/{id}?lang=ja&options=temporalValues").body["name"] == {"type": "Property", "values": [["川", "2026-02-01T00:00:00Z"]]}
+    assert ask("GET", f"{PAST}/{id}?options=temporalValues").body["name"]["languageMaps"][0][0] == {"languageMap": texts[0]["languageMap"]}
+
+
+def test_a_filter_that_would_have_to_look_at_too_many_instances_is_refused(ask, monkeypatch):
+    monkeypatch.setattr("kiban.linkage.broker.api_temporal.READ", 3)
+    id = car(ask, 1, speed=[reading(at, "slow") for at in range(4)])
+    assert ask("GET", f"{PAST}?type=Car&q=speed==%22slow%22").status == 403
+    assert ask("GET", f"{PAST}/{id}?aggrMethods=totalCount&format=aggregatedValues").status == 403
+    window = "timerel=before&timeAt=2026-02-01T00:00:02Z"
+    assert ask("GET", f"{PAST}/{id}?aggrMethods=totalCount&format=aggregatedValues&{window}").body["speed"]["totalCount"][0][0] == 2
+
+
 @pytest.mark.parametrize(
     "asked",
     [

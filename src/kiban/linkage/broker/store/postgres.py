@@ -35,7 +35,7 @@ AGAIN = 5  # times that a group is run anew after another worker was in its way
 SAFE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
 KEYS = {"outbox": "seq", "thing": "seq"}
 LOCK = 5_718_014  # of the migrations
-AGAIN_STATES = ("40001", "40P01", "23505")  # serialization, deadlock, the same id at the same time
+AGAIN_STATES = ("40001", "40P01", "23505", "42P01")  # serialization, deadlock, the same id at the same time, a month that was dropped
 RELATIONS = {
     "within": "ST_Within(p.shape, g)", "contains": "ST_Contains(p.shape, g)", "intersects": "ST_Intersects(p.shape, g)",
     "equals": "ST_Equals(p.shape, g)", "disjoint": "ST_Disjoint(p.shape, g)", "overlaps": "ST_Overlaps(p.shape, g)",
