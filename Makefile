@@ -9,7 +9,7 @@ JOBS ?= 2
 CERTIFICATES := $(or $(SSL_CERT_FILE),$(wildcard /etc/ssl/certs/ca-certificates.crt))
 KERNELS := $(shell find src/kiban/design -name '*.py' 2>/dev/null)
 
-.PHONY: run setup test check bench bench-steiner bench-mix bundle pictures docs fuzz new deps
+.PHONY: run setup test check bench bench-steiner bench-mix bench-broker bundle pictures docs fuzz new deps
 
 ## the example plan on a page: http://127.0.0.1:8000
 run: setup
@@ -56,7 +56,7 @@ data:
 
 ## benchmarks, one subject a file; BENCH=name for one of them (without the long ones about Steiner trees and mixes)
 bench: setup
-	@for subject in $(if $(BENCH),bench/$(BENCH).py,$(filter-out bench/steiner.py bench/mix.py bench/interrupt.py bench/streets.py bench/scenarios.py bench/bundle.py $(wildcard bench/*pictures.py),$(sort $(wildcard bench/*.py)))); do echo "== $$subject"; $(BIN)/python "$$subject" || exit 1; done
+	@for subject in $(if $(BENCH),bench/$(BENCH).py,$(filter-out bench/steiner.py bench/mix.py bench/broker.py bench/interrupt.py bench/streets.py bench/scenarios.py bench/bundle.py $(wildcard bench/*pictures.py),$(sort $(wildcard bench/*.py)))); do echo "== $$subject"; $(BIN)/python "$$subject" || exit 1; done
 
 ## Steiner trees of all instances of KIBAN_BENCH_DATA, 60 s each; ARGS="--only vienna-geo --streets 10000,100000" and others
 bench-steiner: setup
@@ -65,6 +65,10 @@ bench-steiner: setup
 ## mixes of all instances of KIBAN_BENCH_DATA, 60 s each (120 s the largest), judged; ARGS="--only mix-2k --changed" and others
 bench-mix: setup
 	$(BIN)/python bench/mix.py $(ARGS)
+
+## the broker on one core, the load on another, against a bare server; ARGS="--only get --quick" and others
+bench-broker: setup
+	$(BIN)/python bench/broker.py $(ARGS)
 
 ## one archive for offices without internet: dist/kiban-<version>-bundle.tar.gz
 bundle: setup

@@ -36,8 +36,8 @@ version: 1
 tokens: {json.dumps([{"subject": name, "sha256": digest} for name, digest in HASHES.items()])}
 rules:
   - {{who: chief, operations: "*", allow: true}}
-  - {{who: river, operations: [entities.*, types.read], only: {{types: Gauge, q: "level<3"}}}}
-  - {{who: public, operations: [entities.read, temporal.read], only: {{attrs: [level]}}}}
+  - {{who: river, operations: [entities.*, types.read, subscriptions.create], only: {{types: Gauge, q: "level<3"}}}}
+  - {{who: public, operations: [entities.read, temporal.read, subscriptions.create], only: {{attrs: [level]}}}}
   - {{who: meter, operations: [entities.update], only: {{idPattern: "^urn:Gauge:", attrs: [level]}}}}
 """
 LD = "/ngsi-ld/v1"
@@ -66,6 +66,7 @@ async def town(folder: Path):
         content = sent[1]["body"]
         return SimpleNamespace(status=sent[0]["status"], text=content.decode(), json=json.loads(content) if content else None)
 
+    ask.store = app.broker.store  # type: ignore[attr-defined]
     await app.broker.start()
     try:
         for entity in ENTITIES:
@@ -195,6 +196,24 @@ def test_a_writer_of_one_attribute_writes_that_one_alone(tmp_path):
         assert (await ask("chief", "GET", f"{LD}/entities/urn:Gauge:8")).status == 404, "an upsert that makes an entity needs the right to make one"
         found = (await ask("chief", "GET", path)).json
         assert (found["level"]["value"], found["owner"]["value"]) == (5, "owner1")
+
+    walk(tmp_path, steps)
+
+
+def test_a_subscription_tells_its_maker_what_that_one_may_see_and_no_more(tmp_path):
+    async def steps(ask):
+        told = {}
+        for who in ("chief", "river", "public"):
+            subscription = {
+                "subject": {"entities": [{"idPattern": ".*"}]},
+                "notification": {"http": {"url": f"http://127.0.0.1:9/{who}"}},
+            }
+            assert (await ask(who, "POST", "/v2/subscriptions", subscription)).status == 201
+        for id in ("urn:Gauge:1", "urn:School:1", "urn:Gauge:3"):
+            assert (await ask("chief", "PATCH", f"{LD}/entities/{id}/attrs", {"owner": {"type": "Property", "value": "new"}})).status == 204
+        for endpoint, words in await ask.store.slow(lambda tx: tx.all("SELECT endpoint, word FROM outbox ORDER BY seq")):
+            told.setdefault(endpoint.rpartition("/")[2], []).append(words)
+        assert told == {"chief": ["urn:Gauge:1", "urn:School:1", "urn:Gauge:3"], "river": ["urn:Gauge:1"]}
 
     walk(tmp_path, steps)
 

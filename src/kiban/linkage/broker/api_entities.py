@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import quote
 
 from kiban.linkage.broker import entities, model, times
-from kiban.linkage.broker.asked import options, truth
+from kiban.linkage.broker.asked import instant, options, truth
 from kiban.linkage.broker.negotiate import answer, open_body, open_call
 from kiban.linkage.broker.server import JSON, Call, Reply
 from kiban.linkage.broker.values import is_uri
@@ -93,12 +93,7 @@ async def merge(call: Call) -> Reply:
     id = entity_id(call)
     raw = await open_body(call, patch=True)
     now = times.now()
-    observed, lang = call.params.get("observedAt"), call.params.get("lang")
-    if observed is not None:
-        try:
-            times.parse(observed)
-        except ValueError as error:
-            raise bad_request(f"observedAt: {error}") from None
+    observed, lang = instant(call.params, "observedAt"), call.params.get("lang")
     fragment = model.parse_fragment(raw, call.terms, now=now, nulls="deep", id=id)
     forward = call.broker.forward
     if forward.concerned(call):
@@ -158,7 +153,11 @@ async def delete_attribute(call: Call) -> Reply:
     forward = call.broker.forward
     if forward.concerned(call):
         return await forward.delete_attribute(call, id, name, one, every)  # type: ignore[no-any-return]
-    await entities.alter(call, "entities.update", id, lambda old: model.delete_attr(old, name, now=now, datasetId=one, delete_all=every))
+    try:
+        await entities.alter(call, "entities.update", id, lambda old: model.delete_attr(old, name, now=now, datasetId=one, delete_all=every))
+    except Problem as problem:
+        if problem.kind != "ResourceNotFound" or not await entities.end_history(call, id, name, one, every, now):
+            raise
     return Reply(204)
 
 

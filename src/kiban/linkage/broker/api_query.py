@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from kiban.linkage.broker import entities
+from kiban.linkage.broker import entities, maps
 from kiban.linkage.broker.api_entities import entity_id
 from kiban.linkage.broker.asked import Page, joined, options, ordering, page, picked, question, selected, truth, whole_number
 from kiban.linkage.broker.geo import Ordering, parse_geo, parse_ordering
-from kiban.linkage.broker.negotiate import accepted, answer, context_header, open_body, open_call
+from kiban.linkage.broker.negotiate import accepted, answer, context_header, name_context, open_body, open_call
 from kiban.linkage.broker.render import LOCATION, View, decode, earlier, languages, links, render, render_all, render_lean, render_lean_all
 from kiban.linkage.broker.selection import Projection, parse_id_pattern, parse_names, parse_projection, parse_scope, parse_types
 from kiban.linkage.broker.server import GEO, JSON, LD, Call, Headers, Remembered, Reply, dumps
@@ -128,9 +128,15 @@ async def retrieve(call: Call) -> Reply:
     view = entities.hide(call, view)
     if broker.forward.concerned(call):
         return await broker.forward.retrieve(call, id, view, media, reach)  # type: ignore[no-any-return]
-    reader = broker.store.reader
+    return await retrieve_here(call, id, view, media, reach)
+
+
+async def retrieve_here(call: Call, id: str, view: View, media: bytes, reach: Selection | None) -> Reply:
+    """One entity as it is kept here."""
+    reader = call.broker.store.reader
     tenant = entities.read_tenant(call, reader)
-    if reach is None and view.plain and view.whole and "type" not in call.params and b"prefer" not in call.headers:
+    mapped = given_map(call, reader, tenant)
+    if reach is None and view.plain and view.whole and mapped is None and "type" not in call.params and b"prefer" not in call.headers:
         found = reader.lean(tenant, id)
         if found is None:
             raise not_found(id)
@@ -139,7 +145,21 @@ async def retrieve(call: Call) -> Reply:
     entity = reader.entity(tenant, id)
     if entity is None or not entities.within(reach, entity) or not of_type(call, entity):
         raise not_found(id)
-    return one(call, entity, view, media, linked(reader, tenant, [entity], view, reach) if view.join else {})
+    reply = one(call, entity, view, media, linked(reader, tenant, [entity], view, reach) if view.join else {})
+    if mapped is None:
+        return reply
+    mapped.keep([id])
+    return reply._replace(headers=[*reply.headers, await mapped.settle(call.broker.store, prune=False)])
+
+
+def given_map(call: Call, reader: Any, tenant: int) -> maps.Given | None:
+    """What a request has to do with an entity map, mostly nothing."""
+    if b"ngsild-entitymap" not in call.headers and "entityMap" not in call.params:
+        return None
+    found = maps.given(call, reader, tenant)
+    if found is not None:
+        entities.allowed(call, "maps.create" if found.new else "maps.read", hides=True)
+    return found
 
 
 def of_type(call: Call, entity: dict[str, Any]) -> bool:
@@ -212,10 +232,29 @@ async def run_query(call: Call, chosen: Selection, view: View, media: bytes, ask
         chosen = entities.narrow(call, "entities.read", chosen)
     if broker.forward.concerned(call):
         return await broker.forward.query(call, chosen, view, media, asked, order)  # type: ignore[no-any-return]
+    return await query_here(call, chosen, view, media, asked, order)
+
+
+async def query_here(call: Call, chosen: Selection, view: View, media: bytes, asked: Page, order: Any) -> Reply:
+    """The entities of a selection that are kept here, as one page."""
+    broker = call.broker
+    reach = entities.allowed(call, "entities.read", hides=True)
     reader = broker.store.reader
     tenant = entities.read_tenant(call, reader)
+    mapped = given_map(call, reader, tenant)
 
     def read(session: Any) -> tuple[list[Any], int, bool, dict[str, Any]]:
+        if mapped is not None and mapped.new:
+            mapped.take(session, chosen)
+        elif mapped is not None:
+            fitting = mapped.matching(session, chosen, None if order or asked.counted else asked.offset + asked.limit + 1)
+            rows = mapped.rows(session, chosen, fitting if order else fitting[asked.offset : asked.offset + asked.limit + 1])
+            if order:
+                rows = [row for _, row in order.sorted([(decode(row[0], row[1]), row) for row in rows], lambda pair: pair[0])]
+                rows = rows[asked.offset : asked.offset + asked.limit + 1]
+            shown = rows[: asked.limit]
+            known = linked(session, tenant, [decode(row[0], row[1]) for row in shown], view, reach) if view.join else {}
+            return shown, len(fitting), len(rows) > asked.limit, known
         if order:
             rows = session.find(tenant, chosen, SORTED + 1)
             if len(rows) > SORTED:
@@ -236,19 +275,26 @@ async def run_query(call: Call, chosen: Selection, view: View, media: bytes, ask
     headers = page_links(call, asked, more, media)
     if asked.counted:
         headers.append((b"ngsild-results-count", str(total).encode()))
+    status = 200
+    if mapped is not None:
+        status = 201 if mapped.new else 200
+        headers.append(await mapped.settle(broker.store, prune=reach is None))
     version = preferred(call)
     if not view.join and not view.geometry and version is None:
         terms = call.terms
         body = render_lean_all(rows, terms, view)
-        return Reply(200, [*headers, context_header(terms)] if media == JSON else headers, body, media)
+        return Reply(status, [*headers, context_header(terms)] if media == JSON else headers, body, media)
     shown = render_all([decode(row[0], row[1]) for row in rows], call.terms, with_links(view, known) if known else view)
-    return finish(call, shown, media, headers)
+    reply = finish(call, shown, media, headers)
+    return reply if status == 200 else reply._replace(status=status)
 
 
 async def query_batch(call: Call) -> Reply:
     """POST /entityOperations/query"""
     raw = await open_body(call)
     media = accepted(call, (JSON, LD, GEO))
+    if media != LD:
+        await name_context(call)
     if raw.get("type") != "Query":
         raise bad_request(f"type: found {raw.get('type')!r}; expected 'Query'")
     if "temporalQ" in raw:
@@ -336,6 +382,12 @@ async def purge(call: Call) -> Reply:
     broker = call.broker
     if broker.forward.concerned(call):
         return await broker.forward.purge(call, chosen)  # type: ignore[no-any-return]
+    return await purge_here(call, chosen)
+
+
+async def purge_here(call: Call, chosen: Selection) -> Reply:
+    """Delete the selected entities that are kept here, or attributes of them."""
+    broker, drop, keep = call.broker, call.params.get("drop"), call.params.get("keep")
     from kiban.linkage.broker.purging import purge_in
 
     dropped = parse_names(drop, call.terms, "drop") if drop else ()
@@ -377,9 +429,7 @@ async def types(call: Call) -> Reply:
 
 def type_list(call: Call, found: list[str]) -> dict[str, Any]:
     """The short answer of type discovery."""
-    from kiban.linkage.broker.maps import fresh_urn
-
-    return {"id": fresh_urn("EntityTypeList"), "type": "EntityTypeList", "typeList": sorted(found)}
+    return {"id": maps.fresh_urn("EntityTypeList"), "type": "EntityTypeList", "typeList": sorted(found)}
 
 
 async def type_information(call: Call) -> Reply:
@@ -414,12 +464,10 @@ async def attributes(call: Call) -> Reply:
     names = call.terms.terms
 
     def read(session: Any) -> Any:
-        from kiban.linkage.broker.maps import fresh_urn
-
         tenant = entities.read_tenant(call, session)
         found = session.attributes(tenant)
         if not detailed:
-            return {"id": fresh_urn("AttributeList"), "type": "AttributeList", "attributeList": sorted(names[iri] for iri, _ in found)}
+            return {"id": maps.fresh_urn("AttributeList"), "type": "AttributeList", "attributeList": sorted(names[iri] for iri, _ in found)}
         return [
             {"id": iri, "type": "Attribute", "attributeName": names[iri], "typeNames": sorted(names[kind] for kind, _ in session.types_with(tenant, iri))}
             for iri, _ in found

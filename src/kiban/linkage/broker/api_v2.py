@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-import orjson
+import msgspec
 
 from kiban.linkage.broker import entities, ngsiv2, ngsiv2_query, ngsiv2_subs, times
 from kiban.linkage.broker.geo import parse_geo
@@ -520,8 +520,8 @@ def plain_value(raw: bytes) -> Any:
         text = raw.decode("utf-8").strip()
         if len(text) > 1 and text.startswith('"') and text.endswith('"'):
             return text[1:-1]
-        value = orjson.loads(text)
-    except ValueError:
+        value = msgspec.json.decode(text)
+    except (ValueError, RecursionError):
         value = ...
     if value is None or isinstance(value, bool | int | float):
         return value
@@ -595,7 +595,7 @@ async def run_query(ask: Asking, asked: Sequence[Asked], q: Any, geo: dict[str, 
 
 def _key(term: ngsiv2_query.Order, names: Names, geo: dict[str, str] | None) -> Callable[[Entity], Any]:
     if term.sort == "distance":
-        lon, lat = orjson.loads((geo or {})["coordinates"])
+        lon, lat = msgspec.json.decode((geo or {})["coordinates"])
         return lambda entity: _distance(entity, lon, lat)
     if term.sort == "member":
         return lambda entity: entity.get(term.name, "")

@@ -17,12 +17,15 @@ from kiban.linkage.broker.forward import Forward
 from kiban.linkage.broker.guard import Guard
 from kiban.linkage.broker.hosting import Hosting
 from kiban.linkage.broker.maintain import keep_history
+from kiban.linkage.broker.maps import Maps
 from kiban.linkage.broker.mqtt import MqttSender
 from kiban.linkage.broker.notices import Notices
 from kiban.linkage.broker.operate import Operation
 from kiban.linkage.broker.outbox import StoreOutbox
 from kiban.linkage.broker.posting import HttpSender
 from kiban.linkage.broker.server import Reply
+from kiban.linkage.broker.source_subscriptions import SourceNotices
+from kiban.linkage.broker.sources import Sources
 from kiban.linkage.broker.store import open_store
 from kiban.linkage.errors import Problem
 
@@ -40,6 +43,7 @@ class Options:
     allow_endpoints  networks and hosts that notifications and forwards may reach although they are private
     index            attributes (IRIs or terms of the core context) with an index of their values
     history          every change is kept with its time
+    instances        instances of one entity's history in one answer; what goes beyond comes in parts
     keep_months      history older than this is dropped; 0: never
     tenants          False: the first write to a new tenant does not make it
     """
@@ -55,6 +59,7 @@ class Options:
     allow_endpoints: tuple[str, ...] = ()
     index: tuple[str, ...] = ()
     history: bool = True
+    instances: int = 30
     keep_months: int = 0
     cors: str = ""
     public_url: str = ""
@@ -93,11 +98,13 @@ class Broker:
         self.state = "starting"
         if options.index:
             self.store.declare([self.contexts.core.expand(name) for name in options.index])
-        http, mqtt = HttpSender(self.guard), MqttSender(self.guard)
-        outbox = StoreOutbox(self.store)
+        self.http = http = HttpSender(self.guard)
+        mqtt, outbox = MqttSender(self.guard), StoreOutbox(self.store)
         self.dispatcher = Dispatcher(outbox, {"http": http, "https": http, "mqtt": mqtt, "mqtts": mqtt})
         self.store.after = outbox.again = self.dispatcher.wake
+        self.sources, self.source_notices = Sources(self), SourceNotices(self)
         self.forward = Forward(self)
+        self.maps = Maps(self)
         self.notices = Notices(self)
         self.effects.append(self.notices.effect)
         self.v2 = Around(self)
@@ -112,9 +119,11 @@ class Broker:
         await self.v2.open()
         await self.notices.open()
         await self.dispatcher.start()
+        self.sources.look()
         self.state = "running"
-        self.tasks = [asyncio.create_task(self.sweeping()), asyncio.create_task(self.notices.run()), *await self.operation.start()]
-        if self.options.keep_months:
+        beside = (self.sweeping(), self.sources.flushing(), self.source_notices.ticking(), self.notices.run())
+        self.tasks = [*map(asyncio.create_task, beside), *await self.operation.start()]
+        if self.options.history:
             self.tasks.append(asyncio.create_task(keep_history(self.store, self.options.keep_months, self.operation.history_dropped)))
 
     async def stop(self) -> None:
@@ -123,6 +132,7 @@ class Broker:
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
+        await self.maps.stop()
         await self.dispatcher.stop(self.options.stop_seconds / 2)
         await self.store.close()
         self.state = "stopped"
@@ -133,6 +143,7 @@ class Broker:
             await asyncio.sleep(SWEEP)
             if self.store.reader.expired(times.now_us(), 1) or self.store.reader.ripened(times.now_us(), 1):
                 await self.store.write(lambda tx: sweep(self, tx))
+            await self.maps.tidy()
             self.hosting.refresh()
 
     def v2_problem(self, problem: Problem) -> Reply:

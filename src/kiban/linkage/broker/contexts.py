@@ -27,7 +27,7 @@ from time import time
 from typing import Any, NamedTuple
 from urllib.parse import urljoin
 
-import orjson
+import msgspec
 import yaml
 
 from kiban.base.errors import KibanError
@@ -364,7 +364,7 @@ class _Simple:
 @cache
 def core_document() -> dict[str, Any]:
     """The packaged core context as it is served: {"@context": {…}}."""
-    return {"@context": orjson.loads((PACKAGED / "ngsi-ld-core-context-v1.9.jsonld").read_bytes())["@context"]}
+    return {"@context": msgspec.json.decode((PACKAGED / "ngsi-ld-core-context-v1.9.jsonld").read_bytes())["@context"]}
 
 
 @cache
@@ -681,16 +681,16 @@ def canonical(context: Any) -> str | bytes:
     if isinstance(context, str):
         return context
     try:
-        return orjson.dumps(context, option=orjson.OPT_SORT_KEYS)
-    except TypeError:
+        return msgspec.json.encode(context, order="sorted")
+    except (TypeError, UnicodeEncodeError):
         raise bad_request("the @context is no JSON", "Invalid @context") from None
 
 
 def _content(url: str, document: bytes) -> Any:
     """What a document says under @context. Raises BadRequestData if it says nothing."""
     try:
-        whole = orjson.loads(document)
-    except orjson.JSONDecodeError:
+        whole = msgspec.json.decode(document)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise bad_request(f"{url} is no JSON", "Invalid @context") from None
     if not isinstance(whole, dict) or "@context" not in whole:
         raise bad_request(f"{url} is no JSON-LD context: it has no @context", "Invalid @context")

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from kiban.linkage.broker import times
+from kiban.linkage.broker import history, maps, times
 from kiban.linkage.broker.model import Change, attributes, expire
 from kiban.linkage.broker.model import create as create_change
 from kiban.linkage.broker.render import View
@@ -74,23 +74,23 @@ def may_keep(call: Call, old: Entity | None, change: Change) -> None:
 
 
 def read_tenant(call: Call, reader: Any) -> int:
-    """The key of the tenant of a reading call; 404 NonexistentTenant if nothing was ever written to it."""
+    """The key of the tenant of a reading call, or of the snapshot that it names; 404 NonexistentTenant if nothing was ever written to it."""
     key = reader.tenant(call.tenant)
     if key is None:
         if call.tenant:
             raise Problem("NonexistentTenant", "there is no such tenant", call.tenant)
-        return -1
-    return key  # type: ignore[no-any-return]
+        key = -1
+    return maps.inside(call, reader, key) if b"ngsild-snapshot" in call.headers else key
 
 
 def write_tenant(call: Call, tx: Any, *, make: bool) -> int:
-    """The key of the tenant of a writing call; only what creates may make one."""
+    """The key of the tenant of a writing call, or of the snapshot that it names; only what creates may make one."""
     key = tx.tenant(call.tenant)
     if key is None:
         if not make and call.tenant:
             raise Problem("NonexistentTenant", "there is no such tenant", call.tenant)
         key = tx.open_tenant(call.tenant)
-    return key  # type: ignore[no-any-return]
+    return maps.inside(call, tx, key) if b"ngsild-snapshot" in call.headers else key
 
 
 def gone(entity: Entity) -> Change:
@@ -161,6 +161,18 @@ async def alter(call: Call, operation: str, id: str, change: Alter) -> Change:
 
     def op(tx: Any) -> Change:
         return alter_in(tx, call, write_tenant(call, tx, make=False), id, checked, reach)
+
+    return await call.broker.store.write(op)  # type: ignore[no-any-return]
+
+
+async def end_history(call: Call, id: str, name: str, dataset: str | None, every: bool, now: str) -> bool:
+    """Keep the deletion of an attribute of an entity that has a history and nothing else; False if there is no such thing."""
+    if allowed(call, "entities.update") is not None:
+        return False
+
+    def op(tx: Any) -> bool:
+        tenant = write_tenant(call, tx, make=False)
+        return tx.lean(tenant, id) is None and history.end(tx, tenant, id, name, dataset=dataset, every=every, now=now)
 
     return await call.broker.store.write(op)  # type: ignore[no-any-return]
 

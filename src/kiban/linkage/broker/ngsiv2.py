@@ -17,7 +17,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import quote, unquote
 
-import orjson
+import msgspec
 
 from kiban.base.errors import KibanError
 from kiban.linkage.broker import times
@@ -375,7 +375,7 @@ def instant(value: Json) -> int | None:
 
 def _same(one: Json, other: Json) -> bool:
     """Equality of JSON values, in which true is not 1."""
-    return one == other and orjson.dumps(one) == orjson.dumps(other)
+    return one == other and msgspec.json.encode(one) == msgspec.json.encode(other)
 
 
 def default_type(value: Json) -> str:

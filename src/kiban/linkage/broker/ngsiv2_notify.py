@@ -141,7 +141,8 @@ class Notices:
         if not ngsiv2_subs.wants(ready.doc, self.names, moment, entity, ready.doc.get("servicePath") or None, forced=self.cause.forced):
             return False
         decision = self.broker.access.decide(ready.doc.get("by", ""), "entities.read", name)
-        return bool(decision is ALLOW or (decision is not DENY and decision.selection.matches(entity)))
+        # Where attributes are hidden nothing is told: what a notification shows is not cut to the others.
+        return bool(decision is ALLOW or (decision is not DENY and decision.attrs is None and decision.matches(entity)))
 
     def tell(self, tx: Any, tenant: int, name: str, ready: Ready, entity: Entity, moment: Moment, now: int) -> None:
         """One notification into the outbox; a oneshot subscription rests from then on."""

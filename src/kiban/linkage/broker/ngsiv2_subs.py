@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
-import orjson
+import msgspec
 
 from kiban.linkage.broker.ngsiv2 import (
     FORBIDDEN,
@@ -248,7 +248,7 @@ def _transport(name: str, raw: Json) -> dict[str, Any]:
     if "ngsi" in raw:
         _check_ngsi(raw["ngsi"])
     if custom:
-        for macro in _MACRO.findall(orjson.dumps(raw).decode()):
+        for macro in _MACRO.findall(msgspec.json.encode(raw).decode()):
             if not _PLAIN_WORD.match(macro.strip()):
                 raise not_offered("expressions in templates are not offered; ${name} stands for an attribute, id, type, service or servicePath")
     return dict(raw)
@@ -438,7 +438,7 @@ def notification(
             headers["Content-Type"] = "application/json"
     elif content == "json" and words is not None:
         headers["Ngsiv2-AttrsFormat"] = "custom"
-        body = orjson.dumps(words.json(target["json"]))
+        body = msgspec.json.encode(words.json(target["json"]))
     else:
         patched = words.patch(target["ngsi"]) if content == "ngsi" and words is not None else None
         form = "normalized" if patched is not None else notice.get("attrsFormat", "normalized")
@@ -446,7 +446,7 @@ def notification(
         told = _told(notice, names, entity, moment, form, patched)
         if told is None:
             return None
-        body = orjson.dumps(told if form.startswith("simplified") else {"subscriptionId": id, "data": [told]})
+        body = msgspec.json.encode(told if form.startswith("simplified") else {"subscriptionId": id, "data": [told]})
 
     if words is None:
         method, url = "POST", target["url"]
@@ -518,7 +518,7 @@ class _Words:
 
         def fill(found: re.Match[str]) -> str:
             value = self._one(found[1])
-            text = value if isinstance(value, str) else "" if value is None else orjson.dumps(value).decode()
+            text = value if isinstance(value, str) else "" if value is None else msgspec.json.encode(value).decode()
             # A value may be a path on purpose; whether the address may be reached is decided by the guard when it is sent.
             return quote(text, safe="/:@") if quoted else text
 
@@ -538,7 +538,7 @@ class _Words:
     def _spelled(self, template: str) -> str:
         def fill(found: re.Match[str]) -> str:
             value = self._one(found[1])
-            return value if isinstance(value, str) else orjson.dumps(value).decode()
+            return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
         return _MACRO.sub(fill, template)
 

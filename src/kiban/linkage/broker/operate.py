@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 from urllib.parse import parse_qsl, quote
 
-import orjson
+import msgspec
 import structlog
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -249,7 +249,7 @@ def open_log(stream: TextIO | None = None) -> Any:
         line = {"time": times.now(), "level": level, "event": without_secrets(str(told.pop("event", "")))}
         for name, value in told.items():
             line[name] = "…" if HIDE.search(name) else without_secrets(value) if isinstance(value, str) else value
-        return orjson.dumps(line, default=str).decode()
+        return msgspec.json.encode(line, enc_hook=str).decode()
 
     return structlog.wrap_logger(structlog.WriteLogger(stream or sys.stderr), processors=[write], wrapper_class=structlog.make_filtering_bound_logger(20))
 

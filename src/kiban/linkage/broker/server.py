@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl, unquote
 
 import msgspec
-import orjson
 
 from kiban.linkage.errors import Problem
 
@@ -22,12 +21,28 @@ if TYPE_CHECKING:
 
 JSON, LD, GEO = b"application/json", b"application/ld+json", b"application/geo+json"
 LINK_REL = b'>; rel="http://www.w3.org/ns/json-ld#context"; type="application/ld+json"'
+EXPOSED = b"Link, Location, NGSILD-EntityMap, NGSILD-Results-Count, NGSILD-Snapshot, NGSILD-Tenant, NGSILD-Warning, Fiware-Total-Count"
 BODY_LIMIT = 16 * 1024 * 1024
 DEPTH_LIMIT = 64
 QUERY_LIMIT = 32 * 1024
 REMEMBERED = 8192
 
 Headers = list[tuple[bytes, bytes]]
+
+
+class Spelled(bytes):
+    """The name of a header that is sent as it is written here; the HTTP server makes the others small. Some clients look for `Location` to the letter.
+
+    >>> Spelled(b"Location").lower()
+    b'Location'
+    """
+
+    def lower(self) -> bytes:
+        """Itself."""
+        return bytes(self)
+
+
+LOCATION = Spelled(b"Location")
 
 
 class Reply(NamedTuple):
@@ -79,6 +94,9 @@ class Call:
         return decode_json(self.body)
 
 
+loads = msgspec.json.Decoder().decode
+
+
 def decode_json(body: bytes) -> Any:
     """JSON of a request body with a limit on its depth.
 
@@ -88,14 +106,31 @@ def decode_json(body: bytes) -> Any:
     if not body:
         raise Problem("InvalidRequest", "the body is empty", "JSON is expected")
     try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        if "recursion" in str(error):
-            raise Problem("InvalidRequest", "the body is nested too deeply", f"at most {DEPTH_LIMIT} levels") from None
+        value = loads(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Problem("InvalidRequest", "the body is not JSON", str(error)) from None
-    if body.count(b"{") + body.count(b"[") > DEPTH_LIMIT and depth(value) > DEPTH_LIMIT:
+    except RecursionError:
+        raise Problem("InvalidRequest", "the body is nested too deeply", f"at most {DEPTH_LIMIT} levels") from None
+    if may_be_deep(body) and depth(value) > DEPTH_LIMIT:
         raise Problem("InvalidRequest", "the body is nested too deeply", f"at most {DEPTH_LIMIT} levels")
     return value
+
+
+NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
+
+
+def may_be_deep(body: bytes) -> bool:
+    """False if a JSON text is surely not nested deeper than the limit: its brackets, taken away pair by pair, level by level, come to nothing.
+
+    >>> may_be_deep(b'[{"a": []}, {"b": {}}]'), may_be_deep(b"[" * 99 + b"]" * 99)
+    (False, True)
+    """
+    brackets = body.translate(None, NO_BRACKETS)
+    for _ in range(DEPTH_LIMIT):
+        if not brackets:
+            return False
+        brackets = brackets.replace(b"{}", b"").replace(b"[]", b"")
+    return bool(brackets)
 
 
 def depth(value: Any) -> int:
@@ -117,8 +152,7 @@ def depth(value: Any) -> int:
     return deepest
 
 
-dumps = orjson.dumps
-encode = msgspec.json.encode
+dumps = msgspec.json.Encoder().encode
 
 Handler = Callable[[Call], Awaitable[Reply]]
 Route = tuple[Handler, frozenset[str] | None]
@@ -274,7 +308,9 @@ class App:
             sent.append((b"content-length", str(len(reply.body)).encode()))
         if self.cors is not None and b"origin" in headers:
             sent.append((b"access-control-allow-origin", self.cors))
-            sent.append((b"access-control-expose-headers", b"Link, Location, NGSILD-Results-Count, NGSILD-Tenant, NGSILD-Warning, Fiware-Total-Count"))
+            sent.append((b"access-control-expose-headers", EXPOSED))
+        if b"ngsild-snapshot" in headers and reply.status < 400:
+            sent.append((b"ngsild-snapshot", headers[b"ngsild-snapshot"]))
         if call.tenant and not call.raw_path.startswith(b"/v2"):
             sent.append((b"ngsild-tenant", call.tenant.encode("latin-1")))
         await send({"type": "http.response.start", "status": reply.status, "headers": sent})

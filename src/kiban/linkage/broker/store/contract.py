@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 Entity = dict[str, Any]
 T = TypeVar("T")
@@ -81,22 +81,17 @@ class Selection:
         return (self, *(part for other in self.also for part in other.flat))
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One instance of one attribute as history keeps it.
+class Event(NamedTuple):
+    """One instance of one attribute on its way into history.
 
     attr      IRI of the attribute
-    instance  the instance in the internal form, with instanceId
-    at        µs since 1970: observedAt, or when it was recorded
-    recorded  µs since 1970
-    deleted   True: the attribute was deleted at that time
+    instance  the instance in the internal form; its times decide about its place
+    deleted   when the attribute was deleted, in µs since 1970, where the instance tells of that; else None
     """
 
     attr: str
     instance: dict[str, Any]
-    at: int
-    recorded: int
-    deleted: bool = False
+    deleted: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,3 +162,14 @@ class Store(Protocol):
 
 
 Rows = Sequence[tuple[Any, ...]]
+
+
+def as_number(value: Any) -> float | None:
+    """A value as a database keeps numbers; None for what is none, or is too large.
+
+    >>> as_number(3), as_number(True), as_number(10**400)
+    (3.0, None, None)
+    """
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return None
+    return float(value) if isinstance(value, float) or -(2**1023) < value < 2**1023 else None

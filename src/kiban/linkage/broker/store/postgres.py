@@ -26,7 +26,7 @@ from kiban.linkage.broker.query import Q
 from kiban.linkage.broker.render import decode
 from kiban.linkage.broker.selection import TypeQ
 from kiban.linkage.broker.store.contract import Entity, Selection, Who
-from kiban.linkage.broker.store.sql import Names, Statements, marks, members
+from kiban.linkage.broker.store.sql import Names, Statements, marks, places
 from kiban.linkage.errors import Problem
 
 T = TypeVar("T")
@@ -78,7 +78,7 @@ class Session(Statements):
         self.wrote = True
         key = KEYS.get(sql.split(maxsplit=3)[2], "key")
         row = self.cursor.execute(translated(f"{sql} RETURNING {key}"), values).fetchone()
-        return int(row[0])  # type: ignore[index]
+        return 0 if row is None else int(row[0])
 
     def changes(self, kind: str) -> int:
         """A number that grows with every change of a document of this kind; asked once in a transaction that writes.
@@ -113,17 +113,16 @@ class Session(Statements):
         return (text,)
 
     def place(self, tenant: int, key: int, entity: Entity, old: Entity | None) -> None:  # noqa: ARG002 - the key is enough here
-        rows = [(attr, instance["value"]) for attr in members(entity) for instance in entity[attr] if instance.get("type") == "GeoProperty"]
+        rows = places(entity)
         if old is not None:
-            before = [(attr, instance["value"]) for attr in members(old) for instance in old[attr] if instance.get("type") == "GeoProperty"]
-            if before == rows:
+            if rows == places(old):
                 return
-            self.unplace(key)
+            self.unplace(key, rows)
         shapes = [(key, self.new_number(attr), found.wkb) for attr, geometry in rows if (found := shape(geometry)) is not None]
         if shapes:
             self.many("INSERT INTO place (entity, attr, shape) VALUES (?, ?, ST_GeomFromWKB(?))", shapes)
 
-    def unplace(self, key: int) -> None:
+    def unplace(self, key: int, there: list[tuple[str, Any]]) -> None:  # noqa: ARG002 - the key is enough here
         self.do("DELETE FROM place WHERE entity = ?", (key,))
 
     def by_place(self, geo: Any, where: list[str], values: list[Any]) -> bool:
@@ -189,13 +188,19 @@ class Session(Statements):
             values.append(who.pattern.sql)
         return f"({' AND '.join(texts) or 'true'})", values
 
+    def insert_new(self, sql: str, values: Sequence[Any]) -> int | None:
+        self.wrote = True
+        row = self.cursor.execute(translated(f"{sql} RETURNING key"), values).fetchone()
+        return None if row is None else int(row[0])
+
     def make_partition(self, month: str) -> None:
         self.do("SELECT pg_advisory_xact_lock(?)", (LOCK + 1,))
         self.do(
-            f"CREATE TABLE IF NOT EXISTS history_{int(month):06d} (entity BIGINT NOT NULL, attr INTEGER NOT NULL, at BIGINT NOT NULL, instance TEXT NOT NULL, "
-            "recorded BIGINT NOT NULL, num DOUBLE PRECISION, dataset TEXT, doc BYTEA NOT NULL, deleted INTEGER NOT NULL, "
-            "PRIMARY KEY (entity, attr, at, instance))"
+            f"CREATE TABLE IF NOT EXISTS history_{int(month):06d} (entity BIGINT NOT NULL, attr INTEGER NOT NULL, at BIGINT NOT NULL, "
+            "instance BIGINT NOT NULL, seen INTEGER NOT NULL, created BIGINT NOT NULL, modified BIGINT NOT NULL, deleted BIGINT, expires BIGINT, num DOUBLE PRECISION, dataset TEXT, "
+            "doc BYTEA NOT NULL, PRIMARY KEY (entity, attr, at, instance))"
         )
+        self.do(f"CREATE INDEX IF NOT EXISTS history_{int(month):06d}_expires ON history_{int(month):06d} (expires) WHERE expires IS NOT NULL")
 
 
 class PostgresStore:

@@ -19,8 +19,8 @@ CREATE TABLE place (entity BIGINT NOT NULL, attr INTEGER NOT NULL, shape geometr
 CREATE INDEX place_shape ON place USING gist (shape);
 CREATE INDEX place_entity ON place (entity);
 CREATE TABLE tentity (
-  key BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, tenant INTEGER NOT NULL, id TEXT COLLATE "C" NOT NULL, doc BYTEA NOT NULL,
-  created BIGINT NOT NULL, modified BIGINT NOT NULL, deleted BIGINT, UNIQUE (tenant, id)
+  key BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, tenant INTEGER NOT NULL, id TEXT COLLATE "C" NOT NULL, types BYTEA NOT NULL,
+  created BIGINT NOT NULL, modified BIGINT NOT NULL, UNIQUE (tenant, id)
 );
 CREATE TABLE ttype (tenant INTEGER NOT NULL, type INTEGER NOT NULL, entity BIGINT NOT NULL, PRIMARY KEY (tenant, type, entity));
 CREATE TABLE partition (month TEXT PRIMARY KEY);

@@ -14,12 +14,12 @@ from kiban.linkage.broker.model import expire, soonest
 from kiban.linkage.broker.query import unlink
 from kiban.linkage.broker.render import decode, encode_lean
 from kiban.linkage.broker.selection import TypeQ
-from kiban.linkage.broker.store.contract import Entity, Event, Message, Selection, Who
+from kiban.linkage.broker.store.contract import Entity, Message, Selection, Who, as_number
 from kiban.linkage.broker.store.indexing import comparisons
+from kiban.linkage.broker.store.past import Past
 from kiban.linkage.errors import Problem
 
 FOUND = 10_000  # entities that a sub-query over linked entities may find
-MONTH = 7  # of a time in text: 2026-11
 HEAD = frozenset({"id", "type", "scope", "createdAt", "modifiedAt", "expiresAt", "deletedAt"})
 
 
@@ -30,6 +30,15 @@ def members(entity: Entity) -> list[str]:
     ['https://e.jp/level']
     """
     return [name for name in entity if name not in HEAD]
+
+
+def places(entity: Entity) -> list[tuple[str, Any]]:
+    """The geometries of an entity, each with the IRI of its GeoProperty.
+
+    >>> places({"id": "urn:a", "type": ["https://e.jp/T"], "https://e.jp/at": [{"type": "GeoProperty", "value": {"type": "Point", "coordinates": [1, 2]}}]})
+    [('https://e.jp/at', {'type': 'Point', 'coordinates': [1, 2]})]
+    """
+    return [(name, part["value"]) for name, parts in entity.items() if name not in HEAD for part in parts if part["type"] == "GeoProperty"]
 
 
 def of_types(types: tuple[str, ...], q: Any) -> Selection:
@@ -67,12 +76,14 @@ class Names:
         self.tenants: dict[str, int] = {}
         self.declared: frozenset[int] = frozenset()
         self.partitions: list[str] = []
+        self.heads: dict[tuple[int, str], tuple[int, tuple[str, ...]]] = {}  # tenant and id → key and types of a history
 
     def forget(self) -> None:
         """Everything is read again."""
         self.known.clear()
         self.iris.clear()
         self.tenants.clear()
+        self.heads.clear()
         self.partitions = []
 
 
@@ -105,34 +116,19 @@ class Condition(NamedTuple):
     quick: bool
 
 
-class Statements:
+class Statements(Past):
     """Reads and writes of one transaction, the same for both databases."""
 
     names: Names
+    last: tuple[int, str, int] | None = None  # tenant, id and key of the entity that was read last
     rung: set[str]  # endpoints of messages that this transaction put into the outbox
     skip = ""  # what a statement ends with that takes rows which others may be taking too
     join = "JOIN"  # how types lead to entities, in this order
     lock = ""  # what a reading statement ends with when its row is to be changed
 
     # --- what a database gives
-    def all(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
-        """All rows."""
-        raise NotImplementedError
-
-    def one(self, sql: str, values: Sequence[Any] = ()) -> Any:
-        """The first row or None."""
-        raise NotImplementedError
-
-    def do(self, sql: str, values: Sequence[Any] = ()) -> int:
-        """Change rows; how many."""
-        raise NotImplementedError
-
-    def many(self, sql: str, rows: list[Any]) -> None:
-        """The same statement for many rows."""
-        raise NotImplementedError
-
     def insert(self, sql: str, values: Sequence[Any]) -> int:
-        """Insert one row and return its key; the statement ends before RETURNING."""
+        """Insert one row and return its key, 0 if ON CONFLICT DO NOTHING did so; the statement ends before RETURNING."""
         raise NotImplementedError
 
     def document(self, entity: Entity) -> tuple[str, ...]:  # noqa: ARG002 - what only one database needs
@@ -143,8 +139,8 @@ class Statements:
         """Keep where the entity is."""
         raise NotImplementedError
 
-    def unplace(self, key: int) -> None:
-        """Forget where the entity is."""
+    def unplace(self, key: int, there: list[tuple[str, Any]]) -> None:
+        """Forget where the entity is; there: its places."""
         raise NotImplementedError
 
     def left(self, rest: list[Any], where: list[str], values: list[Any]) -> None:
@@ -153,10 +149,6 @@ class Statements:
 
     def by_place(self, geo: Any, where: list[str], values: list[Any]) -> bool:
         """A geo-query by its index; True if that is the whole answer."""
-        raise NotImplementedError
-
-    def make_partition(self, month: str) -> None:
-        """A table of history for one month."""
         raise NotImplementedError
 
     # --- selections
@@ -269,6 +261,26 @@ class Statements:
         """Key and name of every tenant."""
         return [(row[0], row[1]) for row in self.all("SELECT key, name FROM tenant ORDER BY key")]
 
+    def tenants_like(self, beginning: str) -> list[int]:
+        """The keys of the tenants whose names begin so."""
+        return [row[0] for row in self.all("SELECT key FROM tenant WHERE name LIKE ?", (beginning + "%",))]
+
+    def clear(self, tenant: int, limit: int) -> int:
+        """Remove up to so many entities of a tenant; how many there were."""
+        rows = self.all("SELECT key, lean, sys FROM entity WHERE tenant = ? LIMIT ?", (tenant, limit))
+        for key, lean, sys in rows:
+            self.remove(tenant, key, decode(lean, sys))
+        histories = self.all("SELECT id FROM tentity WHERE tenant = ? LIMIT ?", (tenant, limit))
+        for (id,) in histories:
+            self.forget(tenant, id)
+        return len(rows) + len(histories)
+
+    def drop_tenant(self, tenant: int) -> None:
+        """Remove an empty tenant with the documents that it has."""
+        self.do("DELETE FROM thing WHERE tenant = ?", (tenant,))
+        self.do("DELETE FROM tenant WHERE key = ?", (tenant,))
+        self.names.tenants.clear()
+
     def number(self, iri: str) -> int | None:
         """The number of a name, None if it was never used."""
         key = self.names.known.get(iri)
@@ -302,12 +314,13 @@ class Statements:
         if row is None or (row[2] is not None and row[2] <= times.now_us()):
             return None
         if row[3] is not None and row[3] <= times.now_us():
-            return encode_lean(fresh(row[0], row[4]))[::2]  # type: ignore[return-value]
+            return encode_lean(fresh(row[0], row[4]))[::2]
         return row[0], bool(row[1])
 
     def entity(self, tenant: int, id: str) -> Entity | None:
         """An entity in the internal form, None if it is not there or has expired."""
-        row = self.one(f"SELECT lean, sys, expires, ripe FROM entity WHERE tenant = ? AND id = ?{self.lock}", (tenant, id))  # noqa: S608 - own text
+        row = self.one(f"SELECT lean, sys, expires, ripe, key FROM entity WHERE tenant = ? AND id = ?{self.lock}", (tenant, id))  # noqa: S608 - own text
+        self.last = None if row is None else (tenant, id, row[4])
         if row is None or (row[2] is not None and row[2] <= times.now_us()):
             return None
         return decode(row[0], row[1]) if row[3] is None or row[3] > times.now_us() else fresh(row[0], row[1])
@@ -324,10 +337,10 @@ class Statements:
         where, values, _, _ = self.condition(tenant, selection)
         return int(self.one(f"SELECT count(*) FROM {where}", values)[0])  # noqa: S608 - own text
 
-    def ids(self, tenant: int, selection: Selection) -> list[str]:
-        """The ids of all selected entities."""
+    def ids(self, tenant: int, selection: Selection, limit: int = -1) -> list[str]:
+        """The ids of the selected entities in the order of their creation; a negative limit: of all."""
         where, values, key, _ = self.condition(tenant, selection)
-        return [row[0] for row in self.all(f"SELECT e.id FROM {where} ORDER BY {key}", values)]  # noqa: S608 - own text
+        return [row[0] for row in self.all(f"SELECT e.id FROM {where} ORDER BY {key}{self.page(limit, 0)}", values)]  # noqa: S608 - own text
 
     def some_ids(self, tenant: int, selection: Selection) -> list[str]:
         """The ids of the entities that a sub-query finds; 403 if they are too many."""
@@ -348,18 +361,23 @@ class Statements:
         document = self.document(entity)
         ripe = first_expiry(entity)
         if old is None:
-            stale = self.one("SELECT key, lean, sys FROM entity WHERE tenant = ? AND id = ?", (tenant, entity["id"])) if expires is not None else None
-            if stale is not None:  # one that has expired and was not swept yet
-                self.remove(tenant, stale[0], decode(stale[1], stale[2]))
-            key = self.insert(
-                "INSERT INTO entity (tenant, id, lean, flat, sys, created, modified, expires, ripe"
-                + (", doc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?::jsonb)" if document else ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"),
-                (tenant, entity["id"], lean, int(flat), sys, created, modified, expires, ripe, *document),
-            )
+            columns = "tenant, id, lean, flat, sys, created, modified, expires, ripe" + (", doc" if document else "")
+            insert = f"INSERT INTO entity ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?{', ?::jsonb' if document else ''})"  # noqa: S608 - own text
+            row = (tenant, entity["id"], lean, int(flat), sys, created, modified, expires, ripe, *document)
+            key = self.insert(f"{insert} ON CONFLICT (tenant, id) DO NOTHING", row)
+            if not key:  # one stands there that has expired and was not swept yet, or another worker was quicker: then this fails and is run again
+                stale = self.one("SELECT key, lean, sys FROM entity WHERE tenant = ? AND id = ? AND expires <= ?", (tenant, entity["id"], times.now_us()))
+                if stale is not None:
+                    self.remove(tenant, stale[0], decode(stale[1], stale[2]))
+                key = self.insert(insert, row)
             before_types: Iterable[str] = ()
             before: dict[str, int] = {}
         else:
-            key = self.one("SELECT key FROM entity WHERE tenant = ? AND id = ?", (tenant, entity["id"]))[0]
+            last = self.last
+            if last is not None and last[1] == entity["id"] and last[0] == tenant:
+                key = last[2]
+            else:
+                key = self.one("SELECT key FROM entity WHERE tenant = ? AND id = ?", (tenant, entity["id"]))[0]
             self.do(
                 f"UPDATE entity SET lean = ?, flat = ?, sys = ?, created = ?, modified = ?, expires = ?, ripe = ?{', doc = ?::jsonb' if document else ''} WHERE key = ?",  # noqa: S608
                 (lean, int(flat), sys, created, modified, expires, ripe, *document, key),
@@ -400,6 +418,7 @@ class Statements:
     def delete(self, tenant: int, entity: Entity) -> None:
         """Remove an entity that stands there."""
         row = self.one("SELECT key FROM entity WHERE tenant = ? AND id = ?", (tenant, entity["id"]))
+        self.last = None
         if row is not None:
             self.remove(tenant, row[0], entity)
 
@@ -412,7 +431,7 @@ class Statements:
             self.do("DELETE FROM eattr WHERE tenant = ? AND attr = ? AND entity = ?", (tenant, self.new_number(iri), key))
         if self.names.declared:
             self.do("DELETE FROM eindex WHERE entity = ?", (key,))
-        self.unplace(key)
+        self.unplace(key, places(entity))
 
     def ripened(self, now: int, limit: int = 500) -> list[tuple[int, str]]:
         """Tenant and id of the entities of which an attribute has expired."""
@@ -486,6 +505,19 @@ class Statements:
         if row is None or (row[4] is not None and row[4] <= times.now_us()):
             return None
         return json.loads(row[0]), json.loads(row[1]) if row[1] else {}, row[2], row[3]
+
+    def thing_expiry(self, tenant: int, kind: str, id: str) -> int | None:
+        """When a document expires (µs), None if never or if there is none."""
+        row = self.one("SELECT expires FROM thing WHERE tenant = ? AND kind = ? AND id = ?", (tenant, kind, id))
+        return None if row is None else row[0]
+
+    def outdated(self, kinds: Sequence[str], now: int) -> bool:
+        """True if a document of these kinds has expired."""
+        return self.one(f"SELECT 1 FROM thing WHERE kind IN ({marks(kinds)}) AND expires <= ? LIMIT 1", (*kinds, now)) is not None  # noqa: S608 - marks only
+
+    def drop_outdated(self, kinds: Sequence[str], now: int) -> int:
+        """Remove the documents of these kinds that have expired; how many."""
+        return self.do(f"DELETE FROM thing WHERE kind IN ({marks(kinds)}) AND expires <= ?", (*kinds, now))  # noqa: S608 - marks only
 
     def things(self, tenant: int | None, kind: str, limit: int = -1, offset: int = 0) -> list[tuple[int, str, Any, Any, int, int]]:
         """Documents of a kind in the order of their creation: tenant, id, document, state, made, changed; tenant None: of all tenants."""
@@ -575,6 +607,10 @@ class Statements:
             self.many("UPDATE outbox SET attempt = attempt + 1, due = ?, owner = ? WHERE seq = ?", [(now + lease, owner, row[0]) for row in rows])
         return [Message(endpoint, row[1], row[2], row[3], row[4], seq=row[0], attempt=row[5] + 1, first=row[6]) for row in rows]
 
+    def cancel(self, tenant: int, subscription: str) -> None:
+        """Drop what waits for a subscription that is gone."""
+        self.do("DELETE FROM outbox WHERE dead IS NULL AND tenant = ? AND subscription = ?", (tenant, subscription))
+
     def dead_letters(self, tenant: int, subscription: str | None, after: int, limit: int) -> list[tuple[Message, int, str]]:
         """Messages that were given up: each with when and why."""
         where, values = ("", []) if subscription is None else (" AND subscription = ?", [subscription])
@@ -601,81 +637,6 @@ class Statements:
         row = self.one("SELECT count(*), min(first) FROM outbox WHERE dead IS NULL")
         return row[0], self.one("SELECT count(*) FROM outbox WHERE dead IS NOT NULL")[0], row[1]
 
-    # --- history
-    def partitions(self) -> list[str]:
-        """The months that have a table of history, oldest first; asked anew, since others make and drop them."""
-        return [row[0] for row in self.all("SELECT month FROM partition ORDER BY month")]
-
-    def partition(self, at: int) -> str:
-        """The table of history for a time, made if it is new."""
-        month = times.text(at)[:MONTH].replace("-", "")
-        if month not in self.names.partitions:
-            self.names.partitions = self.partitions()
-            if month not in self.names.partitions:
-                self.make_partition(month)
-                self.do("INSERT INTO partition (month) VALUES (?) ON CONFLICT (month) DO NOTHING", (month,))
-                self.names.partitions.append(month)
-        return f"history_{month}"
-
-    def temporal(self, tenant: int, id: str) -> tuple[int, dict[str, Any]] | None:
-        """The key and head (id, type, scope, times) of an entity's history."""
-        row = self.one("SELECT key, doc FROM tentity WHERE tenant = ? AND id = ?", (tenant, id))
-        return None if row is None else (row[0], json.loads(row[1]))
-
-    def put_temporal(self, tenant: int, head: dict[str, Any], *, deleted: int | None = None) -> int:
-        """Keep the head of an entity's history; its key."""
-        text = json.dumps(head, ensure_ascii=False, separators=(",", ":")).encode()
-        created, modified = times.parse(head["createdAt"]), times.parse(head["modifiedAt"])
-        known = self.temporal(tenant, head["id"])
-        if known is None:
-            key = self.insert(
-                "INSERT INTO tentity (tenant, id, doc, created, modified, deleted) VALUES (?, ?, ?, ?, ?, ?)",
-                (tenant, head["id"], text, created, modified, deleted),
-            )
-            before: set[str] = set()
-        else:
-            key, before = known[0], set(known[1]["type"])
-            self.do("UPDATE tentity SET doc = ?, created = ?, modified = ?, deleted = ? WHERE key = ?", (text, created, modified, deleted, key))
-        for iri in set(head["type"]) - before:
-            self.do("INSERT INTO ttype (tenant, type, entity) VALUES (?, ?, ?)", (tenant, self.new_number(iri), key))
-        for iri in before - set(head["type"]):
-            self.do("DELETE FROM ttype WHERE tenant = ? AND type = ? AND entity = ?", (tenant, self.new_number(iri), key))
-        return key
-
-    def delete_temporal(self, tenant: int, id: str) -> bool:
-        """Remove an entity's history; False if there was none."""
-        known = self.temporal(tenant, id)
-        if known is None:
-            return False
-        for month in self.partitions():
-            self.do(f"DELETE FROM history_{month} WHERE entity = ?", (known[0],))  # noqa: S608 - a number
-        for iri in known[1]["type"]:
-            self.do("DELETE FROM ttype WHERE tenant = ? AND type = ? AND entity = ?", (tenant, self.new_number(iri), known[0]))
-        self.do("DELETE FROM tentity WHERE key = ?", (known[0],))
-        return True
-
-    def record(self, key: int, events: Sequence[Event]) -> None:
-        """Add instances to the history of an entity."""
-        tables: dict[str, list[tuple[Any, ...]]] = {}
-        for event in events:
-            value = event.instance.get("value")
-            num = float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
-            doc = json.dumps(event.instance, ensure_ascii=False, separators=(",", ":")).encode()
-            row = (key, self.new_number(event.attr), event.at, event.instance["instanceId"], event.recorded, num, event.instance.get("datasetId"), doc)
-            tables.setdefault(self.partition(event.at), []).append((*row, int(event.deleted)))
-        for table, rows in tables.items():
-            self.many(
-                f"INSERT INTO {table} (entity, attr, at, instance, recorded, num, dataset, doc, deleted) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
-                rows,
-            )
-
-    def months(self, since: int | None, until: int | None, newest: bool = False) -> Iterator[str]:
-        """The tables of history that touch a span of time (`at`)."""
-        low = times.text(since)[:MONTH].replace("-", "") if since is not None else ""
-        high = times.text(until)[:MONTH].replace("-", "") if until is not None else "~"
-        months = [f"history_{month}" for month in self.partitions() if low <= month <= high]
-        return iter(reversed(months) if newest else months)
-
 
 def index_values(instances: list[dict[str, Any]]) -> Iterator[tuple[float | None, str | None]]:
     """The numbers and texts of an attribute that an index can find.
@@ -689,6 +650,7 @@ def index_values(instances: list[dict[str, Any]]) -> Iterator[tuple[float | None
             if isinstance(item, bool) or item is None:
                 continue
             if isinstance(item, (int, float)):
-                yield float(item), None
+                if (num := as_number(item)) is not None:
+                    yield num, None
             elif isinstance(item, str):
                 yield None, item
