@@ -8,11 +8,12 @@ from urllib.parse import quote
 
 from kiban.linkage.broker import entities, times
 from kiban.linkage.broker.api_entities import BASE
-from kiban.linkage.broker.api_query import page_links
+from kiban.linkage.broker.api_query import page_links, preferred
 from kiban.linkage.broker.asked import page, whole_number
 from kiban.linkage.broker.hosting import PATH
 from kiban.linkage.broker.negotiate import accepted, answer, open_body, open_call
 from kiban.linkage.broker.notices import KIND
+from kiban.linkage.broker.outbox import counted
 from kiban.linkage.broker.server import JSON, LD, Call, Headers, Reply, dumps
 from kiban.linkage.broker.subscriptions import read_subscription, show_subscription
 from kiban.linkage.broker.values import is_uri
@@ -109,11 +110,11 @@ async def listed(call: Call) -> Reply:
     tenant = entities.read_tenant(call, reader)
     rows = reader.things(tenant, KIND, asked.limit + 1, asked.offset)
     now = times.now_us()
-    shown = [show_subscription(row[1], row[2]["members"], row[3], call.terms, now) for row in rows[: asked.limit]]
+    shown = [show_subscription(row[1], row[2]["members"], current(call, tenant, row[1], row[3]), call.terms, now) for row in rows[: asked.limit]]
     headers: Headers = page_links(call, asked, len(rows) > asked.limit, media)
     if asked.counted:
         headers.append((b"ngsild-results-count", str(reader.count_things(tenant, KIND)).encode()))
-    return answer(call, shown, media=media, headers=headers)
+    return preferring(call, answer(call, shown, media=media, headers=headers))
 
 
 async def retrieve(call: Call) -> Reply:
@@ -123,10 +124,26 @@ async def retrieve(call: Call) -> Reply:
     id = subscription_id(call)
     entities.allowed(call, "subscriptions.read")
     reader = call.broker.store.reader
-    found = reader.thing(entities.read_tenant(call, reader), KIND, id)
+    tenant = entities.read_tenant(call, reader)
+    found = reader.thing(tenant, KIND, id)
     if found is None:
         raise not_found(id, "Subscription")
-    return answer(call, show_subscription(id, found[0]["members"], found[1], call.terms, times.now_us()), media=media)
+    state = current(call, tenant, id, found[1])
+    return preferring(call, answer(call, show_subscription(id, found[0]["members"], state, call.terms, times.now_us()), media=media))
+
+
+def current(call: Call, tenant: int, id: str, state: dict[str, Any]) -> dict[str, Any]:
+    """The counters of a subscription, with what this worker has sent and not yet written down."""
+    count = call.broker.dispatcher.unwritten(tenant, id)
+    return state if count is None else counted(state, count)
+
+
+def preferring(call: Call, reply: Reply) -> Reply:
+    """The same answer for a client that prefers an earlier version of the standard: of a subscription, there is nothing to alter (4.3.6.8)."""
+    version = preferred(call)
+    if version is None:
+        return reply
+    return reply._replace(headers=[*reply.headers, (b"preference-applied", f"ngsi-ld={version[0]}.{version[1]}".encode())])
 
 
 async def update(call: Call) -> Reply:

@@ -13,17 +13,19 @@ How the standard is read
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import unquote
 
 import msgspec
 
 from kiban.linkage.broker import times
 from kiban.linkage.broker.geo import GeoQ, parse_geo
 from kiban.linkage.broker.model import MEMBER, OWN, Change, Entity, Instance
-from kiban.linkage.broker.outgoing import GEO_JSON, Target
+from kiban.linkage.broker.outgoing import GEO_JSON, LD_JSON, Target
 from kiban.linkage.broker.query import Q, parse_q
 from kiban.linkage.broker.render import LOCATION, View, languages, render, render_all
 from kiban.linkage.broker.selection import (
@@ -50,6 +52,7 @@ NULLS: Final = (None, NULL)
 MOST: Final = 1000  # names or selectors in one list
 LEVELS: Final = 20
 HEAD: Final = frozenset({"type", "scope", "expiresAt"})
+_PERCENT: Final = re.compile(r"%[0-9A-Fa-f]{2}")
 _encode = msgspec.json.Encoder().encode
 
 # --- reading -----------------------------------------------------------------------------------------------------------------------------
@@ -193,8 +196,13 @@ def _triggers(name: str, value: Any, _: Any) -> list[str]:
 
 
 def _query(name: str, value: Any, terms: Any) -> str:
-    parse_q(_text(name, value, terms), terms, where=name)
+    _q(_text(name, value, terms), terms, name)
     return str(value)
+
+
+def _q(text: str, terms: Any, where: str = "q") -> Q:
+    """A query as documents have it: clients send it with the percent signs of a URL as well."""
+    return parse_q(unquote(text) if _PERCENT.search(text) else text, terms, where=where)
 
 
 def _scope(name: str, value: Any, terms: Any) -> str:
@@ -480,11 +488,12 @@ def make_ready(id: str, members: Mapping[str, Any], terms: Any, asked_with: Any,
         omit=_tree(omit),
         datasets=frozenset(None if name == "@none" else name for name in chosen) if chosen else None,
         geometry=LOCATION if geojson else None,
+        context=context if endpoint.get("accept") == LD_JSON else None,
         join=join if join in ("inline", "flat") else None,
         depth=told.get("joinLevel", 1),
     )
-    key = (terms.key, view.format, view.sys, view.languages, view.attrs, repr(view.pick), repr(view.omit), view.datasets, geojson, view.join, view.depth)
-    q = parse_q(members["q"], asked_with) if "q" in members else None
+    key = (terms.key, view.format, view.sys, view.languages, view.attrs, repr(view.pick), repr(view.omit), view.datasets, geojson, view.context, view.join, view.depth)
+    q = _q(members["q"], asked_with) if "q" in members else None
     geo = parse_geo(members["geoQ"], BARE) if "geoQ" in members else None
     watched = frozenset(members["watchedAttributes"]) if "watchedAttributes" in members else None
     interval = members.get("timeInterval", 0)
@@ -697,7 +706,7 @@ def show_data(entities: list[Entity], ready: Ready, view: View, deleted: str = "
         if not (shown["features"] if ready.geojson else shown):
             return None
         return _encode(shown)
-    told = [one for entity in entities if (one := render(entity, ready.terms, view))]
+    told = [one for entity in entities if (one := render(entity, ready.terms, view)) and one.keys() != {"@context"}]
     if deleted:
         for one in told:
             one["deletedAt"] = deleted
