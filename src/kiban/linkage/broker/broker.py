@@ -16,12 +16,11 @@ from kiban.linkage.broker.entities import sweep
 from kiban.linkage.broker.forward import Forward
 from kiban.linkage.broker.guard import Guard
 from kiban.linkage.broker.hosting import Hosting
+from kiban.linkage.broker.late import LateSender, load
 from kiban.linkage.broker.maintain import keep_history
 from kiban.linkage.broker.maps import Maps
-from kiban.linkage.broker.mqtt import MqttSender
 from kiban.linkage.broker.operate import Operation
 from kiban.linkage.broker.outbox import StoreOutbox
-from kiban.linkage.broker.posting import HttpSender
 from kiban.linkage.broker.server import Reply
 from kiban.linkage.broker.source_subscriptions import SourceNotices
 from kiban.linkage.broker.sources import Sources
@@ -97,13 +96,25 @@ class Broker:
         self.state = "starting"
         if options.index:
             self.store.declare([self.contexts.core.expand(name) for name in options.index])
-        http, mqtt = HttpSender(self.guard), MqttSender(self.guard)
+        http, mqtt = LateSender(self.http_sender), LateSender(self.mqtt_sender)
         self.dispatcher = Dispatcher(StoreOutbox(self.store), {"http": http, "https": http, "mqtt": mqtt, "mqtts": mqtt})
         self.store.after = self.dispatcher.wake
         self.sources, self.source_notices = Sources(self), SourceNotices(self)
         self.forward = Forward(self)
         self.maps = Maps(self)
         self.v2 = Around(self)
+
+    def http_sender(self) -> Any:
+        """What sends notifications over HTTP."""
+        from kiban.linkage.broker.posting import HttpSender
+
+        return HttpSender(self.guard)
+
+    def mqtt_sender(self) -> Any:
+        """What sends notifications over MQTT."""
+        from kiban.linkage.broker.mqtt import MqttSender
+
+        return MqttSender(self.guard)
 
     def attach(self, app: Any) -> None:
         """The HTTP side of this broker."""
@@ -116,7 +127,7 @@ class Broker:
         await self.dispatcher.start()
         self.sources.look()
         self.state = "running"
-        beside = (self.sweeping(), self.sources.flushing(), self.source_notices.ticking())
+        beside = (self.warming(), self.sweeping(), self.sources.flushing(), self.source_notices.ticking())
         self.tasks = [*map(asyncio.create_task, beside), *await self.operation.start()]
         if self.options.keep_months:
             self.tasks.append(asyncio.create_task(keep_history(self.store, self.options.keep_months, self.operation.history_dropped)))
@@ -131,6 +142,11 @@ class Broker:
         await self.dispatcher.stop(self.options.stop_seconds / 2)
         await self.store.close()
         self.state = "stopped"
+
+    async def warming(self) -> None:
+        """Load what starting left out, once there has been time for the first requests."""
+        await asyncio.sleep(1.0)
+        await asyncio.to_thread(load)
 
     async def sweeping(self) -> None:
         """Delete what has expired, every second."""
