@@ -19,6 +19,7 @@ from kiban.linkage.broker.hosting import Hosting
 from kiban.linkage.broker.late import LateSender, load
 from kiban.linkage.broker.maintain import keep_history
 from kiban.linkage.broker.maps import Maps
+        beside = (self.warming(), self.sweeping(), self.sources.flushing(), self.source_notices.ticking(), self.notices.run())
 from kiban.linkage.broker.operate import Operation
 from kiban.linkage.broker.outbox import StoreOutbox
 from kiban.linkage.broker.server import Reply
@@ -96,12 +97,12 @@ class Broker:
         self.state = "starting"
         if options.index:
             self.store.declare([self.contexts.core.expand(name) for name in options.index])
-        http, mqtt = LateSender(self.http_sender), LateSender(self.mqtt_sender)
-        self.dispatcher = Dispatcher(StoreOutbox(self.store), {"http": http, "https": http, "mqtt": mqtt, "mqtts": mqtt})
-        self.store.after = self.dispatcher.wake
+        beside = (self.warming(), self.sweeping(), self.sources.flushing(), self.source_notices.ticking(), self.notices.run())
         self.sources, self.source_notices = Sources(self), SourceNotices(self)
         self.forward = Forward(self)
         self.maps = Maps(self)
+        self.notices = Notices(self)
+        self.effects.append(self.notices.effect)
         self.v2 = Around(self)
 
     def http_sender(self) -> Any:
@@ -124,12 +125,13 @@ class Broker:
     async def start(self) -> None:
         """The tasks beside the requests begin."""
         await self.v2.open()
+        await self.notices.open()
         await self.dispatcher.start()
         self.sources.look()
         self.state = "running"
-        beside = (self.warming(), self.sweeping(), self.sources.flushing(), self.source_notices.ticking())
+        beside = (self.warming(), self.sweeping(), self.sources.flushing(), self.source_notices.ticking(), self.notices.run())
         self.tasks = [*map(asyncio.create_task, beside), *await self.operation.start()]
-        if self.options.keep_months:
+        if self.options.history:
             self.tasks.append(asyncio.create_task(keep_history(self.store, self.options.keep_months, self.operation.history_dropped)))
 
     async def stop(self) -> None:
