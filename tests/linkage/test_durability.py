@@ -113,7 +113,7 @@ def look_at(folder: Path, plans: list[tuple[str, int, dict[str, Any]]], told: in
         return
     connection = sqlite3.connect(path)
     assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-    if not connection.execute("SELECT name FROM sqlite_master WHERE name = 'outbox'").fetchone():
+    if not connection.execute("PRAGMA user_version").fetchone()[0]:  # not even the first tables
         assert told == 0
         connection.close()
         return
@@ -135,7 +135,7 @@ def look_at(folder: Path, plans: list[tuple[str, int, dict[str, Any]]], told: in
             state[place] = new
     stored = {row[0]: decode(row[1], row[2]) for row in connection.execute("SELECT id, lean, sys FROM entity")}
     assert stored == {new["id"]: new for new in state.values()}
-    assert connection.execute("SELECT count(*) FROM place").fetchone() == connection.execute("SELECT count(*) FROM placed").fetchone() == (len(state),)
+    assert connection.execute("SELECT count(*) FROM place").fetchone() == (len(state),)
     months = [row[0] for row in connection.execute("SELECT month FROM partition")]
     assert sum(connection.execute(f"SELECT count(*) FROM history_{month}").fetchone()[0] for month in months) == sum(events.values())
     connection.close()

@@ -35,9 +35,18 @@ class LateSender:
 
     async def send(self, request: Any, attempt: int, seconds: float) -> Any:
         """Send and wait for the answer, as the sender itself does."""
+        return await self.sender.send(request, attempt, seconds)
+
+    async def exchange(self, *asked: Any) -> Any:
+        """Send any request and give the whole answer, as the sender itself does."""
+        return await self.sender.exchange(*asked)
+
+    @property
+    def sender(self) -> Any:
+        """The sender, made now if it is not there."""
         if self._sender is None:
             self._sender = self._make()
-        return await self._sender.send(request, attempt, seconds)
+        return self._sender
 
     async def close(self) -> None:
         """Close the sender, if there was one."""
