@@ -610,6 +610,16 @@ class Statements(Past):
         """Drop what waits for a subscription that is gone."""
         self.do("DELETE FROM outbox WHERE dead IS NULL AND tenant = ? AND subscription = ?", (tenant, subscription))
 
+    def take_back(self, owner: str, now: int) -> int:
+        """Messages that others than this owner hold wait again: it is the only one that sends, the others have gone. The count of attempts stays."""
+        return self.do("UPDATE outbox SET owner = '', due = ? WHERE owner <> '' AND owner <> ? AND dead IS NULL", (now, owner))
+
+    def clock_back(self, now: int, lease: int) -> None:
+        """The clock was set back: what waits for a time that is far ahead now waits no longer; what is handed out is so for a lease from now at most."""
+        self.do("UPDATE outbox SET due = ? WHERE due > ? AND owner = '' AND dead IS NULL", (now, now))
+        self.do("UPDATE outbox SET due = ? WHERE due > ? AND owner <> '' AND dead IS NULL", (now + lease, now + lease))
+        self.do("UPDATE outbox SET first = ? WHERE first > ? AND dead IS NULL", (now, now))
+
     def dead_letters(self, tenant: int, subscription: str | None, after: int, limit: int) -> list[tuple[Message, int, str]]:
         """Messages that were given up: each with when and why."""
         where, values = ("", []) if subscription is None else (" AND subscription = ?", [subscription])

@@ -134,6 +134,24 @@ class Session(Statements):
         return False
 
 
+class Reader(Session):
+    """Indexed reads in the event loop; what goes wrong is told as a problem."""
+
+    def all(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+        """All rows."""
+        try:
+            return self.connection.execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            raise trouble(error) from error
+
+    def one(self, sql: str, values: Sequence[Any] = ()) -> Any:
+        """The first row or None."""
+        try:
+            return self.connection.execute(sql, values).fetchone()
+        except sqlite3.Error as error:
+            raise trouble(error) from error
+
+
 class SqliteStore:
     """The contract on one SQLite file; `:memory:` is not offered, tests use a file."""
 
@@ -149,7 +167,7 @@ class SqliteStore:
             connection.execute(f"PRAGMA max_page_count = {int(page_limit)}")
         self.writer = Session(connection, self.names)
         self.writer.alone = True
-        self.reader = Session(self.connect(), Names())
+        self.reader: Session = Reader(self.connect(), Names())
         for session in (self.writer, self.reader):
             declared = frozenset(row[0] for row in session.all("SELECT attr FROM declared"))
             session.names.declared = declared
