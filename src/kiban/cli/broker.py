@@ -5,11 +5,15 @@ from __future__ import annotations
 import argparse
 import socket
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kiban.base.errors import KibanError
 from kiban.base.settings import Settings
+from kiban.linkage.broker.backup import add_backup, add_restore, run_backup, run_restore
+from kiban.linkage.broker.exchange import add_export, add_import, run_export, run_import
+from kiban.linkage.broker.load import add_load, run_load
 
 if TYPE_CHECKING:
     from kiban.linkage.broker.broker import Options
@@ -36,10 +40,46 @@ def add(parsers: Any) -> None:
     option("--cors", default="", metavar="ORIGIN", help="他のサイトの画面から使わせる / let pages of this origin in (* for all)")
     option("--public-url", default="", metavar="URL", help="他から見た URL / how others reach this broker")
     option("--access-log", action="store_true", help="要求を 1 行ずつ記録する / one line per request")
+    tools = parser.add_subparsers(dest="tool", metavar="TOOL", title="道具（なければブローカーを動かす） / tools (without one, the broker runs)")
+    tool = partial(_tool, tools)
+    add_import(speaking := tool("import", "NDJSON・GeoJSON・Orion のダンプをブローカーへ / NDJSON, GeoJSON or a dump of an Orion into a broker"))
+    _token(speaking)
+    add_export(speaking := tool("export", "エンティティを NDJSON・GeoJSON に書き出す / entities as NDJSON or GeoJSON"))
+    _token(speaking)
+    add_load(speaking := tool("load", "負荷をかけて測り、答えを確かめる / put a load on a broker, measure it, check its answers"))
+    _token(speaking)
+    add_backup(tools)
+    add_restore(tools)
+
+
+def _tool(tools: Any, name: str, about: str) -> argparse.ArgumentParser:
+    made: argparse.ArgumentParser = tools.add_parser(name, help=about, description=about)
+    return made
+
+
+def _token(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--token-file", type=Path, metavar="FILE", help="トークンの入ったファイル / file that holds the token; never on the command line")
+
+
+def _read_token(path: Path | None) -> str:
+    """The token of a file, without the line end; "" without a file."""
+    if path is None:
+        return ""
+    try:
+        token = path.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise KibanError(
+            "--token-file", f"{path}: {getattr(error, 'strerror', None) or 'not text'}", "a file that can be read", "name the right one"
+        ) from error
+    if not token or len(token.split()) > 1:
+        raise KibanError("--token-file", f"{path}: no single word", "the token alone", "put it into the file without anything else")
+    return token
 
 
 def run(args: argparse.Namespace, settings: Settings) -> int:
-    """Serve until interrupted."""
+    """Serve until interrupted, or run a tool; import and load end with 1 when something was refused or wrong."""
+    if args.tool is not None:
+        return _run_tool(args)
     from kiban.linkage.broker.broker import Options
 
     if args.workers < 1:
@@ -66,6 +106,12 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
             access_log=args.access_log,
         )
     )
+
+
+def _run_tool(args: argparse.Namespace) -> int:
+    if args.tool in ("backup", "restore"):
+        return (run_backup if args.tool == "backup" else run_restore)(args)
+    return {"import": run_import, "export": run_export, "load": run_load}[args.tool](args, _read_token(args.token_file))
 
 
 def serve(options: Options) -> int:

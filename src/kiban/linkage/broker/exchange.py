@@ -423,7 +423,7 @@ class Broker:
                     return found
                 why = f"status {found[0]}"
             if time.monotonic() + pause > until:
-                raise KibanError(self.url, why, "a broker that answers", "start it, and run the command again with --from-line")
+                raise KibanError(self.url, why, "a broker that answers", "start it, and run the command again")
             time.sleep(pause)
             pause = min(5.0, 2 * pause)
 
@@ -518,7 +518,8 @@ def bring_in(
             refused = future.result()
         except KibanError as error:
             line = batch[0].line
-            raise KibanError(error.where, error.found, error.fits, f"all lines before {line} are settled; go on with --from-line {line}") from error
+            step = f"{error.step}; all lines before {line} are settled, go on with --from-line {line}".removeprefix("; ")
+            raise KibanError(error.where, error.found, error.fits, step) from error
         queue.popleft()
         for one in refused:
             refuse(one)

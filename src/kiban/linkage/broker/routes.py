@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from kiban.linkage.broker import api_batch, api_contexts, api_entities, api_maps, api_query, api_temporal, api_v2, operate
+from kiban.linkage.broker import (
+    api_batch,
+    api_contexts,
+    api_entities,
+    api_maps,
+    api_query,
+    api_sources,
+    api_subscriptions,
+    api_temporal,
+    api_v2,
+    operate,
+)
 from kiban.linkage.broker.openapi import Description
 from kiban.linkage.broker.server import Routes
 
@@ -75,6 +86,25 @@ def routes() -> Routes:
     add("DELETE", f"{temporal}/{{id}}/attrs/{{attr}}", api_temporal.delete_attribute, names("local via deleteAll datasetId"))
     add("PATCH", f"{temporal}/{{id}}/attrs/{{attr}}/{{instance}}", api_temporal.change_instance, names("local via"))
     add("DELETE", f"{temporal}/{{id}}/attrs/{{attr}}/{{instance}}", api_temporal.delete_instance, names("local via"))
+    add("POST", f"{LD}/temporal/entityOperations/query", api_temporal.query_document, FORM | PAGED | names("local via entityMap"))
+    registrations, watched = f"{LD}/csourceRegistrations", f"{LD}/csourceSubscriptions"
+    add("POST", registrations, api_sources.create)
+    add("GET", registrations, api_sources.query, CHOSEN | PAGED | names("options sysAttrs timerel timeAt endTimeAt timeproperty"))
+    add("GET", f"{registrations}/{{id}}", api_sources.retrieve, names("options sysAttrs local via"))
+    add("PATCH", f"{registrations}/{{id}}", api_sources.update, names("local via"))
+    add("DELETE", f"{registrations}/{{id}}", api_sources.delete, names("local via"))
+    add("POST", watched, api_sources.subscribe)
+    add("GET", watched, api_sources.query_subscriptions, PAGED | names("options sysAttrs local via"))
+    add("GET", f"{watched}/{{id}}", api_sources.retrieve_subscription, names("options sysAttrs local via"))
+    add("PATCH", f"{watched}/{{id}}", api_sources.update_subscription, names("local via"))
+    add("DELETE", f"{watched}/{{id}}", api_sources.unsubscribe, names("local via"))
+    add("POST", f"{LD}/subscriptions", api_subscriptions.create, names("local via"))
+    add("GET", f"{LD}/subscriptions", api_subscriptions.listed, PAGED | names("local via options"))
+    add("GET", f"{LD}/subscriptions/{{id}}", api_subscriptions.retrieve, names("local via"))
+    add("PATCH", f"{LD}/subscriptions/{{id}}", api_subscriptions.update, names("local via"))
+    add("DELETE", f"{LD}/subscriptions/{{id}}", api_subscriptions.delete, names("local via"))
+    add("GET", "/kiban/v1/deadLetters", api_subscriptions.dead_letters, names("subscription after limit"))
+    add("POST", "/kiban/v1/deadLetters/replay", api_subscriptions.replay, names(""))
     add("POST", f"{LD}/temporal/entityOperations/query", api_temporal.query_document, FORM | PAGED | MAPPED | names("local via"))
     api_v2.add_routes(found)
     operate.add_routes(add)
