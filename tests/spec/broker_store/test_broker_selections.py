@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
+from tests.linkage.strategies import BASE, BORN, DEFAULT, TERMS, entities, iris, positions, rings
 
 from kiban.linkage.broker.geo import parse_geo
 from kiban.linkage.broker.query import parse_q
@@ -16,7 +17,6 @@ from kiban.linkage.broker.render import LOCATION, decode, encode_lean
 from kiban.linkage.broker.selection import parse_id_pattern, parse_scope, parse_types
 from kiban.linkage.broker.store import Selection, Who
 from kiban.linkage.errors import Problem
-from tests.linkage.strategies import BASE, BORN, DEFAULT, TERMS, entities, iris, positions, rings
 
 TENANTS = (f"t{number}" for number in itertools.count())
 DECLARED = (BASE + "level", DEFAULT + "height")

@@ -300,7 +300,7 @@ class PostgresStore:
                 if results is None:
                     session.connection.execute("ROLLBACK")
                     self.names.forget()
-                    session.seen = {}
+                    session.seen, session.rung = {}, set()
                     session.connection.execute("BEGIN")
                     results = self.apart(session, batch)
                 session.connection.execute("COMMIT")
@@ -336,6 +336,7 @@ class PostgresStore:
         """Every function behind its own savepoint."""
         results: list[tuple[bool, Any]] = []
         for op, _ in batch:
+            rung = set(session.rung)
             session.connection.execute("SAVEPOINT one")
             try:
                 results.append((True, op(session)))
@@ -344,7 +345,7 @@ class PostgresStore:
             except Exception as error:  # noqa: BLE001 - handed to the one who asked
                 session.connection.execute("ROLLBACK TO one")
                 self.names.forget()
-                session.seen = {}
+                session.seen, session.rung = {}, rung
                 results.append((False, error))
             session.connection.execute("RELEASE one")
         return results
