@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import threading
 import time
 from collections import deque
@@ -38,6 +39,7 @@ PAUSE = 0.5  # seconds between two attempts of the event loop's own connection
 PATIENCE = 0.2  # seconds that the event loop waits for a new one
 LOCK = 5_718_014  # of the migrations
 AGAIN_STATES = ("40001", "40P01", "23505", "42P01")  # serialization, deadlock, the same id at the same time, a month that was dropped
+NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # in JSON, where a text may well have a backslash before u0000
 RELATIONS = {
     "within": "ST_Within(p.shape, g)", "contains": "ST_Contains(p.shape, g)", "intersects": "ST_Intersects(p.shape, g)",
     "equals": "ST_Equals(p.shape, g)", "disjoint": "ST_Disjoint(p.shape, g)", "overlaps": "ST_Overlaps(p.shape, g)",
@@ -110,7 +112,7 @@ class Session(Statements):
 
     def document(self, entity: Entity) -> tuple[str, ...]:
         text = json.dumps(entity, ensure_ascii=False)
-        if "\\u0000" in text:
+        if "\\u0000" in text and NUL.search(text):
             raise Problem("BadRequestData", "the character NUL cannot be kept", entity["id"])
         return (text,)
 
@@ -291,7 +293,7 @@ class PostgresStore:
                 if results is None:
                     session.connection.execute("ROLLBACK")
                     self.names.forget()
-                    session.seen = {}
+                    session.seen, session.rung = {}, set()
                     session.connection.execute("BEGIN")
                     results = self.apart(session, batch)
                 finished = True
@@ -335,6 +337,7 @@ class PostgresStore:
         """Every function behind its own savepoint."""
         results: list[tuple[bool, Any]] = []
         for op, _ in batch:
+            rung = set(session.rung)
             session.connection.execute("SAVEPOINT one")
             try:
                 results.append((True, op(session)))
@@ -343,7 +346,7 @@ class PostgresStore:
             except Exception as error:  # noqa: BLE001 - handed to the one who asked
                 session.connection.execute("ROLLBACK TO one")
                 self.names.forget()
-                session.seen = {}
+                session.seen, session.rung = {}, rung
                 results.append((False, error))
             session.connection.execute("RELEASE one")
         return results

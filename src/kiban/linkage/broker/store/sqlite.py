@@ -245,9 +245,11 @@ class SqliteStore:
         connection = self.writer.connection
         connection.execute("ROLLBACK")
         self.names.forget()
+        self.writer.rung = set()
         connection.execute("BEGIN IMMEDIATE")
         results: list[tuple[bool, Any]] = []
         for op, _ in batch:
+            rung = set(self.writer.rung)
             connection.execute("SAVEPOINT one")
             try:
                 results.append((True, op(self.writer)))
@@ -256,6 +258,7 @@ class SqliteStore:
             except Exception as error:  # noqa: BLE001 - handed to the one who asked
                 connection.execute("ROLLBACK TO one")
                 self.names.forget()
+                self.writer.rung = rung
                 results.append((False, error))
             connection.execute("RELEASE one")
         return results
