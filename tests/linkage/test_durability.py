@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.linkage.lossy import Disk, Note, noted
 
 from kiban.linkage.broker import history
 from kiban.linkage.broker.model import Change
@@ -22,7 +23,6 @@ from kiban.linkage.broker.model import create as create_change
 from kiban.linkage.broker.render import decode
 from kiban.linkage.broker.store.contract import Message
 from kiban.linkage.broker.store.sqlite import SqliteStore
-from tests.linkage.lossy import Disk, Note, noted
 
 POINTS = int(os.environ.get("DURABILITY", "500"))
 RUNS = max(2, POINTS // 25)

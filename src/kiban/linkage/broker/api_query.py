@@ -11,7 +11,7 @@ from kiban.linkage.broker import entities, maps
 from kiban.linkage.broker.api_entities import entity_id
 from kiban.linkage.broker.asked import Page, joined, options, ordering, page, picked, question, selected, truth, whole_number
 from kiban.linkage.broker.geo import Ordering, parse_geo, parse_ordering
-from kiban.linkage.broker.negotiate import accepted, answer, context_header, open_body, open_call
+from kiban.linkage.broker.negotiate import accepted, answer, context_header, name_context, open_body, open_call
 from kiban.linkage.broker.render import LOCATION, View, decode, earlier, languages, links, render, render_all, render_lean, render_lean_all
 from kiban.linkage.broker.selection import Projection, parse_id_pattern, parse_names, parse_projection, parse_scope, parse_types
 from kiban.linkage.broker.server import GEO, JSON, LD, Call, Headers, Remembered, Reply, dumps
@@ -128,7 +128,12 @@ async def retrieve(call: Call) -> Reply:
     view = entities.hide(call, view)
     if broker.forward.concerned(call):
         return await broker.forward.retrieve(call, id, view, media, reach)  # type: ignore[no-any-return]
-    reader = broker.store.reader
+    return await retrieve_here(call, id, view, media, reach)
+
+
+async def retrieve_here(call: Call, id: str, view: View, media: bytes, reach: Selection | None) -> Reply:
+    """One entity as it is kept here."""
+    reader = call.broker.store.reader
     tenant = entities.read_tenant(call, reader)
     mapped = given_map(call, reader, tenant)
     if reach is None and view.plain and view.whole and mapped is None and "type" not in call.params and b"prefer" not in call.headers:
@@ -143,8 +148,8 @@ async def retrieve(call: Call) -> Reply:
     reply = one(call, entity, view, media, linked(reader, tenant, [entity], view, reach) if view.join else {})
     if mapped is None:
         return reply
-    mapped.found = {id: maps.LOCAL}
-    return reply._replace(headers=[*reply.headers, await mapped.settle(broker.store, prune=False)])
+    mapped.keep([id])
+    return reply._replace(headers=[*reply.headers, await mapped.settle(call.broker.store, prune=False)])
 
 
 def given_map(call: Call, reader: Any, tenant: int) -> maps.Given | None:
@@ -227,6 +232,13 @@ async def run_query(call: Call, chosen: Selection, view: View, media: bytes, ask
         chosen = entities.narrow(call, "entities.read", chosen)
     if broker.forward.concerned(call):
         return await broker.forward.query(call, chosen, view, media, asked, order)  # type: ignore[no-any-return]
+    return await query_here(call, chosen, view, media, asked, order)
+
+
+async def query_here(call: Call, chosen: Selection, view: View, media: bytes, asked: Page, order: Any) -> Reply:
+    """The entities of a selection that are kept here, as one page."""
+    broker = call.broker
+    reach = entities.allowed(call, "entities.read", hides=True)
     reader = broker.store.reader
     tenant = entities.read_tenant(call, reader)
     mapped = given_map(call, reader, tenant)
@@ -281,6 +293,8 @@ async def query_batch(call: Call) -> Reply:
     """POST /entityOperations/query"""
     raw = await open_body(call)
     media = accepted(call, (JSON, LD, GEO))
+    if media != LD:
+        await name_context(call)
     if raw.get("type") != "Query":
         raise bad_request(f"type: found {raw.get('type')!r}; expected 'Query'")
     if "temporalQ" in raw:
@@ -368,6 +382,12 @@ async def purge(call: Call) -> Reply:
     broker = call.broker
     if broker.forward.concerned(call):
         return await broker.forward.purge(call, chosen)  # type: ignore[no-any-return]
+    return await purge_here(call, chosen)
+
+
+async def purge_here(call: Call, chosen: Selection) -> Reply:
+    """Delete the selected entities that are kept here, or attributes of them."""
+    broker, drop, keep = call.broker, call.params.get("drop"), call.params.get("keep")
     from kiban.linkage.broker.purging import purge_in
 
     dropped = parse_names(drop, call.terms, "drop") if drop else ()

@@ -19,6 +19,7 @@ from kiban.linkage.broker.hosting import Hosting
 from kiban.linkage.broker.maintain import keep_history
 from kiban.linkage.broker.maps import Maps
 from kiban.linkage.broker.mqtt import MqttSender
+from kiban.linkage.broker.notices import Notices
 from kiban.linkage.broker.operate import Operation
 from kiban.linkage.broker.outbox import StoreOutbox
 from kiban.linkage.broker.posting import HttpSender
@@ -97,12 +98,15 @@ class Broker:
         self.state = "starting"
         if options.index:
             self.store.declare([self.contexts.core.expand(name) for name in options.index])
-        http, mqtt = HttpSender(self.guard), MqttSender(self.guard)
-        self.dispatcher = Dispatcher(StoreOutbox(self.store), {"http": http, "https": http, "mqtt": mqtt, "mqtts": mqtt})
-        self.store.after = self.dispatcher.wake
+        self.http = http = HttpSender(self.guard)
+        mqtt, outbox = MqttSender(self.guard), StoreOutbox(self.store)
+        self.dispatcher = Dispatcher(outbox, {"http": http, "https": http, "mqtt": mqtt, "mqtts": mqtt})
+        self.store.after = outbox.again = self.dispatcher.wake
         self.sources, self.source_notices = Sources(self), SourceNotices(self)
         self.forward = Forward(self)
         self.maps = Maps(self)
+        self.notices = Notices(self)
+        self.effects.append(self.notices.effect)
         self.v2 = Around(self)
 
     def attach(self, app: Any) -> None:
@@ -113,12 +117,13 @@ class Broker:
     async def start(self) -> None:
         """The tasks beside the requests begin."""
         await self.v2.open()
+        await self.notices.open()
         await self.dispatcher.start()
         self.sources.look()
         self.state = "running"
-        beside = (self.sweeping(), self.sources.flushing(), self.source_notices.ticking())
+        beside = (self.sweeping(), self.sources.flushing(), self.source_notices.ticking(), self.notices.run())
         self.tasks = [*map(asyncio.create_task, beside), *await self.operation.start()]
-        if self.options.keep_months:
+        if self.options.history:
             self.tasks.append(asyncio.create_task(keep_history(self.store, self.options.keep_months, self.operation.history_dropped)))
 
     async def stop(self) -> None:

@@ -26,7 +26,7 @@ from pyproj import Geod
 from shapely.geometry.base import BaseGeometry
 
 from kiban.linkage.broker.selection import Entity, Matches, OrderTerm, Rank, Terms, collation, order_key, parse_order
-from kiban.linkage.broker.values import geometry_fault
+from kiban.linkage.broker.values import FINITE, geometry_fault
 from kiban.linkage.errors import bad_request
 
 Item = TypeVar("Item")
@@ -245,9 +245,9 @@ class GeoQ:
 def _number(text: str, where: str) -> float:
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
-    if type(found) not in (int, float) or not math.isfinite(found) or found <= 0:
+    if type(found) not in (int, float) or not 0 < found < FINITE:
         raise bad_request(f"georel: found {where}=={text[:40]}; expected a number of metres above 0")
     return float(found)
 
@@ -261,7 +261,7 @@ def read_geometry(kind: Any, coordinates: Any, where: str = "coordinates") -> Ba
     if isinstance(coordinates, str):
         try:
             coordinates = json.loads(coordinates)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise bad_request(f"{where}: found {coordinates[:80]!r}; expected a JSON array of coordinates") from None
     if fault := geometry_fault({"type": kind, "coordinates": coordinates}):
         raise bad_request(f"{where}: {fault}")

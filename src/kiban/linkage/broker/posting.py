@@ -13,6 +13,7 @@ import ipaddress
 import socket
 import ssl
 import time
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Protocol
 
@@ -29,6 +30,9 @@ LARGE = 1_048_576  # bytes of a body from which on it is written in parts, so th
 TOLD = 200  # characters of an answer that an error repeats
 
 
+Headers = Mapping[str, str]
+
+
 class Guard(Protocol):
     """Says where the broker may send."""
 
@@ -41,6 +45,14 @@ class Guard(Protocol):
 
 class Refused(KibanError):
     """A host that the guard does not allow."""
+
+
+class Unreachable(KibanError):
+    """A server that cannot be reached, or breaks off."""
+
+
+class OversizedAnswer(KibanError):
+    """An answer that is larger than what is read."""
 
 
 async def addresses(guard: Guard, host: str, port: int) -> list[str]:
@@ -184,6 +196,48 @@ class HttpSender:
                 return Answer(status)
             text = told[:TOLD].decode(errors="replace").strip()
             return Answer(status, f"HTTP {status}: {text}" if text else f"HTTP {status}", retry_after(response.headers.get("Retry-After"), time.time()))
+
+    async def exchange(self, method: str, url: str, headers: Sequence[tuple[str, str]], body: bytes, seconds: float, limit: int) -> tuple[int, Headers, bytes]:
+        """Ask another server and read its whole answer: status, headers, body.
+
+        seconds  for all of it; limit: bytes of the answer
+
+        Raises TimeoutError, Refused (the guard), OversizedAnswer, and Unreachable for everything else that went wrong on the way.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                try:
+                    return await self._exchange(method, url, headers, body, limit)
+                except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+                    # A kept connection may have been closed meanwhile; a POST could be carried out twice.
+                    if isinstance(error, aiohttp.ClientConnectorError) or method == "POST":
+                        raise
+                    return await self._exchange(method, url, headers, body, limit)
+        except (TimeoutError, KibanError):
+            raise
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise Unreachable(url, f"{type(error).__name__}: {error}"[:TOLD], "a server that answers") from error
+
+    async def _exchange(self, method: str, url: str, headers: Sequence[tuple[str, str]], body: bytes, limit: int) -> tuple[int, Headers, bytes]:
+        session = self._session or self._open()
+        address = URL(url, encoded=True)
+        host = address.host or ""
+        if host not in self._allowed:
+            await addresses(self.guard, host, address.port or 0)
+            try:
+                ipaddress.ip_address(host)
+                self._allowed.add(host)
+            except ValueError:
+                pass  # a name is looked up again, its address may change
+        async with session.request(method, address, data=body or None, headers=list(headers), allow_redirects=False) as response:
+            parts, size = [], 0
+            async for part in response.content.iter_chunked(ANSWER_BYTES):
+                size += len(part)
+                if size > limit:
+                    response.close()
+                    raise OversizedAnswer(url, f"an answer of more than {limit} bytes", "a smaller one")
+                parts.append(part)
+            return response.status, response.headers, b"".join(parts)
 
     async def close(self) -> None:
         """Close all connections."""

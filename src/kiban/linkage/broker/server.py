@@ -30,6 +30,21 @@ REMEMBERED = 8192
 Headers = list[tuple[bytes, bytes]]
 
 
+class Spelled(bytes):
+    """The name of a header that is sent as it is written here; the HTTP server makes the others small. Some clients look for `Location` to the letter.
+
+    >>> Spelled(b"Location").lower()
+    b'Location'
+    """
+
+    def lower(self) -> bytes:
+        """Itself."""
+        return bytes(self)
+
+
+LOCATION = Spelled(b"Location")
+
+
 class Reply(NamedTuple):
     """What goes back: status, further headers, body bytes, and the media type (None: no body)."""
 
@@ -96,9 +111,26 @@ def decode_json(body: bytes) -> Any:
         raise Problem("InvalidRequest", "the body is not JSON", str(error)) from None
     except RecursionError:
         raise Problem("InvalidRequest", "the body is nested too deeply", f"at most {DEPTH_LIMIT} levels") from None
-    if body.count(b"{") + body.count(b"[") > DEPTH_LIMIT and depth(value) > DEPTH_LIMIT:
+    if may_be_deep(body) and depth(value) > DEPTH_LIMIT:
         raise Problem("InvalidRequest", "the body is nested too deeply", f"at most {DEPTH_LIMIT} levels")
     return value
+
+
+NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
+
+
+def may_be_deep(body: bytes) -> bool:
+    """False if a JSON text is surely not nested deeper than the limit: its brackets, taken away pair by pair, level by level, come to nothing.
+
+    >>> may_be_deep(b'[{"a": []}, {"b": {}}]'), may_be_deep(b"[" * 99 + b"]" * 99)
+    (False, True)
+    """
+    brackets = body.translate(None, NO_BRACKETS)
+    for _ in range(DEPTH_LIMIT):
+        if not brackets:
+            return False
+        brackets = brackets.replace(b"{}", b"").replace(b"[]", b"")
+    return bool(brackets)
 
 
 def depth(value: Any) -> int:

@@ -29,7 +29,6 @@ FIRST, LAST = "201001", 1  # what is older than this month, or younger than next
 EARLY, LATE = "000000", "999999"
 INSTANCE = "urn:ngsi-ld:Instance:"
 _INSTANCE = re.compile(INSTANCE + r"([0-9a-f]{16})\Z")
-_APART = frozenset({"createdAt", "modifiedAt", "deletedAt", "datasetId", "instanceId"})  # in columns
 _encode, _decode = msgspec.json.Encoder().encode, msgspec.json.Decoder().decode
 _numbers = count((time.time_ns() // 1000 << 12) + SystemRandom().randrange(4096))
 COLUMNS = "attr, at, instance, seen, created, modified, deleted, dataset, doc"
@@ -252,7 +251,7 @@ class Past:
     def keep_head(self, tenant: int, id: str, types: list[str], now: int) -> int:
         """The key of an entity's history, begun now if there was none; its types are those given."""
         known = self.names.heads.get((tenant, id)) if self.alone else None
-        if known is not None and known[1] == types:
+        if known is not None and known[1] == tuple(types):
             return known[0]  # type: ignore[no-any-return]
         before: list[str] = []
         key = None
@@ -267,13 +266,14 @@ class Past:
             key, before = head.key, head.types
             if before != types:
                 self.do("UPDATE tentity SET types = ?, modified = ? WHERE key = ?", (_encode(types), now, key))
-        for iri in set(types).difference(before):
+            if len(self.names.heads) >= HEADS:
+                self.names.heads.clear()
+            self.names.heads[(tenant, id)] = (key, tuple(types))
+        for iri in types if not before else set(types).difference(before):
             self.do("INSERT INTO ttype (tenant, type, entity) VALUES (?, ?, ?)", (tenant, self.new_number(iri), key))
-        for iri in set(before).difference(types):
-            self.do("DELETE FROM ttype WHERE tenant = ? AND type = ? AND entity = ?", (tenant, self.new_number(iri), key))
-        if len(self.names.heads) >= HEADS:
-            self.names.heads.clear()
-        self.names.heads[(tenant, id)] = (key, types)
+        for iri in before:
+            if iri not in types:
+                self.do("DELETE FROM ttype WHERE tenant = ? AND type = ? AND entity = ?", (tenant, self.new_number(iri), key))
         return key
 
     def touch_head(self, key: int, now: int) -> None:
@@ -350,27 +350,28 @@ class Past:
         """Add instances to a history; number: that of the only one, else each gets the next."""
         tables: dict[str, list[tuple[Any, ...]]] = {}
         numbers = self.names.known
-        for event in events:
-            instance = event.instance
-            attr = numbers.get(event.attr)
+        for name, instance, deleted in events:
+            attr = numbers.get(name)
             if attr is None:
-                attr = self.new_number(event.attr)
-            value = instance.get("value")
-            modified = _parse(instance["modifiedAt"])
-            observed = instance.get("observedAt")
-            at = _parse(observed) if observed is not None else modified if event.deleted is None else event.deleted
+                attr = self.new_number(name)
+            about = instance.copy()
+            created = _parse(about.pop("createdAt"))
+            modified = _parse(about.pop("modifiedAt"))
+            dataset = about.pop("datasetId", None)
+            about.pop("deletedAt", None)
+            about.pop("instanceId", None)
+            observed, expires, value = about.get("observedAt"), about.get("expiresAt"), about.get("value")
+            at = _parse(observed) if observed is not None else modified if deleted is None else deleted
             table = self.table(at)
             row = (
-                key, attr, at, next(_numbers) if number is None else number, int(observed is not None), _parse(instance["createdAt"]), modified, event.deleted,
-                _parse(instance["expiresAt"]) if "expiresAt" in instance else None,
-                as_number(value),
-                instance.get("datasetId"), _encode({name: part for name, part in instance.items() if name not in _APART}),
+                key, attr, at, next(_numbers) if number is None else number, 0 if observed is None else 1, created, modified, deleted,
+                None if expires is None else _parse(expires), as_number(value),
+                dataset, _encode(about),
             )  # fmt: skip
-            rows = tables.get(table)
-            if rows is None:
-                tables[table] = [row]
+            if table in tables:
+                tables[table].append(row)
             else:
-                rows.append(row)
+                tables[table] = [row]
         for table, rows in tables.items():
             self.many(
                 f"INSERT INTO {table} (entity, attr, at, instance, seen, created, modified, deleted, expires, num, dataset, doc) "  # noqa: S608 - digits
@@ -488,22 +489,19 @@ class Past:
         return totals
 
     # --- an end
-    def drop_before(self, month: str) -> int:
-        """Drop the tables older than a month (six digits), and the heads of histories that have nothing left; how many tables."""
+    def drop_before(self, month: str) -> list[str]:
+        """Drop the tables older than a month (six digits), and the heads of histories that have nothing left; the months dropped."""
         old = [found for found in self.months() if found < month]
         for found in old:
-            self.do(f"DROP TABLE history_{int(found):06d}")
+            self.do(f"DROP TABLE IF EXISTS history_{int(found):06d}")
             self.do("DELETE FROM partition WHERE month = ?", (found,))
         self.names.partitions = []
         if old:
             self.names.heads.clear()
-            empty = " AND ".join(f"NOT EXISTS (SELECT 1 FROM history_{found} h WHERE h.entity = t.key)" for found in self.months())  # noqa: S608 - digits
-            self.do(
-                "DELETE FROM tentity AS t WHERE NOT EXISTS (SELECT 1 FROM entity e WHERE e.tenant = t.tenant AND e.id = t.id)"  # noqa: S608 - own text
-                + (f" AND {empty}" if empty else "")
-            )
+            empty = "".join(f" AND NOT EXISTS (SELECT 1 FROM history_{found} h WHERE h.entity = t.key)" for found in self.months())  # noqa: S608 - digits
+            self.do(f"DELETE FROM tentity AS t WHERE NOT EXISTS (SELECT 1 FROM entity e WHERE e.tenant = t.tenant AND e.id = t.id){empty}")  # noqa: S608
             self.do("DELETE FROM ttype WHERE entity NOT IN (SELECT key FROM tentity)")
-        return len(old)
+        return old
 
     def drop_expired(self, now: int) -> int:
         """Remove the instances whose time has passed; how many."""

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from hashlib import blake2b
 from importlib.resources import files
 from typing import Any, TypeVar
 
@@ -25,7 +26,7 @@ from kiban.linkage.broker.query import Q
 from kiban.linkage.broker.render import decode
 from kiban.linkage.broker.selection import TypeQ
 from kiban.linkage.broker.store.contract import Entity, Selection, Who
-from kiban.linkage.broker.store.sql import Names, Statements, marks, members
+from kiban.linkage.broker.store.sql import Names, Statements, marks, places
 from kiban.linkage.errors import Problem
 
 T = TypeVar("T")
@@ -57,6 +58,7 @@ class Session(Statements):
         self.rung = set()
         self.skip = " FOR UPDATE OF o SKIP LOCKED" if writes else ""
         self.wrote = False
+        self.seen: dict[str, int] | None = {} if writes else None  # what `changes` said in this transaction
 
     def all(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
         return self.cursor.execute(translated(sql), values).fetchall()
@@ -76,7 +78,33 @@ class Session(Statements):
         self.wrote = True
         key = KEYS.get(sql.split(maxsplit=3)[2], "key")
         row = self.cursor.execute(translated(f"{sql} RETURNING {key}"), values).fetchone()
-        return int(row[0])  # type: ignore[index]
+        return 0 if row is None else int(row[0])
+
+    def changes(self, kind: str) -> int:
+        """A number that grows with every change of a document of this kind; asked once in a transaction that writes.
+
+        That is enough: what another worker acknowledged before a request came in was there before the request's transaction began.
+        """
+        if self.seen is None:
+            return super().changes(kind)
+        number = self.seen.get(kind)
+        if number is None:
+            number = self.seen[kind] = super().changes(kind)
+        return number
+
+    def touch(self, kind: str) -> None:
+        """Tell other workers that documents of this kind have changed."""
+        super().touch(kind)
+        if self.seen is not None:
+            self.seen.pop(kind, None)
+
+    def take_lane(self, endpoint: str) -> bool:
+        """Be the only one who hands out messages of an endpoint until the transaction ends.
+
+        Without it, a message could overtake an earlier one of the same word that another worker has taken in a transaction not yet ended.
+        """
+        key = int.from_bytes(blake2b(endpoint.encode(), digest_size=8, person=b"lane").digest(), signed=True)
+        return bool(self.one("SELECT pg_try_advisory_xact_lock(?::bigint)", (key,))[0])
 
     def document(self, entity: Entity) -> tuple[str, ...]:
         text = json.dumps(entity, ensure_ascii=False)
@@ -85,17 +113,16 @@ class Session(Statements):
         return (text,)
 
     def place(self, tenant: int, key: int, entity: Entity, old: Entity | None) -> None:  # noqa: ARG002 - the key is enough here
-        rows = [(attr, instance["value"]) for attr in members(entity) for instance in entity[attr] if instance.get("type") == "GeoProperty"]
+        rows = places(entity)
         if old is not None:
-            before = [(attr, instance["value"]) for attr in members(old) for instance in old[attr] if instance.get("type") == "GeoProperty"]
-            if before == rows:
+            if rows == places(old):
                 return
-            self.unplace(key)
+            self.unplace(key, rows)
         shapes = [(key, self.new_number(attr), found.wkb) for attr, geometry in rows if (found := shape(geometry)) is not None]
         if shapes:
             self.many("INSERT INTO place (entity, attr, shape) VALUES (?, ?, ST_GeomFromWKB(?))", shapes)
 
-    def unplace(self, key: int) -> None:
+    def unplace(self, key: int, there: list[tuple[str, Any]]) -> None:  # noqa: ARG002 - the key is enough here
         self.do("DELETE FROM place WHERE entity = ?", (key,))
 
     def by_place(self, geo: Any, where: list[str], values: list[Any]) -> bool:
@@ -265,11 +292,13 @@ class PostgresStore:
         """One transaction of all functions; again, each behind its own savepoint, if one of them fails or another worker is in the way."""
         for attempt in range(AGAIN + 1):
             try:
+                session.seen = {}
                 session.connection.execute("BEGIN")
                 results = self.together(session, batch) if attempt == 0 else None
                 if results is None:
                     session.connection.execute("ROLLBACK")
                     self.names.forget()
+                    session.seen = {}
                     session.connection.execute("BEGIN")
                     results = self.apart(session, batch)
                 session.connection.execute("COMMIT")
@@ -313,6 +342,7 @@ class PostgresStore:
             except Exception as error:  # noqa: BLE001 - handed to the one who asked
                 session.connection.execute("ROLLBACK TO one")
                 self.names.forget()
+                session.seen = {}
                 results.append((False, error))
             session.connection.execute("RELEASE one")
         return results
