@@ -10,6 +10,7 @@ Shared memory is lost.
 
 from __future__ import annotations
 
+import _sqlite3
 import ctypes
 import random
 from collections.abc import Iterator
@@ -17,8 +18,6 @@ from contextlib import contextmanager
 from ctypes import CFUNCTYPE, POINTER, c_char_p, c_int, c_int64, c_void_p
 from pathlib import Path
 from typing import Any, NamedTuple
-
-import _sqlite3
 
 OPEN = CFUNCTYPE(c_int, c_void_p, c_void_p, c_void_p, c_int, POINTER(c_int))
 DELETE = CFUNCTYPE(c_int, c_void_p, c_char_p, c_int)

@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import os
 import shutil
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -229,52 +228,6 @@ def test_the_commands_copy_and_restore_and_say_so(tmp_path, capsys):
 # --------------------------------------------------------------------------------------------------------------------- PostgreSQL
 
 
-@pytest.fixture(scope="module")
-def postgres(postgres_bin):
-    """An own server; gives the address of a database by name."""
-    import tempfile
-
-    if not Path(f"/usr/share/postgresql/{postgres_bin.parent.name}/extension/postgis.control").exists():
-        pytest.skip("needs PostGIS")
-    folder = Path(tempfile.mkdtemp(prefix="kiban-pg-"))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    (folder / "secret").write_text("ge heim@:%/")
-    owner = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.geteuid() == 0 else []
-    if owner:
-        for path in (folder, folder / "secret"):
-            shutil.chown(path, "postgres", "postgres")
-
-    def run(*words: str) -> None:
-        subprocess.run([*owner, str(postgres_bin / words[0]), *words[1:]], check=True, capture_output=True, timeout=100, cwd=folder)
-
-    data = str(folder / "data")
-    run("initdb", "-D", data, "-U", "clerk", "-A", "scram-sha-256", f"--pwfile={folder / 'secret'}", "-E", "UTF8", "--no-locale", "-N")
-    run(
-        "pg_ctl",
-        "-D",
-        data,
-        "-w",
-        "-l",
-        str(folder / "log"),
-        "-o",
-        f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder}",
-        "start",
-    )
-    import psycopg
-
-    def database(name: str) -> str:
-        whole = f"postgresql://clerk:ge%20heim%40%3A%25%2F@127.0.0.1:{port}"
-        with psycopg.connect(f"{whole}/postgres", autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}"')
-        return f"{whole}/{name}"
-
-    yield database
-    run("pg_ctl", "-D", data, "-w", "-m", "immediate", "stop")
-    shutil.rmtree(folder)
-
-
 def test_a_dump_of_postgresql_brings_back_what_was_there(tmp_path, postgres):
     first, second = postgres("first"), postgres("second")
     filled(first, 6)
@@ -320,32 +273,29 @@ def test_a_server_that_is_not_there_is_told_without_the_password(tmp_path):
 
 
 def event(at: str, number: int) -> Event:
-    instance = {"type": "Property", "value": number, "observedAt": at, "instanceId": f"urn:instance:{number}"}
-    return Event(LEVEL, instance, times.parse(at), times.parse(at))
+    return Event(LEVEL, {"type": "Property", "value": number, "observedAt": at, "createdAt": at, "modifiedAt": at})
 
 
 async def dropped_by_hand(address: str) -> tuple[list[str], list[str]]:
     store = open_store(address)
+    types, now = ["https://data.town.example/Gauge"], times.parse("2025-08-01T00:00:00Z")
 
     def fill(tx) -> None:
-        head = {"id": "urn:gauge:1", "type": ["https://data.town.example/Gauge"], "createdAt": "2025-08-01T00:00:00Z", "modifiedAt": "2025-12-01T00:00:00Z"}
-        key = tx.put_temporal(tx.open_tenant(""), head)
-        tx.record(key, [event(f"2025-{month:02}-15T00:00:00Z", month) for month in range(8, 13)])
-        gone = tx.put_temporal(tx.open_tenant(""), head | {"id": "urn:gauge:gone"}, deleted=times.parse("2025-09-30T23:59:59Z"))
-        tx.record(gone, [event("2025-12-01T00:00:00Z", 99)])
-        tx.put_temporal(tx.open_tenant(""), head | {"id": "urn:gauge:later"}, deleted=times.parse("2025-10-01T00:00:00Z"))
+        tenant = tx.open_tenant("")
+        tx.record(tx.keep_head(tenant, "urn:gauge:1", types, now), [event(f"2025-{month:02}-15T00:00:00Z", month) for month in range(8, 13)])
+        tx.record(tx.keep_head(tenant, "urn:gauge:gone", types, now), [event("2025-09-30T23:59:59Z", 99)])
 
     await store.write(fill)
-    store.reader.partitions()
+    assert await store.slow(lambda tx: tx.months()) == ["202508", "202509", "202510", "202511", "202512"]
     dropped = await store.write(lambda tx: drop_history(tx, 2, times.parse("2025-12-20T00:00:00Z")))
     assert await store.write(lambda tx: drop_history(tx, 2, times.parse("2025-12-20T00:00:00Z"))) == []
     tenant = store.reader.tenant("")
-    assert [store.reader.temporal(tenant, f"urn:gauge:{name}") is not None for name in ("1", "gone", "later")] == [True, False, True]
-    kept = await store.slow(lambda tx: tx.partitions())
+    assert [store.reader.head(tenant, f"urn:gauge:{name}") is not None for name in ("1", "gone")] == [True, False]
+    kept = await store.slow(lambda tx: tx.months())
     rows = await store.slow(lambda tx: [tx.one(f"SELECT count(*) FROM history_{month}")[0] for month in kept])
     assert rows == [1, 1, 1]
-    await store.write(lambda tx: tx.record(tx.temporal(tenant, "urn:gauge:1")[0], [event("2025-08-02T00:00:00Z", 77)]))
-    assert (await store.slow(lambda tx: tx.partitions()))[0] == "202508", "a month that was dropped can come back"
+    await store.write(lambda tx: tx.record(tx.head(tenant, "urn:gauge:1").key, [event("2025-08-02T00:00:00Z", 77)]))
+    assert (await store.slow(lambda tx: tx.months()))[0] == "202508", "a month that was dropped can come back"
     await store.close()
     return dropped, kept
 

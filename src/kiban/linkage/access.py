@@ -58,6 +58,7 @@ ROUTES: Final[dict[str, str]] = {
     "/version": "info.read",
     "/metrics": "admin.read",
     "/admin": "admin",
+    "/kiban/v1/deadLetters": "admin",
     "/ngsi-ld/v1/info": "info.read",
     "/ngsi-ld/v1/entities": "entities",
     "/ngsi-ld/v1/entityOperations/create": "entities.create",

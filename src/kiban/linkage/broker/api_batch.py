@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kiban.linkage.broker import entities, model, times
-from kiban.linkage.broker.asked import options
+from kiban.linkage.broker.asked import instant, options
 from kiban.linkage.broker.entities import Entity, alter_in, create_in, within, write_tenant
 from kiban.linkage.broker.negotiate import answer, member_terms, open_body
 from kiban.linkage.broker.server import JSON, Call, Reply
@@ -158,7 +158,7 @@ async def merge(call: Call) -> Reply:
     """POST /entityOperations/merge"""
     now = times.now()
     reach = entities.allowed(call, "entities.update")
-    observed, lang = call.params.get("observedAt"), call.params.get("lang")
+    observed, lang = instant(call.params, "observedAt"), call.params.get("lang")
     found, failed = await members(call, fragments(call, now, "deep"))
 
     def work(tx: Any, tenant: int, id: str, parsed: Any) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import quote
 
 from kiban.linkage.broker import entities, model, times
-from kiban.linkage.broker.asked import options, truth
+from kiban.linkage.broker.asked import instant, options, truth
 from kiban.linkage.broker.negotiate import answer, open_body, open_call
 from kiban.linkage.broker.server import JSON, Call, Reply
 from kiban.linkage.broker.values import is_uri
@@ -93,12 +93,7 @@ async def merge(call: Call) -> Reply:
     id = entity_id(call)
     raw = await open_body(call, patch=True)
     now = times.now()
-    observed, lang = call.params.get("observedAt"), call.params.get("lang")
-    if observed is not None:
-        try:
-            times.parse(observed)
-        except ValueError as error:
-            raise bad_request(f"observedAt: {error}") from None
+    observed, lang = instant(call.params, "observedAt"), call.params.get("lang")
     fragment = model.parse_fragment(raw, call.terms, now=now, nulls="deep", id=id)
     forward = call.broker.forward
     if forward.concerned(call):

@@ -11,7 +11,7 @@ from kiban.linkage.broker import entities, maps
 from kiban.linkage.broker.api_entities import entity_id
 from kiban.linkage.broker.asked import Page, joined, options, ordering, page, picked, question, selected, truth, whole_number
 from kiban.linkage.broker.geo import Ordering, parse_geo, parse_ordering
-from kiban.linkage.broker.negotiate import accepted, answer, context_header, open_body, open_call
+from kiban.linkage.broker.negotiate import accepted, answer, context_header, name_context, open_body, open_call
 from kiban.linkage.broker.render import LOCATION, View, decode, earlier, languages, links, render, render_all, render_lean, render_lean_all
 from kiban.linkage.broker.selection import Projection, parse_id_pattern, parse_names, parse_projection, parse_scope, parse_types
 from kiban.linkage.broker.server import GEO, JSON, LD, Call, Headers, Remembered, Reply, dumps
@@ -149,8 +149,8 @@ async def retrieve_here(call: Call, id: str, view: View, media: bytes, reach: Se
     reply = one(call, entity, view, media, linked(reader, tenant, [entity], view, reach) if view.join else {})
     if mapped is None:
         return reply
-    mapped.found = {id: maps.LOCAL}
-    return reply._replace(headers=[*reply.headers, await mapped.settle(broker.store, prune=False)])
+    mapped.keep([id])
+    return reply._replace(headers=[*reply.headers, await mapped.settle(call.broker.store, prune=False)])
 
 
 def given_map(call: Call, reader: Any, tenant: int) -> maps.Given | None:
@@ -239,6 +239,7 @@ async def run_query(call: Call, chosen: Selection, view: View, media: bytes, ask
 async def query_here(call: Call, chosen: Selection, view: View, media: bytes, asked: Page, order: Any, reach: Selection | None) -> Reply:
     """The entities of a selection that are kept here, as one page."""
     broker = call.broker
+    reach = entities.allowed(call, "entities.read", hides=True)
     reader = broker.store.reader
     tenant = entities.read_tenant(call, reader)
     mapped = given_map(call, reader, tenant)
@@ -293,6 +294,8 @@ async def query_batch(call: Call) -> Reply:
     """POST /entityOperations/query"""
     raw = await open_body(call)
     media = accepted(call, (JSON, LD, GEO))
+    if media != LD:
+        await name_context(call)
     if raw.get("type") != "Query":
         raise bad_request(f"type: found {raw.get('type')!r}; expected 'Query'")
     if "temporalQ" in raw:

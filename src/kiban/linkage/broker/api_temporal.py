@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from kiban.linkage.broker import entities, history, model, times
+from kiban.linkage.broker import entities, history, maps, model, times
 from kiban.linkage.broker.api_entities import BASE, attribute, dataset, entity_id
-from kiban.linkage.broker.api_query import page_links, query_params, query_selection
+from kiban.linkage.broker.api_query import given_map, page_links, query_params, query_selection
 from kiban.linkage.broker.asked import Page, page, selection, truth
 from kiban.linkage.broker.negotiate import accepted, answer, open_body, open_call
 from kiban.linkage.broker.server import Call, Headers, Reply
@@ -32,8 +32,10 @@ from kiban.linkage.broker.temporal import (
 from kiban.linkage.broker.temporal import wanted as parse_wanted
 from kiban.linkage.broker.values import NULL, is_uri
 from kiban.linkage.errors import Problem, bad_request, not_found
+from kiban.linkage.policy import Predicate
 
 CHUNK = 200  # histories that are looked at together while a query looks for those that match
+READ = 200_000  # instances of one attribute of an entity that a filter or an aggregation looks at one by one
 STATE = 50  # instances of an attribute in which its present state is looked for
 
 
@@ -139,7 +141,24 @@ def state(reader: Any, tenant: int, head: Head) -> dict[str, Any]:
     return found
 
 
-def reachable(reader: Any, tenant: int, id: str, reach: Selection | None) -> Head:
+def may(call: Call, operation: str) -> Predicate | None:
+    """What the subject of a request may touch, None for everything; 401 or 403 if that is nothing."""
+    found: Predicate | None = call.broker.access.demand(call.subject, operation, call.tenant)
+    return found
+
+
+def touches(reach: Predicate | None, *attrs: str) -> None:
+    """403 if one of these attributes may not be changed."""
+    if reach is not None:
+        reach.check(attr for attr in attrs if attr != history.SCOPE)
+
+
+def visible(reach: Predicate | None) -> frozenset[str] | None:
+    """The attributes that may be seen and changed, None for all."""
+    return None if reach is None else reach.attrs
+
+
+def reachable(reader: Any, tenant: int, id: str, reach: Predicate | None) -> Head:
     """The head of a history; 404 if there is none, or the subject may not reach the entity as it is now."""
     head: Head | None = reader.head(tenant, id)
     if head is None or (reach is not None and not reach.matches(state(reader, tenant, head))):
@@ -157,7 +176,8 @@ async def create(call: Call) -> Reply:
     attrs = {name: value for name, value in raw.items() if name in ("id", "type", "@id", "@type", "expiresAt")}
     entity = model.parse_entity(attrs, call.terms, now=now)
     events = read_history(raw, call.terms, now)
-    reach = entities.allowed(call, "temporal.create")
+    reach = may(call, "temporal.create")
+    touches(reach, *(event.attr for event in events))
 
     def op(tx: Any) -> bool:
         tenant = entities.write_tenant(call, tx, make=True)
@@ -183,7 +203,8 @@ async def append(call: Call) -> Reply:
     events = read_history(raw, call.terms, now)
     if not events:
         raise bad_request("the fragment is empty")
-    reach = entities.allowed(call, "temporal.update")
+    reach = may(call, "temporal.update")
+    touches(reach, *(event.attr for event in events))
 
     def op(tx: Any) -> None:
         tenant = entities.write_tenant(call, tx, make=False)
@@ -198,7 +219,7 @@ async def delete(call: Call) -> Reply:
     """DELETE /temporal/entities/{id}"""
     await open_call(call)
     id = entity_id(call)
-    reach = entities.allowed(call, "temporal.delete")
+    reach = may(call, "temporal.delete")
 
     def op(tx: Any) -> None:
         tenant = entities.write_tenant(call, tx, make=False)
@@ -214,7 +235,8 @@ async def delete_attribute(call: Call) -> Reply:
     await open_call(call)
     id, name = entity_id(call), attribute(call)
     sets = None if truth(call.params, "deleteAll") else frozenset({dataset(call)})
-    reach = entities.allowed(call, "temporal.update")
+    reach = may(call, "temporal.update")
+    touches(reach, name)
     now = times.now_us()
 
     def op(tx: Any) -> None:
@@ -252,7 +274,8 @@ async def change_instance(call: Call) -> Reply:
     raw = await open_body(call, patch=True)
     name, instance, now = attribute(call), instance_id(call), times.now()
     fragment = model.parse_attribute(call.path[1], raw, call.terms, now=now, partial=True)[0]
-    reach = entities.allowed(call, "temporal.update")
+    reach = may(call, "temporal.update")
+    touches(reach, name)
 
     def op(tx: Any) -> None:
         tenant = entities.write_tenant(call, tx, make=False)
@@ -279,7 +302,8 @@ async def delete_instance(call: Call) -> Reply:
     """DELETE /temporal/entities/{id}/attrs/{attr}/{instanceId}"""
     await open_call(call)
     id, name, instance = entity_id(call), attribute(call), instance_id(call)
-    reach = entities.allowed(call, "temporal.update")
+    reach = may(call, "temporal.update")
+    touches(reach, name)
     now = times.now_us()
 
     def op(tx: Any) -> None:
@@ -312,10 +336,10 @@ class Asking:
         self.scope = session.number(history.SCOPE)
 
     # which entities
-    def fits(self, head: Head, chosen: Selection, reach: Selection | None) -> Span | None:
+    def fits(self, head: Head, chosen: Selection, reach: Predicate | None) -> Span | None:
         """The span of a history in which it is selected, None if it is not."""
         span = self.span
-        shell = {"id": head.id, "type": head.types}
+        shell: dict[str, Any] = {"id": head.id, "type": head.types}
         if chosen.who and not any(who.matches(shell) for who in chosen.who):
             return None
         if reach is not None and not reach.matches(state(self.session, self.tenant, head)):
@@ -332,7 +356,7 @@ class Asking:
             shell |= {"createdAt": times.text(head.created), "modifiedAt": times.text(head.modified)}
             for name in needed:
                 number = self.session.number(name)
-                if number is not None and (rows := self.session.instances(head.key, number, seen)):
+                if number is not None and (rows := self.few(head, number, seen)):
                     shell[name] = [row.read() for row in rows]
             if (chosen.q is not None and not chosen.q.matches(shell)) or (chosen.geo is not None and not chosen.geo.matches(shell)):
                 return None
@@ -345,7 +369,7 @@ class Asking:
         rows = self.session.instances(head.key, self.scope, Span(self.span.column, ((None, self.asked.high),)))
         return [(getattr(row, self.span.column) or row.at, [] if row.deleted is not None else scopes_of(row.read())) for row in rows]
 
-    def find(self, chosen: Selection, reach: Selection | None, order: str, asked: Page) -> tuple[list[tuple[Head, Span]], int, bool]:
+    def find(self, chosen: Selection, reach: Predicate | None, order: str, asked: Page) -> tuple[list[tuple[Head, Span]], int, bool]:
         """One page of the histories that are selected, how many there are in all (if asked for), and whether more follow."""
         who = chosen.who[0] if len(chosen.who) == 1 else None
         types: frozenset[str] | None = None
@@ -366,7 +390,7 @@ class Asking:
             return [(head, self.span) for head in heads[: asked.limit]], total, len(heads) > asked.limit
         found: list[tuple[Head, Span]] = []
         seen = 0
-        for head in self.candidates(parts, order):
+        for head in self.candidates(parts | {"reach": None if reach is None else reach.selection}, order):
             span = self.fits(head, chosen, reach)
             if span is None:
                 continue
@@ -377,6 +401,10 @@ class Asking:
                 break
         return found, seen, seen > asked.offset + asked.limit
 
+    def all_ids(self, chosen: Selection, reach: Predicate | None) -> list[str]:
+        """The ids of all histories that are selected, one more at most than an entity map may have."""
+        return [head.id for head, _ in self.find(chosen, reach, "key", Page(maps.MAP_IDS + 1, 0, False))[0]]
+
     def candidates(self, parts: dict[str, Any], order: str) -> Iterator[Head]:
         """All histories that may be selected, chunk by chunk."""
         after = None
@@ -386,6 +414,13 @@ class Asking:
             if len(heads) < CHUNK:
                 return
             after = heads[-1].key if order == "key" else heads[-1].id
+
+    def few(self, head: Head, number: int, span: Span) -> list[Row]:
+        """The instances of one attribute; 403 TooComplexQuery if there are too many to look at each of them."""
+        rows: list[Row] = self.session.instances(head.key, number, span, limit=READ + 1)
+        if len(rows) > READ:
+            raise Problem("TooComplexQuery", "too many instances to look at", f"more than {READ} of one attribute of {head.id}: take a smaller window")
+        return rows
 
     # what of them
     def numbers(self, head: Head, span: Span) -> list[int]:
@@ -468,7 +503,7 @@ class Asking:
         for number in numbers:
             parts = self.in_sql(head, number, span, periods) if asked.last is None else None
             if parts is None:
-                rows = session.instances(head.key, number, span, limit=-1 if asked.last is None else asked.last, newest=self.newest)
+                rows = self.few(head, number, span) if asked.last is None else session.instances(head.key, number, span, limit=asked.last, newest=True)
                 parts = by_hand(rows, column, periods, asked.methods)
             found = [aggregated(kind, sets, ((*period(place), one) for place, one in totals if one), asked.methods) for (kind, sets), totals in parts.items()]
             found = [one for one in found if any(method in one for method in asked.methods)]
@@ -525,23 +560,28 @@ async def retrieve(call: Call) -> Reply:
     """GET /temporal/entities/{id}"""
     await open_call(call)
     media = accepted(call)
-    id, asked = entity_id(call), parse_wanted(call.params, call.terms)
-    reach = entities.allowed(call, "temporal.read")
+    reach = may(call, "temporal.read")
+    id, asked = entity_id(call), parse_wanted(call.params, call.terms, visible(reach))
     options = call.broker.options
 
-    def read(session: Any) -> tuple[dict[str, Any], str]:
+    def read(session: Any) -> tuple[dict[str, Any], str, maps.Given | None]:
         tenant = entities.read_tenant(call, session)
+        mapped = given_map(call, session, tenant)
+        if mapped is not None:
+            mapped.keep([id])
         head = reachable(session, tenant, id, reach)
         asking = Asking(session, tenant, asked, options.instances)
+        if asked.attrs is not None and not asked.named:
+            raise not_found(f"{id} with one of these attributes")
         if asked.named and not session.heads(tenant, ids=[id], span=Span(datasets=asked.datasets), attrs=asked.named):
             raise not_found(f"{id} with one of these attributes")
         shown, part = tell(call, asking, [(head, asking.span)])
         if not shown[0]:
             raise not_found(f"{id} with one of these members")
-        return shown[0], part
+        return shown[0], part, mapped
 
-    shown, part = await call.broker.store.slow(read, options.query_seconds)
-    return reply(call, shown, part, media, [])
+    shown, part, mapped = await call.broker.store.slow(read, options.query_seconds)
+    return reply(call, shown, part, media, [] if mapped is None else [await mapped.settle(call.broker.store, prune=False)])
 
 
 def reply(call: Call, shown: Any, part: str, media: bytes, headers: Headers) -> Reply:
@@ -568,24 +608,55 @@ async def query(call: Call) -> Reply:
 
 async def run(call: Call, chosen: Selection, params: Mapping[str, str], media: bytes) -> Reply:
     """The histories of a selection as one page."""
-    asked, order, pages = parse_wanted(params, call.terms), order_of(params.get("orderBy")), page(params)
+    reach = may(call, "temporal.read")
+    asked, order, pages = parse_wanted(params, call.terms, visible(reach)), order_of(params.get("orderBy")), page(params)
     if chosen.q is not None and chosen.q.depth:
         raise bad_request("q: found a query over linked entities; the history follows no links")
-    reach = entities.allowed(call, "temporal.read")
+    if reach is not None:
+        reach.narrow(chosen)
     options = call.broker.options
 
-    def read(session: Any) -> tuple[list[dict[str, Any]], str, int, bool]:
+    def read(session: Any) -> tuple[list[dict[str, Any]], str, int, bool, maps.Given | None]:
         tenant = entities.read_tenant(call, session)
         asking = Asking(session, tenant, asked, options.instances)
-        found, total, more = asking.find(chosen, reach, order, pages)
+        mapped = given_map(call, session, tenant)
+        if mapped is not None and mapped.new:
+            mapped.keep(asking.all_ids(chosen, reach))
+        found, total, more = asking.find(chosen if mapped is None or mapped.new else mapped.within(chosen), reach, order, pages)
         shown, part = tell(call, asking, found)
-        return [one for one in shown if one], part, total, more
+        return [one for one in shown if one], part, total, more, mapped
 
-    shown, part, total, more = await call.broker.store.slow(read, options.query_seconds)
+    shown, part, total, more, mapped = await call.broker.store.slow(read, options.query_seconds)
     headers = page_links(call, pages, more, media)
+    if mapped is not None:
+        headers.append(await mapped.settle(call.broker.store, prune=False))
     if pages.counted:
         headers.append((b"ngsild-results-count", str(total).encode()))
-    return reply(call, shown, part, media, headers)
+    told = reply(call, shown, part, media, headers)
+    return told._replace(status=201) if mapped is not None and mapped.new and told.status == 200 else told
+
+
+async def create_map(call: Call) -> Reply:
+    """GET /temporal/entityMaps"""
+    await open_call(call)
+    media = accepted(call)
+    reach = may(call, "temporal.read")
+    asked, chosen = parse_wanted(call.params, call.terms, visible(reach)), selection(call.params, call.terms)
+    if reach is not None:
+        reach.narrow(chosen)
+    if asked.window is None:
+        raise bad_request("timerel: found nothing; an entity map of the history needs a temporal query")
+    entities.allowed(call, "maps.create", hides=True)
+
+    def read(session: Any) -> maps.Given:
+        tenant = entities.read_tenant(call, session)
+        made = maps.Given(tenant, call.subject, lifetime=call.params.get("entityMapLifetime"))
+        made.keep(Asking(session, tenant, asked, call.broker.options.instances).all_ids(chosen, reach))
+        return made
+
+    made = await call.broker.store.slow(read, call.broker.options.query_seconds)
+    header = await made.settle(call.broker.store, prune=False)
+    return answer(call, maps.map_doc(made.id, {"entityMap": made.found}, made.expires), status=201, media=media, headers=[header])
 
 
 async def query_document(call: Call) -> Reply:

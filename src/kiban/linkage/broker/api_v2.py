@@ -521,7 +521,7 @@ def plain_value(raw: bytes) -> Any:
         if len(text) > 1 and text.startswith('"') and text.endswith('"'):
             return text[1:-1]
         value = msgspec.json.decode(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         value = ...
     if value is None or isinstance(value, bool | int | float):
         return value

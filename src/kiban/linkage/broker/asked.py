@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from kiban.linkage.broker import times
 from kiban.linkage.broker.geo import Ordering, parse_geo, parse_ordering
 from kiban.linkage.broker.query import Q, parse_q
 from kiban.linkage.broker.selection import ENTITY_MEMBERS, parse_id_pattern, parse_ids, parse_names, parse_projection, parse_scope, parse_types
@@ -41,6 +42,21 @@ def whole_number(params: Mapping[str, str], name: str, default: int, least: int,
     if most is not None and value > most:
         raise Problem("TooManyResults", f"{name} is larger than one answer may be", f"found {value}; expected at most {most}")
     return value
+
+
+def instant(params: Mapping[str, str], name: str) -> str | None:
+    """A date-time of the query string as it was sent, None if it was not.
+
+    >>> instant({"observedAt": "2026-11-27T20:10:00Z"}, "observedAt")
+    '2026-11-27T20:10:00Z'
+    """
+    text = params.get(name)
+    if text is not None:
+        try:
+            times.parse(text)
+        except ValueError as error:
+            raise bad_request(f"{name}: {error}") from None
+    return text
 
 
 def truth(params: Mapping[str, str], name: str, default: bool = False) -> bool:

@@ -1,4 +1,4 @@
-"""What keeps a broker's database from growing for ever: history older than some months is dropped, a month at a time."""
+"""What keeps a broker's database from growing for ever: history older than some months is dropped, a month at a time, and what has expired."""
 
 from __future__ import annotations
 
@@ -30,34 +30,28 @@ def drop_history(tx: Any, months: int, now: int) -> list[str]:
     months  how many whole months before this one are kept; 1 or more
     now     µs since 1970
 
-    Entities that were deleted before lose the rest of their history with it. Raises ValueError for fewer than one month.
+    Entities that are nowhere else and have no history left are forgotten with it. Raises ValueError for fewer than one month.
     """
     if months < 1:
         raise ValueError(f"found {months} months; expected 1 or more")
-    first = oldest_month(now, months)
-    old = [row[0] for row in tx.all("SELECT month FROM partition WHERE month < ? ORDER BY month", (first,))]
-    for month in old:
-        tx.do(f"DROP TABLE IF EXISTS history_{int(month):06d}")
-        tx.do("DELETE FROM partition WHERE month = ?", (month,))
-    if old:
-        tx.names.partitions = []
-    border = times.parse(f"{first[:4]}-{first[4:]}-01T00:00:00Z")
-    gone = tx.all("SELECT key FROM tentity WHERE deleted IS NOT NULL AND deleted < ?", (border,))
-    if gone:
-        # Also what was observed after the deletion: its key may be given to another entity.
-        for table, column in [*((f"history_{month}", "entity") for month in tx.partitions()), ("ttype", "entity"), ("tentity", "key")]:
-            tx.many(f"DELETE FROM {table} WHERE {column} = ?", gone)  # noqa: S608 - own names
-    return old
+    dropped: list[str] = tx.drop_before(oldest_month(now, months))
+    return dropped
+
+
+def tend(tx: Any, months: int, now: int) -> list[str]:
+    """Drop old history (months 0: none) and remove what has expired from the rest, inside a transaction; the months dropped."""
+    tx.drop_expired(now)
+    return drop_history(tx, months, now) if months else []
 
 
 async def keep_history(store: Any, months: int, tell: Callable[[list[str], Problem | None], None]) -> None:
-    """Drop old months now and every hour, until cancelled.
+    """Drop old months (months 0: none), and what has expired, now and every hour, until cancelled.
 
     tell  called with the months that were dropped, if any, or with why they could not be; the next hour tries again
     """
     while True:
         try:
-            dropped = await store.write(lambda tx: drop_history(tx, months, times.now_us()))
+            dropped = await store.write(lambda tx: tend(tx, months, times.now_us()))
         except Problem as problem:
             tell([], problem)
         else:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any, Final
 
 from kiban.linkage.broker import times
@@ -19,7 +20,7 @@ from kiban.linkage.broker.values import is_uri
 from kiban.linkage.errors import Problem, bad_request, not_found
 
 MAP, SNAPSHOT = "entityMap", "snapshot"
-MAP_IDS: Final = 50_000  # entities in one map
+MAP_IDS: Final = 20_000  # entities in one map
 MAPS: Final = 1_000  # maps of one tenant
 SNAPSHOT_ENTITIES: Final = 20_000  # entities in one snapshot
 SNAPSHOTS: Final = 100  # snapshots of one tenant
@@ -28,6 +29,7 @@ SECOND: Final = 1_000_000
 CHUNK: Final = 500  # ids in one look at the store
 PORTION: Final = 200  # entities of a snapshot in one write, so that others are not held up
 STUCK: Final = 600 * SECOND  # a snapshot that is filled for longer was left by a process that ended
+NOBODY: Final = ("",)  # an id that no entity has
 LOCAL: Final = ["@none"]
 HIDDEN: Final = "\u2192snapshot:"  # begins the names of tenants that hold snapshots; no header can say it
 Entity = dict[str, Any]
@@ -89,11 +91,19 @@ class Given:
 
     def take(self, session: Any, chosen: Selection) -> None:
         """Find what belongs in a new map: all that the query selects here. 403 if it is too much."""
-        if self.ids is None and not self.found:
-            found = session.ids(self.tenant, chosen, MAP_IDS + 1)
-            if len(found) > MAP_IDS:
-                raise Problem("TooManyResults", "too many entities for an entity map", f"more than {MAP_IDS}: narrow the query")
-            self.found = dict.fromkeys(found, LOCAL)
+        self.keep(session.ids(self.tenant, chosen, MAP_IDS + 1))
+
+    def keep(self, found: list[str]) -> None:
+        """What belongs in a new map, all of it kept here. 403 if it is too much."""
+        if len(found) > MAP_IDS:
+            raise Problem("TooManyResults", "too many entities for an entity map", f"more than {MAP_IDS}: narrow the query")
+        self.found = dict.fromkeys(found, LOCAL)
+
+    def within(self, chosen: Selection) -> Selection:
+        """What is selected of the entities of a known map; the same selectors, each with ids."""
+        ids = self.ids or []
+        known = set(ids)
+        return replace(chosen, who=tuple(replace(who, ids=tuple(id for id in who.ids or ids if id in known) or NOBODY) for who in chosen.who or (Who(),)))
 
     def matching(self, session: Any, chosen: Selection, enough: int | None) -> list[str]:
         """The ids of a known map that fit the query still, in the order of the map; `enough` of them, None for all."""
@@ -318,7 +328,12 @@ def tidy_in(tx: Any, used: dict[tuple[int, str], str], now: int) -> None:
     tx.drop_outdated((MAP, SNAPSHOT), now)
     snapshots = tx.things(None, SNAPSHOT)
     for key in set(tx.tenants_like(HIDDEN)) - {state["tenant"] for _, _, _, state, _, _ in snapshots}:
-        if not tx.clear(key, PORTION):
+        if tx.clear(key, PORTION):
+            continue
+        histories = tx.heads(key, limit=PORTION)
+        for history in histories:
+            tx.forget(key, history.id)
+        if not histories:
             tx.drop_tenant(key)
     for tenant, id, _, state, created, _ in snapshots:
         if state["snapshotStatus"] == "preparing" and created < now - STUCK:

@@ -137,13 +137,18 @@ async def member_terms(call: Call, member: dict[str, Any]) -> Any:
     return call.terms
 
 
+async def name_context(call: Call) -> None:
+    """Give the @context of a request an address, if it stood inside it, so that an answer can name it in its Link header."""
+    if not isinstance(call.terms.source, str):
+        url = await call.broker.hosting.implicit(call.terms.source, call.tenant)
+        call.terms = await call.broker.contexts.term_map(url, call.tenant)
+
+
 def context_header(terms: Any) -> tuple[bytes, bytes]:
     """The Link header of an answer in application/json."""
     known = LINKED.get(terms.key)
     if known is None:
-        source = terms.source
-        url = source if isinstance(source, str) else next((part for part in source if isinstance(part, str)), "") if isinstance(source, list) else ""
-        known = LINKED.keep(terms.key, (b"link", b"<" + url.encode() + LINK_REL))
+        known = LINKED.keep(terms.key, (b"link", b"<" + str(terms.source).encode() + LINK_REL))
     return known  # type: ignore[no-any-return]
 
 

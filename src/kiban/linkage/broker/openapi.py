@@ -127,6 +127,7 @@ PARAMETERS: Final[dict[str, tuple[dict[str, Any], str, str]]] = {
     "jsonKeys": (TEXT, "値の中まで短い名前にしない属性", "attributes whose inside stays as it is"),
     "expandValues": (TEXT, "値を完全な名前にして比べる属性", "attributes whose values are compared as full names"),
     "entityMap": (TRUTH, "エンティティマップを作る", "make an entity map"),
+    "entityMapLifetime": (TEXT, "エンティティマップの期間。例: PT1H", "how long the entity map lives, such as PT1H"),
     "splitEntities": (TRUTH, "情報源に分かれたエンティティを許す", "entities may be split over context sources"),
     "orderFrom": (TEXT, "距離の起点の座標", "coordinates that distances are taken from"),
     "orderGeometry": (TEXT, "距離の起点の図形", "geometry that distances are taken from"),
@@ -151,6 +152,7 @@ HEADERS: Final[dict[str, dict[str, Both]]] = {
 _ONE = "attrs pick omit lang format options geometryProperty join joinLevel local datasetId"
 _QUERY = f"type id idPattern q scopeQ georel geometry coordinates geoproperty orderBy limit offset count {_ONE}"
 _SPAN = "timerel timeAt endTimeAt timeproperty lastN aggrMethods aggrPeriodDuration"
+_MAP = "type id idPattern attrs q scopeQ georel geometry coordinates geoproperty entityMapLifetime"
 _V2 = "attrs metadata options"
 _LD = "/ngsi-ld/v1"
 
@@ -205,6 +207,21 @@ OPERATIONS: Final[dict[str, Told]] = {
     f"GET {_LD}/csourceSubscriptions/{{id}}": Told("情報源の通知の登録を読む", "Retrieve a subscription to context sources", "options", gives="Subscription"),
     f"PATCH {_LD}/csourceSubscriptions/{{id}}": Told("情報源の通知の登録を変える", "Update a subscription to context sources", "", "SubscriptionPatch", 204),
     f"DELETE {_LD}/csourceSubscriptions/{{id}}": Told("情報源の通知の登録を消す", "Delete a subscription to context sources", status=204),
+    f"GET {_LD}/entityMaps": Told("エンティティマップを作る", "Create an entity map", _MAP, status=201, gives="Object"),
+    f"GET {_LD}/temporal/entityMaps": Told(
+        "履歴のエンティティマップを作る", "Create an entity map of the history", f"{_SPAN} {_MAP}", status=201, gives="Object"
+    ),
+    f"GET {_LD}/entityMaps/{{id}}": Told("エンティティマップを読む", "Retrieve an entity map", gives="Object"),
+    f"PATCH {_LD}/entityMaps/{{id}}": Told("エンティティマップの期限を変える", "Change when an entity map expires", "", "EntityMapPatch", 204),
+    f"DELETE {_LD}/entityMaps/{{id}}": Told("エンティティマップを消す", "Delete an entity map", status=204),
+    f"POST {_LD}/snapshots": Told("スナップショットを作る", "Create a snapshot", "", "Snapshot", 201),
+    f"DELETE {_LD}/snapshots": Told("条件に合うスナップショットを消す", "Purge snapshots", "q", status=204),
+    f"GET {_LD}/snapshots/{{id}}": Told("スナップショットの状態を読む", "Retrieve the status of a snapshot", gives="Object"),
+    f"PATCH {_LD}/snapshots/{{id}}": Told(
+        "スナップショットの優先度・期限を変える", "Change priority or lifetime of a snapshot", "", "SnapshotPatch", gives="Object"
+    ),
+    f"DELETE {_LD}/snapshots/{{id}}": Told("スナップショットを消す", "Delete a snapshot", status=204),
+    f"POST {_LD}/snapshots/{{id}}/clone": Told("スナップショットを複製する", "Clone a snapshot", "", "SnapshotClone", 201),
     f"GET {_LD}/jsonldContexts": Told("保管している @context の一覧", "List @contexts", "details kind", gives="Objects"),
     f"POST {_LD}/jsonldContexts": Told("@context を置く", "Add a @context", "", "Context", 201),
     f"GET {_LD}/jsonldContexts/{{id}}": Told("@context を読む", "Serve a @context", "details", gives="Object"),
@@ -281,6 +298,13 @@ BODIES: Final[dict[str, tuple[dict[str, Any], Any]]] = {
         {"type": "ContextSourceRegistration", "information": [{"entities": [{"type": "School"}]}], "endpoint": "http://127.0.0.1:9001"},
     ),
     "RegistrationPatch": ({"type": "object", "minProperties": 1}, {"description": "学校"}),
+    "EntityMapPatch": ({"type": "object", "properties": {"expiresAt": TIME}}, {"expiresAt": "2026-11-27T21:10:00Z"}),
+    "Snapshot": (
+        {"type": "object", "required": ["type", "snapshotQueries"], "properties": {"type": {"const": "Snapshot"}}},
+        {"type": "Snapshot", "snapshotQueries": [{"type": "Query", "entities": [{"type": "WaterLevelObserved"}]}], "snapshotLifetime": "PT6H"},
+    ),
+    "SnapshotPatch": ({"type": "object", "minProperties": 1}, {"snapshotPriority": 3}),
+    "SnapshotClone": ({"type": "object"}, {"type": "Snapshot", "snapshotPriority": 3}),
     "Context": ({"type": "object", "required": ["@context"]}, {"@context": {"WaterLevelObserved": "https://example.org/WaterLevelObserved"}}),
     "EntityV2": (
         {"type": "object", "required": ["id"], "properties": {"id": TEXT, "type": TEXT}},

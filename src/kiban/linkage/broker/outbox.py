@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from kiban.linkage.broker import times
@@ -12,18 +13,27 @@ from kiban.linkage.broker.delivery import Count, DeadLetter, OutboxAway, Settled
 from kiban.linkage.broker.store import Message
 from kiban.linkage.errors import Problem
 
+AGAIN = 0.01  # s until an endpoint that another worker was reading is asked about again
 KINDS = ("subscription", "v2subscription", "csource-subscription")
 
 
 class StoreOutbox:
-    """The outbox of one worker."""
+    """The outbox of one worker.
+
+    again  called with endpoints that another worker was just reading: they are to be asked about again soon
+    """
 
     def __init__(self, store: Any) -> None:
         self.store = store
         self.owner = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        self.again: Callable[[list[str]], None] | None = None
 
     async def run(self, op: Any) -> Any:
-        """One transaction; OutboxAway while the database cannot be reached."""
+        """One transaction; OutboxAway whatever is wrong with the database.
+
+        A full disk or a lost connection end by themselves or by the operator's hand, and nothing may be dropped until then. What could keep one
+        transaction from ever being written – a text that the database cannot keep – is made fit before (`plain`).
+        """
         try:
             return await self.store.write(op)
         except Problem as problem:
@@ -36,17 +46,30 @@ class StoreOutbox:
     async def exchange(self, settled: Settled, wanted: Mapping[str, int], now: int, lease: int) -> Sequence[Message]:
         """Settle what is known, then hand out rows."""
 
-        def op(tx: Any) -> list[Message]:
-            tx.settle(self.owner, now, settled.delivered, settled.retried, settled.dead, settled.released)
+        retried = [(seq, at, plain(error)) for seq, at, error in settled.retried]
+        dead = [(seq, plain(error)) for seq, error in settled.dead]
+
+        def op(tx: Any) -> tuple[list[Message], list[str]]:
+            tx.settle(self.owner, now, settled.delivered, retried, dead, settled.released)
             for (tenant, id), count in settled.counts.items():
                 tell(tx, tenant, id, count)
-            return [message for endpoint, limit in wanted.items() for message in tx.hand_out(self.owner, endpoint, limit, now, lease)]
+            found: list[Message] = []
+            busy: list[str] = []
+            for endpoint, limit in wanted.items():
+                if tx.take_lane(endpoint):
+                    found += tx.hand_out(self.owner, endpoint, limit, now, lease)
+                else:
+                    busy.append(endpoint)
+            return found, busy
 
-        return await self.run(op)  # type: ignore[no-any-return]
+        messages, busy = await self.run(op)
+        if busy and self.again is not None:
+            asyncio.get_running_loop().call_later(AGAIN, self.again, busy)
+        return messages  # type: ignore[no-any-return]
 
     async def dead_letters(self, tenant: int, subscription: str | None, after: int, limit: int) -> Sequence[DeadLetter]:
         """Rows that were given up."""
-        found = await self.run(lambda tx: tx.dead_letters(tenant, subscription, after, limit))
+        found = await self.store.slow(lambda reader: reader.dead_letters(tenant, subscription, after, limit))
         return [DeadLetter(*row) for row in found]
 
     async def replay(self, tenant: int, subscription: str | None, seqs: Sequence[int] | None, now: int) -> Sequence[str]:
@@ -54,18 +77,34 @@ class StoreOutbox:
         return await self.run(lambda tx: tx.replay(tenant, subscription, seqs, now))  # type: ignore[no-any-return]
 
 
+def plain(error: str) -> str:
+    """What an endpoint said, without characters that a database refuses.
+
+    >>> plain("HTTP 500: \\x00\\ud800")
+    'HTTP 500: ?'
+    """
+    return error.replace("\0", "").encode("utf-8", "replace").decode()
+
+
 def tell(tx: Any, tenant: int, id: str, count: Count) -> None:
     """Add what was sent to the counters of a subscription of any kind."""
     for kind in KINDS:
-        found = tx.thing(tenant, kind, id)
-        if found is None:
+        state = tx.state(tenant, kind, id)
+        if state is None:
             continue
-        state = found[1]
-        state["timesSent"] = state.get("timesSent", 0) + count.sent
-        state["timesFailed"] = state.get("timesFailed", 0) + count.failed
-        for name, at in (("lastNotification", count.last), ("lastSuccess", count.success), ("lastFailure", count.failure)):
-            if at:
-                state[name] = times.text(at)
-        state["ok"] = count.ok
-        tx.set_state(tenant, kind, id, state)
+        tx.set_state(tenant, kind, id, counted(state, count))
         return
+
+
+def counted(state: Mapping[str, Any], count: Count) -> dict[str, Any]:
+    """The counters of a subscription with what was sent since.
+
+    >>> counted({"timesSent": 2, "told": 7}, Count(sent=1, last=1_000_000, success=1_000_000))
+    {'timesSent': 3, 'told': 7, 'timesFailed': 0, 'lastNotification': '1970-01-01T00:00:01.000Z', 'lastSuccess': '1970-01-01T00:00:01.000Z', 'ok': True}
+    """
+    found = {**state, "timesSent": state.get("timesSent", 0) + count.sent, "timesFailed": state.get("timesFailed", 0) + count.failed}
+    for name, at in (("lastNotification", count.last), ("lastSuccess", count.success), ("lastFailure", count.failure)):
+        if at:
+            found[name] = times.text(at)
+    found["ok"] = count.ok
+    return found

@@ -691,7 +691,7 @@ class _Parser:
         if text in ("true", "false"):
             return Literal("bool", text == "true")
         if _NUMBER.match(text):
-            number: int | float = float(text) if re.search("[.eE]", text) else int(text) if len(text) < 400 else float("inf")
+            number: int | float = float(text) if re.search("[.eE]", text) else int(text) if len(text) < 309 else float("inf")
             if number in (float("inf"), float("-inf")):
                 raise self.wrong("a number that can be kept")
             return Literal("number", number)

@@ -26,7 +26,7 @@ from kiban.linkage.broker.values import CORE, geometry_fault, looks_like_geometr
 Projection = Mapping[str, "Projection | None"]
 LOCATION = CORE + "location"
 _TIMES = frozenset({"createdAt", "modifiedAt", "expiresAt"})
-_NAMED = frozenset({"objectType", "valueType", "entityTypeSealed", "vocab"})
+_NAMED = frozenset({"objectType", "valueType", "entityTypeSealed", "vocab", "previousVocab"})
 # What becomes of a member of an instance in the lean form; members that are not here are sub-attributes.
 _KEPT, _CHANGED, _GONE = "kept as it is", "kept, but told otherwise in an answer", "kept apart"
 _ROLE = {key: _GONE if key in _TIMES else _CHANGED if key in _NAMED or key in ("objectList", HIDDEN) else _KEPT for key in RESERVED}
@@ -306,7 +306,7 @@ def _normalized(instance: Instance, names: Mapping[str, str], view: View, below:
         elif key in _TIMES:
             if view.sys:
                 shown[key] = value
-        elif key == "objectList" and isinstance(value, list):
+        elif key in ("objectList", "previousObjectList") and isinstance(value, list):
             shown[key] = [{"object": id} for id in value]
         elif key in _NAMED:
             shown[key] = names[value] if isinstance(value, str) else [names[part] for part in value]

@@ -9,6 +9,7 @@ from kiban.linkage.broker import (
     api_maps,
     api_query,
     api_sources,
+    api_subscriptions,
     api_temporal,
     api_v2,
     operate,
@@ -62,6 +63,7 @@ def routes() -> Routes:
     add("GET", f"{LD}/attributes", api_query.attributes, names("details local via count"))
     add("GET", f"{LD}/attributes/{{attr}}", api_query.attribute_information, names("local via"))
     add("GET", f"{LD}/entityMaps", api_maps.create_map, CHOSEN | names("datasetId pick omit"))
+    add("GET", f"{LD}/temporal/entityMaps", api_temporal.create_map, EVOLVED | CHOSEN)
     add("GET", f"{LD}/entityMaps/{{id}}", api_maps.show_map, names(""))
     add("PATCH", f"{LD}/entityMaps/{{id}}", api_maps.update_map, names(""))
     add("DELETE", f"{LD}/entityMaps/{{id}}", api_maps.delete_map, names(""))
@@ -78,7 +80,7 @@ def routes() -> Routes:
     temporal = f"{LD}/temporal/entities"
     add("POST", temporal, api_temporal.create, names("local via"))
     add("GET", temporal, api_temporal.query, EVOLVED | CHOSEN | PAGED | names("orderBy"))
-    add("GET", f"{temporal}/{{id}}", api_temporal.retrieve, EVOLVED | names("entityMap csf"))
+    add("GET", f"{temporal}/{{id}}", api_temporal.retrieve, EVOLVED | MAPPED | names("csf"))
     add("DELETE", f"{temporal}/{{id}}", api_temporal.delete, names("local via"))
     add("POST", f"{temporal}/{{id}}/attrs", api_temporal.append, names("local via"))
     add("DELETE", f"{temporal}/{{id}}/attrs/{{attr}}", api_temporal.delete_attribute, names("local via deleteAll datasetId"))
@@ -96,6 +98,14 @@ def routes() -> Routes:
     add("GET", f"{watched}/{{id}}", api_sources.retrieve_subscription, names("options sysAttrs local via"))
     add("PATCH", f"{watched}/{{id}}", api_sources.update_subscription, names("local via"))
     add("DELETE", f"{watched}/{{id}}", api_sources.unsubscribe, names("local via"))
+    add("POST", f"{LD}/subscriptions", api_subscriptions.create, names("local via"))
+    add("GET", f"{LD}/subscriptions", api_subscriptions.listed, PAGED | names("local via options"))
+    add("GET", f"{LD}/subscriptions/{{id}}", api_subscriptions.retrieve, names("local via"))
+    add("PATCH", f"{LD}/subscriptions/{{id}}", api_subscriptions.update, names("local via"))
+    add("DELETE", f"{LD}/subscriptions/{{id}}", api_subscriptions.delete, names("local via"))
+    add("GET", "/kiban/v1/deadLetters", api_subscriptions.dead_letters, names("subscription after limit"))
+    add("POST", "/kiban/v1/deadLetters/replay", api_subscriptions.replay, names(""))
+    add("POST", f"{LD}/temporal/entityOperations/query", api_temporal.query_document, FORM | PAGED | MAPPED | names("local via"))
     api_v2.add_routes(found)
     operate.add_routes(add)
     Description(found).add_routes(add)

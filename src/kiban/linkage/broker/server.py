@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, unquote
 
 import msgspec
 
+from kiban.base.errors import KibanError
 from kiban.linkage.errors import Problem
 
 if TYPE_CHECKING:
@@ -111,9 +112,26 @@ def decode_json(body: bytes) -> Any:
         raise Problem("InvalidRequest", "the body is not JSON", str(error)) from None
     except RecursionError:
         raise Problem("InvalidRequest", "the body is nested too deeply", f"at most {DEPTH_LIMIT} levels") from None
-    if body.count(b"{") + body.count(b"[") > DEPTH_LIMIT and depth(value) > DEPTH_LIMIT:
+    if may_be_deep(body) and depth(value) > DEPTH_LIMIT:
         raise Problem("InvalidRequest", "the body is nested too deeply", f"at most {DEPTH_LIMIT} levels")
     return value
+
+
+NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
+
+
+def may_be_deep(body: bytes) -> bool:
+    """False if a JSON text is surely not nested deeper than the limit: its brackets, taken away pair by pair, level by level, come to nothing.
+
+    >>> may_be_deep(b'[{"a": []}, {"b": {}}]'), may_be_deep(b"[" * 99 + b"]" * 99)
+    (False, True)
+    """
+    brackets = body.translate(None, NO_BRACKETS)
+    for _ in range(DEPTH_LIMIT):
+        if not brackets:
+            return False
+        brackets = brackets.replace(b"{}", b"").replace(b"[]", b"")
+    return bool(brackets)
 
 
 def depth(value: Any) -> int:
@@ -253,7 +271,11 @@ class App:
         while True:
             event = await receive()
             if event["type"] == "lifespan.startup":
-                await self.broker.start()
+                try:
+                    await self.broker.start()
+                except KibanError as error:
+                    await send({"type": "lifespan.startup.failed", "message": f"kiban: {error}"})
+                    return
                 await send({"type": "lifespan.startup.complete"})
             else:
                 await self.broker.stop()

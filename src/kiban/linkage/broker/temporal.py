@@ -70,6 +70,7 @@ class Wanted:
     format    normalized, temporalValues or aggregatedValues
     methods   of the aggregation; step: its period
     attrs     IRIs; pick, omit: IRIs and members of entities; datasets: datasetIds, None for the default; None: all
+    visible   IRIs of the attributes that may be seen; None: all
     """
 
     window: TemporalQ | None = None
@@ -85,6 +86,7 @@ class Wanted:
     pick: frozenset[str] | None = None
     omit: frozenset[str] = frozenset()
     datasets: frozenset[str | None] | None = None
+    visible: frozenset[str] | None = None
 
     @property
     def low(self) -> int | None:
@@ -98,7 +100,11 @@ class Wanted:
 
     def shows(self, name: str) -> bool:
         """Whether an attribute or member is shown."""
-        if name in self.omit or (self.pick is not None and name not in self.pick):
+        if (
+            name in self.omit
+            or (self.pick is not None and name not in self.pick)
+            or (self.visible is not None and name not in self.visible and name not in HEAD)
+        ):
             return False
         return self.attrs is None or name in self.attrs or name in HEAD
 
@@ -107,11 +113,11 @@ class Wanted:
         """The attributes that are asked for by name, none if all are."""
         if self.attrs is not None:
             return tuple(sorted(name for name in self.attrs if self.shows(name)))
-        return tuple(sorted(self.pick.difference(HEAD))) if self.pick is not None else ()
+        return tuple(sorted(name for name in self.pick.difference(HEAD) if self.shows(name))) if self.pick is not None else ()
 
 
-def wanted(params: Mapping[str, str], terms: Any) -> Wanted:
-    """What the parameters of a request want to see; 400 where they are wrong."""
+def wanted(params: Mapping[str, str], terms: Any, visible: frozenset[str] | None = None) -> Wanted:
+    """What the parameters of a request want to see, of the attributes that may be seen; 400 where they are wrong."""
     about, explicit = params.get("timeproperty", "observedAt"), "timeproperty" in params
     if about not in COLUMN:
         raise bad_request(f"timeproperty: found {about[:80]!r}; expected observedAt, createdAt, modifiedAt or deletedAt")
@@ -157,6 +163,7 @@ def wanted(params: Mapping[str, str], terms: Any) -> Wanted:
         pick=picked,
         omit=omitted or frozenset(),
         datasets=datasets(params.get("datasetId")),
+        visible=visible,
     )
 
 
@@ -374,7 +381,11 @@ def _fingerprint(value: Any) -> bytes:
 def _numbers(method: Callable[[list[float]], float]) -> Callable[[list[Any]], Any]:
     def over(values: list[Any]) -> Any:
         found = [float(number) for value in values if isinstance(number := comparable(value), (int, float))]
-        return method(found) if found else None
+        try:
+            result = method(found) if found else math.nan
+        except OverflowError:
+            return None
+        return result if math.isfinite(result) else None
 
     return over
 

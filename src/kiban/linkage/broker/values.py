@@ -5,7 +5,6 @@ Each function answers with True or False, or with a reason ("" = none): what to 
 
 from __future__ import annotations
 
-import math
 import re
 import unicodedata
 from functools import lru_cache
@@ -13,6 +12,7 @@ from typing import Any
 
 NULL = "urn:ngsi-ld:null"
 CORE = "https://uri.etsi.org/ngsi-ld/"
+FINITE = 1.7e308
 
 _ASCII_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:[!#$%&'()*+,\-./0-9:;=?@A-Z\[\]_a-z~]+")
 _URI_HEAD = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
@@ -144,7 +144,7 @@ def _position_fault(position: object) -> str:
     for number in position:
         if type(number) is not float and type(number) is not int:
             return f"found {_short(number)} in a position; expected a number"
-        if not math.isfinite(number):
+        if not -FINITE < number < FINITE:  # also an integer that no float can hold
             return "a position holds finite numbers"
     if not (-180 <= position[0] <= 180 and -90 <= position[1] <= 90):
         return f"found the position {_short(position)}; expected a longitude of -180 to 180, then a latitude of -90 to 90"

@@ -23,13 +23,13 @@ from typing import Any, NamedTuple
 import msgspec
 
 from kiban.linkage.broker import times
-from kiban.linkage.broker.store.contract import Event, as_number
+from kiban.linkage.broker.store.contract import Event, Selection, as_number
+from kiban.linkage.errors import Problem
 
 FIRST, LAST = "201001", 1  # what is older than this month, or younger than next year, shares one table: clocks that are wrong do not make tables
 EARLY, LATE = "000000", "999999"
 INSTANCE = "urn:ngsi-ld:Instance:"
 _INSTANCE = re.compile(INSTANCE + r"([0-9a-f]{16})\Z")
-_APART = frozenset({"createdAt", "modifiedAt", "deletedAt", "datasetId", "instanceId"})  # in columns
 _encode, _decode = msgspec.json.Encoder().encode, msgspec.json.Decoder().decode
 _numbers = count((time.time_ns() // 1000 << 12) + SystemRandom().randrange(4096))
 COLUMNS = "attr, at, instance, seen, created, modified, deleted, dataset, doc"
@@ -163,7 +163,7 @@ def meet(one: tuple[int | None, int | None], other: tuple[int | None, int | None
 
 
 class Total(NamedTuple):
-    """One period of one attribute and dataset: how many instances, how many of them numbers, and what SQL makes of the numbers by method."""
+    """One period of one attribute and dataset: how many instances, how many of them numbers of a usual size, and what SQL makes of the numbers by method."""
 
     dataset: str | None
     period: int
@@ -172,9 +172,12 @@ class Total(NamedTuple):
     found: dict[str, float]
 
 
+# Numbers that are much larger than any measurement are left to Python, squares of those that are much smaller are nothing: a double has no place for them.
+USUAL = "CASE WHEN abs(num) <= 1e100 THEN num END"
+SQUARES = "sum(CASE WHEN abs({0}) >= 1e-100 THEN {0} * {0} ELSE 0 END)"
 SQL = {
     "totalCount": "count(num)", "distinctCount": "count(DISTINCT num)", "sum": "sum(num)", "avg": "avg(num)", "min": "min(num)", "max": "max(num)",
-    "sumsq": "sum(num * num)",
+    "sumsq": SQUARES.format("num"),
 }  # fmt: skip
 
 
@@ -182,6 +185,7 @@ class Past:
     """The statements of one transaction about history; `sql.Statements` gives the rest."""
 
     names: Any
+    lock = ""  # what a reading statement ends with when its row is to be changed
     alone = False  # True for the only session that ever writes to its database: what it knows needs not be asked again
 
     def all(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
@@ -216,6 +220,10 @@ class Past:
         """A table of history for one month."""
         raise NotImplementedError
 
+    def condition(self, tenant: int, selection: Selection) -> Any:
+        """A selection of entities as SQL (`sql.Condition`)."""
+        raise NotImplementedError
+
     # --- tables
     def months(self) -> list[str]:
         """The months that have a table, oldest first."""
@@ -246,34 +254,37 @@ class Past:
     # --- heads
     def head(self, tenant: int, id: str) -> Head | None:
         """The head of an entity's history, None if there is none."""
-        row = self.one("SELECT key, id, types, created, modified FROM tentity WHERE tenant = ? AND id = ?", (tenant, id))
+        row = self.one(f"SELECT key, id, types, created, modified FROM tentity WHERE tenant = ? AND id = ?{self.lock}", (tenant, id))  # noqa: S608
         return None if row is None else Head(row[0], row[1], _decode(row[2]), row[3], row[4])
 
-    def keep_head(self, tenant: int, id: str, types: list[str], now: int) -> int:
-        """The key of an entity's history, begun now if there was none; its types are those given."""
+    def keep_head(self, tenant: int, id: str, types: list[str], now: int, *, fresh: bool = False) -> int:
+        """The key of an entity's history, begun now if there was none; its types are those given. fresh: there probably was none."""
         known = self.names.heads.get((tenant, id)) if self.alone else None
-        if known is not None and known[1] == types:
+        if known is not None and known[1] == tuple(types):
             return known[0]  # type: ignore[no-any-return]
         before: list[str] = []
         key = None
-        if known is None:
+        head = None if fresh and known is None else self.head(tenant, id)
+        if head is None:
             key = self.insert_new(
                 "INSERT INTO tentity (tenant, id, types, created, modified) VALUES (?, ?, ?, ?, ?) ON CONFLICT (tenant, id) DO NOTHING",
                 (tenant, id, _encode(types), now, now),
             )
         if key is None:
-            head = self.head(tenant, id)
-            assert head is not None
+            head = head or self.head(tenant, id)
+            if head is None:
+                raise Problem("InternalError", "the history was deleted at the same time", "send it again", status=503)
             key, before = head.key, head.types
             if before != types:
                 self.do("UPDATE tentity SET types = ?, modified = ? WHERE key = ?", (_encode(types), now, key))
-        for iri in set(types).difference(before):
+            if len(self.names.heads) >= HEADS:
+                self.names.heads.clear()
+            self.names.heads[(tenant, id)] = (key, tuple(types))
+        for iri in types if not before else set(types).difference(before):
             self.do("INSERT INTO ttype (tenant, type, entity) VALUES (?, ?, ?)", (tenant, self.new_number(iri), key))
-        for iri in set(before).difference(types):
-            self.do("DELETE FROM ttype WHERE tenant = ? AND type = ? AND entity = ?", (tenant, self.new_number(iri), key))
-        if len(self.names.heads) >= HEADS:
-            self.names.heads.clear()
-        self.names.heads[(tenant, id)] = (key, types)
+        for iri in before:
+            if iri not in types:
+                self.do("DELETE FROM ttype WHERE tenant = ? AND type = ? AND entity = ?", (tenant, self.new_number(iri), key))
         return key
 
     def touch_head(self, key: int, now: int) -> None:
@@ -301,6 +312,7 @@ class Past:
         ids: Sequence[str] = (),
         span: Span | None = None,
         attrs: Sequence[str] = (),
+        reach: Any = None,
         order: str = "key",
         after: Any = None,
         limit: int = -1,
@@ -309,8 +321,9 @@ class Past:
         """Heads of histories in the order of their beginning, or of their ids ("id", "-id"): those behind `after`.
 
         types  of any of these types; ids  any of these; span  with an instance within it, of one of attrs if some are named
+        reach  a selection: leave out entities that stand there and are not selected
         """
-        where, values = self._heads(tenant, types, ids, span, attrs)
+        where, values = self._heads(tenant, types, ids, span, attrs, reach)
         column, sign, way = ("t.id", "<", "DESC") if order == "-id" else (f"t.{order}", ">", "ASC")
         if after is not None:
             where += f" AND {column} {sign} ?"
@@ -323,10 +336,12 @@ class Past:
         self, tenant: int, *, types: Iterable[str] | None = None, ids: Sequence[str] = (), span: Span | None = None, attrs: Sequence[str] = ()
     ) -> int:
         """How many histories `heads` finds in all."""
-        where, values = self._heads(tenant, types, ids, span, attrs)
+        where, values = self._heads(tenant, types, ids, span, attrs, None)
         return int(self.one(f"SELECT count(*) FROM tentity t WHERE {where}", values)[0])  # noqa: S608 - own text
 
-    def _heads(self, tenant: int, types: Iterable[str] | None, ids: Sequence[str], span: Span | None, attrs: Sequence[str]) -> tuple[str, list[Any]]:
+    def _heads(
+        self, tenant: int, types: Iterable[str] | None, ids: Sequence[str], span: Span | None, attrs: Sequence[str], reach: Any
+    ) -> tuple[str, list[Any]]:
         where, values = ["t.tenant = ?"], [tenant, *ids]
         if ids:
             where.append(f"t.id IN ({', '.join('?' * len(ids))})")
@@ -343,6 +358,11 @@ class Past:
             parts = [f"EXISTS (SELECT 1 FROM {table} h WHERE h.entity = t.key AND {text})" for table in tables]  # noqa: S608 - own text
             where.append(f"({' OR '.join(parts) or '1 = 0'})")
             values += [*numbers, *found] * len(tables)
+        if reach is not None:
+            selected = self.condition(tenant, reach)
+            there = "SELECT 1 FROM entity x WHERE x.tenant = t.tenant AND x.id = t.id"
+            where.append(f"(t.id IN (SELECT e.id FROM {selected.text}) OR NOT EXISTS ({there}))")  # noqa: S608 - own text
+            values += selected.values
         return " AND ".join(where), values
 
     # --- instances
@@ -350,27 +370,28 @@ class Past:
         """Add instances to a history; number: that of the only one, else each gets the next."""
         tables: dict[str, list[tuple[Any, ...]]] = {}
         numbers = self.names.known
-        for event in events:
-            instance = event.instance
-            attr = numbers.get(event.attr)
+        for name, instance, deleted in events:
+            attr = numbers.get(name)
             if attr is None:
-                attr = self.new_number(event.attr)
-            value = instance.get("value")
-            modified = _parse(instance["modifiedAt"])
-            observed = instance.get("observedAt")
-            at = _parse(observed) if observed is not None else modified if event.deleted is None else event.deleted
+                attr = self.new_number(name)
+            about = instance.copy()
+            created = _parse(about.pop("createdAt"))
+            modified = _parse(about.pop("modifiedAt"))
+            dataset = about.pop("datasetId", None)
+            about.pop("deletedAt", None)
+            about.pop("instanceId", None)
+            observed, expires, value = about.get("observedAt"), about.get("expiresAt"), about.get("value")
+            at = _parse(observed) if observed is not None else modified if deleted is None else deleted
             table = self.table(at)
             row = (
-                key, attr, at, next(_numbers) if number is None else number, int(observed is not None), _parse(instance["createdAt"]), modified, event.deleted,
-                _parse(instance["expiresAt"]) if "expiresAt" in instance else None,
-                as_number(value),
-                instance.get("datasetId"), _encode({name: part for name, part in instance.items() if name not in _APART}),
+                key, attr, at, next(_numbers) if number is None else number, 0 if observed is None else 1, created, modified, deleted,
+                None if expires is None else _parse(expires), as_number(value),
+                dataset, _encode(about),
             )  # fmt: skip
-            rows = tables.get(table)
-            if rows is None:
-                tables[table] = [row]
+            if table in tables:
+                tables[table].append(row)
             else:
-                rows.append(row)
+                tables[table] = [row]
         for table, rows in tables.items():
             self.many(
                 f"INSERT INTO {table} (entity, attr, at, instance, seen, created, modified, deleted, expires, num, dataset, doc) "  # noqa: S608 - digits
@@ -465,13 +486,16 @@ class Past:
         columns = [SQL[method] for method in methods if method != "stddev"]
         names = [method for method in methods if method != "stddev"]
         if "stddev" in methods:  # squares of distances from a value nearby: nothing is lost where the values are large and close to each other
-            first = f"SELECT num FROM {tables[0]} WHERE entity = ? AND attr = ? AND num IS NOT NULL LIMIT 1"  # noqa: S608 - own text
-            shift = float((self.one(first, (key, attr)) or (0.0,))[0])
-            columns += ["sum(near)", "sum(near * near)"]
+            for table in tables:
+                row = self.one(f"SELECT num FROM {table} WHERE entity = ? AND attr = ? AND abs(num) <= 1e100 LIMIT 1", (key, attr))  # noqa: S608 - own text
+                if row is not None:
+                    shift = float(row[0])
+                    break
+            columns += ["sum(near)", SQUARES.format("near")]
         period = f"({span.column} - ?) / ?" if step else "0"
-        near_text = ", num - ? AS near" if "stddev" in methods else ""
+        near_text = f", {USUAL} - ? AS near" if "stddev" in methods else ""
         parts = [
-            f"SELECT dataset, {period} AS period, num{near_text} FROM {table} WHERE entity = ? AND attr = ? AND {text}"  # noqa: S608 - own text
+            f"SELECT dataset, {period} AS period, {USUAL} AS num{near_text} FROM {table} WHERE entity = ? AND attr = ? AND {text}"  # noqa: S608 - own text
             for table in tables
         ]
         rows = self.all(
@@ -482,28 +506,26 @@ class Past:
         totals = []
         for dataset, place, every, numbers, *rest in rows:
             found = dict(zip(names, rest, strict=False))
-            if near_text and numbers:
-                found["stddev"] = max(0.0, rest[-1] / numbers - (rest[-2] / numbers) ** 2) ** 0.5
+            if near_text and numbers == every:
+                mean = rest[-2] / numbers
+                found["stddev"] = max(0.0, rest[-1] / numbers - mean * mean) ** 0.5
             totals.append(Total(dataset, place, every, numbers, found))
         return totals
 
     # --- an end
-    def drop_before(self, month: str) -> int:
-        """Drop the tables older than a month (six digits), and the heads of histories that have nothing left; how many tables."""
+    def drop_before(self, month: str) -> list[str]:
+        """Drop the tables older than a month (six digits), and the heads of histories that have nothing left; the months dropped."""
         old = [found for found in self.months() if found < month]
         for found in old:
-            self.do(f"DROP TABLE history_{int(found):06d}")
+            self.do(f"DROP TABLE IF EXISTS history_{int(found):06d}")
             self.do("DELETE FROM partition WHERE month = ?", (found,))
         self.names.partitions = []
         if old:
             self.names.heads.clear()
-            empty = " AND ".join(f"NOT EXISTS (SELECT 1 FROM history_{found} h WHERE h.entity = t.key)" for found in self.months())  # noqa: S608 - digits
-            self.do(
-                "DELETE FROM tentity AS t WHERE NOT EXISTS (SELECT 1 FROM entity e WHERE e.tenant = t.tenant AND e.id = t.id)"  # noqa: S608 - own text
-                + (f" AND {empty}" if empty else "")
-            )
+            empty = "".join(f" AND NOT EXISTS (SELECT 1 FROM history_{found} h WHERE h.entity = t.key)" for found in self.months())  # noqa: S608 - digits
+            self.do(f"DELETE FROM tentity AS t WHERE NOT EXISTS (SELECT 1 FROM entity e WHERE e.tenant = t.tenant AND e.id = t.id){empty}")  # noqa: S608
             self.do("DELETE FROM ttype WHERE entity NOT IN (SELECT key FROM tentity)")
-        return len(old)
+        return old
 
     def drop_expired(self, now: int) -> int:
         """Remove the instances whose time has passed; how many."""

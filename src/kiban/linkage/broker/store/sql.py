@@ -32,6 +32,15 @@ def members(entity: Entity) -> list[str]:
     return [name for name in entity if name not in HEAD]
 
 
+def places(entity: Entity) -> list[tuple[str, Any]]:
+    """The geometries of an entity, each with the IRI of its GeoProperty.
+
+    >>> places({"id": "urn:a", "type": ["https://e.jp/T"], "https://e.jp/at": [{"type": "GeoProperty", "value": {"type": "Point", "coordinates": [1, 2]}}]})
+    [('https://e.jp/at', {'type': 'Point', 'coordinates': [1, 2]})]
+    """
+    return [(name, part["value"]) for name, parts in entity.items() if name not in HEAD for part in parts if part["type"] == "GeoProperty"]
+
+
 def of_types(types: tuple[str, ...], q: Any) -> Selection:
     """The entities of some types (any, if none is named) that match a query."""
     who = (Who(TypeQ(",".join(types), tuple((name,) for name in types))),) if types else ()
@@ -67,7 +76,7 @@ class Names:
         self.tenants: dict[str, int] = {}
         self.declared: frozenset[int] = frozenset()
         self.partitions: list[str] = []
-        self.heads: dict[tuple[int, str], tuple[int, list[str]]] = {}  # tenant and id → key and types of a history
+        self.heads: dict[tuple[int, str], tuple[int, tuple[str, ...]]] = {}  # tenant and id → key and types of a history
 
     def forget(self) -> None:
         """Everything is read again."""
@@ -111,14 +120,14 @@ class Statements(Past):
     """Reads and writes of one transaction, the same for both databases."""
 
     names: Names
+    last: tuple[int, str, int] | None = None  # tenant, id and key of the entity that was read last
     rung: set[str]  # endpoints of messages that this transaction put into the outbox
     skip = ""  # what a statement ends with that takes rows which others may be taking too
     join = "JOIN"  # how types lead to entities, in this order
-    lock = ""  # what a reading statement ends with when its row is to be changed
 
     # --- what a database gives
     def insert(self, sql: str, values: Sequence[Any]) -> int:
-        """Insert one row and return its key; the statement ends before RETURNING."""
+        """Insert one row and return its key, 0 if ON CONFLICT DO NOTHING did so; the statement ends before RETURNING."""
         raise NotImplementedError
 
     def document(self, entity: Entity) -> tuple[str, ...]:  # noqa: ARG002 - what only one database needs
@@ -129,8 +138,8 @@ class Statements(Past):
         """Keep where the entity is."""
         raise NotImplementedError
 
-    def unplace(self, key: int) -> None:
-        """Forget where the entity is."""
+    def unplace(self, key: int, there: list[tuple[str, Any]]) -> None:
+        """Forget where the entity is; there: its places."""
         raise NotImplementedError
 
     def left(self, rest: list[Any], where: list[str], values: list[Any]) -> None:
@@ -256,7 +265,7 @@ class Statements(Past):
         return [row[0] for row in self.all("SELECT key FROM tenant WHERE name LIKE ?", (beginning + "%",))]
 
     def clear(self, tenant: int, limit: int) -> int:
-        """Remove up to so many entities of a tenant, and as many histories; how many there were."""
+        """Remove up to so many entities of a tenant; how many there were."""
         rows = self.all("SELECT key, lean, sys FROM entity WHERE tenant = ? LIMIT ?", (tenant, limit))
         for key, lean, sys in rows:
             self.remove(tenant, key, decode(lean, sys))
@@ -309,7 +318,8 @@ class Statements(Past):
 
     def entity(self, tenant: int, id: str) -> Entity | None:
         """An entity in the internal form, None if it is not there or has expired."""
-        row = self.one(f"SELECT lean, sys, expires, ripe FROM entity WHERE tenant = ? AND id = ?{self.lock}", (tenant, id))  # noqa: S608 - own text
+        row = self.one(f"SELECT lean, sys, expires, ripe, key FROM entity WHERE tenant = ? AND id = ?{self.lock}", (tenant, id))  # noqa: S608 - own text
+        self.last = None if row is None else (tenant, id, row[4])
         if row is None or (row[2] is not None and row[2] <= times.now_us()):
             return None
         return decode(row[0], row[1]) if row[3] is None or row[3] > times.now_us() else fresh(row[0], row[1])
@@ -350,18 +360,23 @@ class Statements(Past):
         document = self.document(entity)
         ripe = first_expiry(entity)
         if old is None:
-            stale = self.one("SELECT key, lean, sys FROM entity WHERE tenant = ? AND id = ?", (tenant, entity["id"])) if expires is not None else None
-            if stale is not None:  # one that has expired and was not swept yet
-                self.remove(tenant, stale[0], decode(stale[1], stale[2]))
-            key = self.insert(
-                "INSERT INTO entity (tenant, id, lean, flat, sys, created, modified, expires, ripe"
-                + (", doc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?::jsonb)" if document else ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"),
-                (tenant, entity["id"], lean, int(flat), sys, created, modified, expires, ripe, *document),
-            )
+            columns = "tenant, id, lean, flat, sys, created, modified, expires, ripe" + (", doc" if document else "")
+            insert = f"INSERT INTO entity ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?{', ?::jsonb' if document else ''})"  # noqa: S608 - own text
+            row = (tenant, entity["id"], lean, int(flat), sys, created, modified, expires, ripe, *document)
+            key = self.insert(f"{insert} ON CONFLICT (tenant, id) DO NOTHING", row)
+            if not key:  # one stands there that has expired and was not swept yet, or another worker was quicker: then this fails and is run again
+                stale = self.one("SELECT key, lean, sys FROM entity WHERE tenant = ? AND id = ? AND expires <= ?", (tenant, entity["id"], times.now_us()))
+                if stale is not None:
+                    self.remove(tenant, stale[0], decode(stale[1], stale[2]))
+                key = self.insert(insert, row)
             before_types: Iterable[str] = ()
             before: dict[str, int] = {}
         else:
-            key = self.one("SELECT key FROM entity WHERE tenant = ? AND id = ?", (tenant, entity["id"]))[0]
+            last = self.last
+            if last is not None and last[1] == entity["id"] and last[0] == tenant:
+                key = last[2]
+            else:
+                key = self.one("SELECT key FROM entity WHERE tenant = ? AND id = ?", (tenant, entity["id"]))[0]
             self.do(
                 f"UPDATE entity SET lean = ?, flat = ?, sys = ?, created = ?, modified = ?, expires = ?, ripe = ?{', doc = ?::jsonb' if document else ''} WHERE key = ?",  # noqa: S608
                 (lean, int(flat), sys, created, modified, expires, ripe, *document, key),
@@ -402,6 +417,7 @@ class Statements(Past):
     def delete(self, tenant: int, entity: Entity) -> None:
         """Remove an entity that stands there."""
         row = self.one("SELECT key FROM entity WHERE tenant = ? AND id = ?", (tenant, entity["id"]))
+        self.last = None
         if row is not None:
             self.remove(tenant, row[0], entity)
 
@@ -414,7 +430,7 @@ class Statements(Past):
             self.do("DELETE FROM eattr WHERE tenant = ? AND attr = ? AND entity = ?", (tenant, self.new_number(iri), key))
         if self.names.declared:
             self.do("DELETE FROM eindex WHERE entity = ?", (key,))
-        self.unplace(key)
+        self.unplace(key, places(entity))
 
     def ripened(self, now: int, limit: int = 500) -> list[tuple[int, str]]:
         """Tenant and id of the entities of which an attribute has expired."""
@@ -521,6 +537,11 @@ class Statements(Past):
         """How many documents of a kind a tenant has."""
         return int(self.one("SELECT count(*) FROM thing WHERE tenant = ? AND kind = ? AND (expires IS NULL OR expires > ?)", (tenant, kind, times.now_us()))[0])
 
+    def state(self, tenant: int, kind: str, id: str) -> dict[str, Any] | None:
+        """The counters of a document, to be changed with `set_state` in this transaction; None if it is not there."""
+        row = self.one(f"SELECT state FROM thing WHERE tenant = ? AND kind = ? AND id = ?{self.lock}", (tenant, kind, id))  # noqa: S608 - own text
+        return None if row is None else json.loads(row[0]) if row[0] else {}
+
     def set_state(self, tenant: int, kind: str, id: str, state: Any) -> None:
         """The counters of a document; no change of the document itself."""
         self.do("UPDATE thing SET state = ? WHERE tenant = ? AND kind = ? AND id = ?", (json.dumps(state, ensure_ascii=False).encode(), tenant, kind, id))
@@ -569,6 +590,10 @@ class Statements(Past):
         if released:
             self.many("UPDATE outbox SET due = ?, owner = '', attempt = attempt - 1 WHERE seq = ? AND owner = ?", [(now, seq, owner) for seq in released])
 
+    def take_lane(self, endpoint: str) -> bool:  # noqa: ARG002 - a database of one process has nothing to ask
+        """Be the only one who hands out messages of an endpoint until the transaction ends; False if another worker is at it."""
+        return True
+
     def hand_out(self, owner: str, endpoint: str, limit: int, now: int, lease: int) -> list[Message]:
         """The oldest free messages of an endpoint, leased; one waits behind an earlier one of the same word that is not to be sent yet."""
         rows = self.all(
@@ -584,6 +609,16 @@ class Statements(Past):
     def cancel(self, tenant: int, subscription: str) -> None:
         """Drop what waits for a subscription that is gone."""
         self.do("DELETE FROM outbox WHERE dead IS NULL AND tenant = ? AND subscription = ?", (tenant, subscription))
+
+    def take_back(self, owner: str, now: int) -> int:
+        """Messages that others than this owner hold wait again: it is the only one that sends, the others have gone. The count of attempts stays."""
+        return self.do("UPDATE outbox SET owner = '', due = ? WHERE owner <> '' AND owner <> ? AND dead IS NULL", (now, owner))
+
+    def clock_back(self, now: int, lease: int) -> None:
+        """The clock was set back: what waits for a time that is far ahead now waits no longer; what is handed out is so for a lease from now at most."""
+        self.do("UPDATE outbox SET due = ? WHERE due > ? AND owner = '' AND dead IS NULL", (now, now))
+        self.do("UPDATE outbox SET due = ? WHERE due > ? AND owner <> '' AND dead IS NULL", (now + lease, now + lease))
+        self.do("UPDATE outbox SET first = ? WHERE first > ? AND dead IS NULL", (now, now))
 
     def dead_letters(self, tenant: int, subscription: str | None, after: int, limit: int) -> list[tuple[Message, int, str]]:
         """Messages that were given up: each with when and why."""

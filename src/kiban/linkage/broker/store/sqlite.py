@@ -19,10 +19,11 @@ from urllib.parse import quote
 
 from kiban.linkage.broker.render import decode
 from kiban.linkage.broker.store.contract import Entity
-from kiban.linkage.broker.store.sql import Names, Statements, members
+from kiban.linkage.broker.store.sql import Names, Statements, places
 from kiban.linkage.errors import Problem
 
 T = TypeVar("T")
+PLACES = 256  # geometries of one entity at most
 GROUP = 256  # writes in one transaction at most
 STEPS = 20_000  # virtual machine steps between two looks at the clock
 CACHE_KIB = 64 * 1024
@@ -78,7 +79,8 @@ class Session(Statements):
         self.connection.executemany(sql, rows)
 
     def insert(self, sql: str, values: Sequence[Any]) -> int:
-        return self.connection.execute(sql, values).lastrowid or 0
+        cursor = self.connection.execute(sql, values)
+        return cursor.lastrowid or 0 if cursor.rowcount else 0
 
     def left(self, rest: list[Any], where: list[str], values: list[Any]) -> None:
         self.turn += 1
@@ -87,24 +89,26 @@ class Session(Statements):
         values.append(self.turn)
 
     def place(self, tenant: int, key: int, entity: Entity, old: Entity | None) -> None:  # noqa: ARG002 - the other database needs it
-        rows = [(attr, instance["value"]) for attr in members(entity) for instance in entity[attr] if instance.get("type") == "GeoProperty"]
-        if old is not None:
-            before = [(attr, instance["value"]) for attr in members(old) for instance in old[attr] if instance.get("type") == "GeoProperty"]
-            if before == rows:
-                return
-            self.unplace(key)
-        for attr, geometry in rows:
+        """The number of a place is made of the entity's key and its turn there: nobody has to look it up."""
+        rows = places(entity)
+        before = places(old) if old is not None else []
+        if rows == before:
+            return
+        if len(rows) > PLACES:
+            raise Problem("BadRequestData", "an entity with too many places", f"found {len(rows)}; expected at most {PLACES}")
+        for turn, (attr, geometry) in enumerate(rows):
             if (corners := box(geometry)) is not None:
-                place = self.insert(
-                    "INSERT INTO place (west, east, south, north, entity, attr) VALUES (?, ?, ?, ?, ?, ?)", (*corners, key, self.new_number(attr))
+                self.connection.execute(
+                    "INSERT OR REPLACE INTO place (id, west, east, south, north, entity, attr) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    (key * PLACES + turn, *corners, key, self.new_number(attr)),
                 )
-                self.do("INSERT INTO placed (entity, place) VALUES (?, ?)", (key, place))
+        for turn in range(len(rows), len(before)):
+            self.connection.execute("DELETE FROM place WHERE id = ?", (key * PLACES + turn,))
 
-    def unplace(self, key: int) -> None:
-        places = self.all("SELECT place FROM placed WHERE entity = ?", (key,))
-        if places:
-            self.many("DELETE FROM place WHERE id = ?", places)
-            self.do("DELETE FROM placed WHERE entity = ?", (key,))
+    def unplace(self, key: int, there: list[tuple[str, Any]]) -> None:
+        """Forget where the entity is."""
+        for turn in range(len(there)):
+            self.connection.execute("DELETE FROM place WHERE id = ?", (key * PLACES + turn,))
 
     def insert_new(self, sql: str, values: Sequence[Any]) -> int | None:
         cursor = self.connection.execute(sql, values)
@@ -130,6 +134,24 @@ class Session(Statements):
         return False
 
 
+class Reader(Session):
+    """Indexed reads in the event loop; what goes wrong is told as a problem."""
+
+    def all(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+        """All rows."""
+        try:
+            return self.connection.execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            raise trouble(error) from error
+
+    def one(self, sql: str, values: Sequence[Any] = ()) -> Any:
+        """The first row or None."""
+        try:
+            return self.connection.execute(sql, values).fetchone()
+        except sqlite3.Error as error:
+            raise trouble(error) from error
+
+
 class SqliteStore:
     """The contract on one SQLite file; `:memory:` is not offered, tests use a file."""
 
@@ -145,7 +167,7 @@ class SqliteStore:
             connection.execute(f"PRAGMA max_page_count = {int(page_limit)}")
         self.writer = Session(connection, self.names)
         self.writer.alone = True
-        self.reader = Session(self.connect(), Names())
+        self.reader: Session = Reader(self.connect(), Names())
         for session in (self.writer, self.reader):
             declared = frozenset(row[0] for row in session.all("SELECT attr FROM declared"))
             session.names.declared = declared
@@ -223,9 +245,11 @@ class SqliteStore:
         connection = self.writer.connection
         connection.execute("ROLLBACK")
         self.names.forget()
+        self.writer.rung = set()
         connection.execute("BEGIN IMMEDIATE")
         results: list[tuple[bool, Any]] = []
         for op, _ in batch:
+            rung = set(self.writer.rung)
             connection.execute("SAVEPOINT one")
             try:
                 results.append((True, op(self.writer)))
@@ -234,6 +258,7 @@ class SqliteStore:
             except Exception as error:  # noqa: BLE001 - handed to the one who asked
                 connection.execute("ROLLBACK TO one")
                 self.names.forget()
+                self.writer.rung = rung
                 results.append((False, error))
             connection.execute("RELEASE one")
         return results

@@ -15,7 +15,6 @@ CREATE INDEX eindex_num ON eindex (attr, tenant, num, entity) WHERE num IS NOT N
 CREATE INDEX eindex_text ON eindex (attr, tenant, text, entity) WHERE text IS NOT NULL;
 CREATE INDEX eindex_entity ON eindex (entity);
 CREATE VIRTUAL TABLE place USING rtree (id, west, east, south, north, +entity INTEGER, +attr INTEGER);
-CREATE TABLE placed (entity INTEGER NOT NULL, place INTEGER NOT NULL, PRIMARY KEY (entity, place)) STRICT, WITHOUT ROWID;
 CREATE TABLE tentity (
   key INTEGER PRIMARY KEY, tenant INTEGER NOT NULL, id TEXT NOT NULL, types BLOB NOT NULL, created INTEGER NOT NULL, modified INTEGER NOT NULL,
   UNIQUE (tenant, id)

@@ -1,0 +1,253 @@
+"""The HTTP handlers of subscriptions (clause 5.8), and of notifications that could not be delivered."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+from urllib.parse import quote
+
+from kiban.linkage.broker import entities, times
+from kiban.linkage.broker.api_entities import BASE
+from kiban.linkage.broker.api_query import page_links, preferred
+from kiban.linkage.broker.asked import page, whole_number
+from kiban.linkage.broker.hosting import PATH
+from kiban.linkage.broker.negotiate import accepted, answer, open_body, open_call
+from kiban.linkage.broker.notices import KIND
+from kiban.linkage.broker.outbox import counted
+from kiban.linkage.broker.server import JSON, LD, Call, Headers, Reply, dumps
+from kiban.linkage.broker.subscriptions import read_subscription, show_subscription
+from kiban.linkage.broker.values import is_uri
+from kiban.linkage.errors import Problem, already_exists, bad_request, not_found
+
+LETTERS = 1000  # dead letters in one answer at most
+
+
+def subscription_id(call: Call) -> str:
+    """The id of the path; 400 if it is no URI."""
+    id = call.path[0]
+    if not is_uri(id):
+        raise bad_request(f"subscription id: found {id[:200]!r}; expected a URI such as urn:ngsi-ld:Subscription:1")
+    return id
+
+
+async def without_id(call: Call) -> Reply:
+    """PATCH and DELETE /subscriptions: the id is missing"""
+    raise Problem("MethodNotAllowed", f"{call.method} is not offered here", "expected /subscriptions/{id}")
+
+
+async def create(call: Call) -> Reply:
+    """POST /subscriptions"""
+    raw = await open_body(call)
+    entities.allowed(call, "subscriptions.create")
+    if not raw:
+        raise bad_request("found an empty object; expected a subscription")
+    id = raw.get("id", raw.get("@id"))
+    if id is None:
+        id = f"urn:ngsi-ld:Subscription:{uuid.uuid4()}"
+    if not isinstance(id, str) or not is_uri(id):
+        raise bad_request(f"id: found {str(id)[:200]!r}; expected a URI")
+    broker, tenant = call.broker, call.tenant
+    members = read_subscription(raw, call.terms, times.now())
+    if "jsonldContext" in members:
+        await broker.contexts.term_map(members["jsonldContext"], tenant)
+    key = broker.store.reader.tenant(tenant)
+    if key is not None and broker.store.reader.thing(key, KIND, id) is not None:
+        raise already_exists(id, "Subscription")
+    source = call.terms.source
+    link = await broker.hosting.implicit(source, tenant, fresh=True)
+    own = None if isinstance(source, str) else link
+    doc = document(members, link, own, source, call.subject)
+    await broker.notices.learn(doc, tenant)
+
+    def op(tx: Any) -> None:
+        tenant_key = entities.write_tenant(call, tx, make=True)
+        broker.notices.follow(tx)
+        if tx.thing(tenant_key, KIND, id) is not None:
+            raise already_exists(id, "Subscription")
+        tx.put_thing(tenant_key, KIND, id, doc)
+        if "timeInterval" in members:
+            tx.set_state(tenant_key, KIND, id, {"ticked": times.now_us()})
+        broker.notices.changed(tx, tenant_key, tenant, id)
+
+    try:
+        await write(call, op, id)
+    except Problem:
+        if own is not None:
+            await broker.hosting.delete(own.rpartition("/")[2], tenant)
+        raise
+    return Reply(201, [(b"location", f"{BASE}/subscriptions/{quote(id, safe=':@!$&*+,;=~-._()')}".encode())])
+
+
+def document(members: dict[str, Any], link: str, own: str | None, asked: Any, subject: str) -> dict[str, Any]:
+    """A subscription as it is kept.
+
+    members  with full names
+    implied  address of the @context that it was made with; own: the same if the broker keeps it for this subscription alone
+    context  what notifications are told with, link: its address
+    asked    the @context that q was written with
+    """
+    context = members.get("jsonldContext", link)
+    return {"members": members, "implied": link, "own": own, "context": context, "link": context, "asked": asked, "subject": subject}
+
+
+async def write(call: Call, op: Any, id: str) -> None:
+    """Write a change of a subscription; the index is told how it ended."""
+    well = False
+    try:
+        await call.broker.store.write(op)
+        well = True
+    finally:
+        call.broker.notices.settle(call.tenant, id, well=well)
+
+
+async def listed(call: Call) -> Reply:
+    """GET /subscriptions"""
+    await open_call(call)
+    media = accepted(call, (JSON, LD))
+    entities.allowed(call, "subscriptions.read")
+    asked = page(call.params)
+    reader = call.broker.store.reader
+    tenant = entities.read_tenant(call, reader)
+    rows = reader.things(tenant, KIND, asked.limit + 1, asked.offset)
+    now = times.now_us()
+    shown = [show_subscription(row[1], row[2]["members"], current(call, tenant, row[1], row[3]), call.terms, now) for row in rows[: asked.limit]]
+    headers: Headers = page_links(call, asked, len(rows) > asked.limit, media)
+    if asked.counted:
+        headers.append((b"ngsild-results-count", str(reader.count_things(tenant, KIND)).encode()))
+    return preferring(call, answer(call, shown, media=media, headers=headers))
+
+
+async def retrieve(call: Call) -> Reply:
+    """GET /subscriptions/{id}"""
+    await open_call(call)
+    media = accepted(call, (JSON, LD))
+    id = subscription_id(call)
+    entities.allowed(call, "subscriptions.read")
+    reader = call.broker.store.reader
+    tenant = entities.read_tenant(call, reader)
+    found = reader.thing(tenant, KIND, id)
+    if found is None:
+        raise not_found(id, "Subscription")
+    state = current(call, tenant, id, found[1])
+    return preferring(call, answer(call, show_subscription(id, found[0]["members"], state, call.terms, times.now_us()), media=media))
+
+
+def current(call: Call, tenant: int, id: str, state: dict[str, Any]) -> dict[str, Any]:
+    """The counters of a subscription, with what this worker has sent and not yet written down."""
+    count = call.broker.dispatcher.unwritten(tenant, id)
+    return state if count is None else counted(state, count)
+
+
+def preferring(call: Call, reply: Reply) -> Reply:
+    """The same answer for a client that prefers an earlier version of the standard: of a subscription, there is nothing to alter (4.3.6.8)."""
+    version = preferred(call)
+    if version is None:
+        return reply
+    return reply._replace(headers=[*reply.headers, (b"preference-applied", f"ngsi-ld={version[0]}.{version[1]}".encode())])
+
+
+async def update(call: Call) -> Reply:
+    """PATCH /subscriptions/{id}"""
+    id = subscription_id(call)
+    raw = await open_body(call, patch=True)
+    entities.allowed(call, "subscriptions.update")
+    if not raw:
+        raise bad_request("found an empty object; expected members of a subscription")
+    if raw.get("id", raw.get("@id", id)) != id:
+        raise bad_request(f"id: found {str(raw.get('id'))[:200]!r}; expected that of the address, {id!r}")
+    broker, now = call.broker, times.now()
+    reader = broker.store.reader
+    key = entities.read_tenant(call, reader)
+    if reader.thing(key, KIND, id) is None:
+        raise not_found(id, "Subscription")
+    if isinstance(raw.get("jsonldContext"), str):
+        await broker.contexts.term_map(raw["jsonldContext"], call.tenant)
+    asked = call.terms.source
+    await broker.notices.learn({"context": raw.get("jsonldContext") or asked, "asked": asked}, call.tenant)
+
+    def op(tx: Any) -> None:
+        broker.notices.follow(tx)
+        tenant = entities.write_tenant(call, tx, make=False)
+        found = tx.thing(tenant, KIND, id)
+        if found is None:
+            raise not_found(id, "Subscription")
+        old = found[0]
+        members = read_subscription(raw, call.terms, now, old=old["members"])
+        # Whoever says where notifications go is the one whose rights count.
+        subject = call.subject if "notification" in raw else old["subject"]
+        doc = document(members, old["implied"], old["own"], asked if "q" in raw else old["asked"], subject)
+        if "timeInterval" in raw:
+            tx.set_state(tenant, KIND, id, {**(tx.state(tenant, KIND, id) or {}), "ticked": times.now_us()})
+        tx.put_thing(tenant, KIND, id, doc)
+        broker.notices.changed(tx, tenant, call.tenant, id)
+
+    await write(call, op, id)
+    return Reply(204)
+
+
+async def delete(call: Call) -> Reply:
+    """DELETE /subscriptions/{id}"""
+    await open_call(call)
+    id = subscription_id(call)
+    entities.allowed(call, "subscriptions.delete")
+    own: list[str] = []
+
+    def op(tx: Any) -> None:
+        call.broker.notices.follow(tx)
+        tenant = entities.write_tenant(call, tx, make=False)
+        found = tx.thing(tenant, KIND, id)
+        if found is None:
+            raise not_found(id, "Subscription")
+        own[:] = [found[0]["own"]] if found[0]["own"] else []
+        tx.delete_thing(tenant, KIND, id)
+        call.broker.notices.changed(tx, tenant, call.tenant, id)
+
+    await write(call, op, id)
+    for url in own:
+        try:
+            await call.broker.hosting.delete(url.removeprefix(call.broker.hosting.url + PATH), call.tenant)
+        except Problem as problem:
+            if problem.status != 404:  # somebody deleted it before
+                raise
+    return Reply(204)
+
+
+# --- notifications that could not be delivered
+
+
+async def dead_letters(call: Call) -> Reply:
+    """GET /kiban/v1/deadLetters"""
+    entities.allowed(call, "admin.read")
+    tenant = entities.read_tenant(call, call.broker.store.reader)
+    after, limit = whole_number(call.params, "after", 0, 0), whole_number(call.params, "limit", 100, 1, LETTERS)
+    found = await call.broker.dispatcher.outbox.dead_letters(tenant, call.params.get("subscription"), after, limit)
+    shown = [
+        {
+            "number": message.seq,
+            "subscription": message.subscription,
+            "endpoint": message.endpoint,
+            "entity": message.order,
+            "attempts": message.attempt,
+            "since": times.text(message.first),
+            "givenUpAt": times.text(at),
+            "error": error,
+        }
+        for message, at, error in found
+    ]
+    return Reply(200, [], dumps(shown), JSON)
+
+
+async def replay(call: Call) -> Reply:
+    """POST /kiban/v1/deadLetters/replay"""
+    entities.allowed(call, "admin.update")
+    tenant = entities.read_tenant(call, call.broker.store.reader)
+    asked = call.json() if call.body else {}
+    if not isinstance(asked, dict) or not asked.keys() <= {"subscription", "numbers"}:
+        raise bad_request("expected an object with subscription, numbers, both or none")
+    subscription, numbers = asked.get("subscription"), asked.get("numbers")
+    if subscription is not None and not isinstance(subscription, str):
+        raise bad_request("subscription: expected an id")
+    if numbers is not None and (not isinstance(numbers, list) or len(numbers) > LETTERS or not all(type(number) is int for number in numbers)):
+        raise bad_request(f"numbers: expected a list of at most {LETTERS} numbers")
+    endpoints = await call.broker.dispatcher.replay(tenant, subscription, numbers)
+    return Reply(200, [], dumps({"endpoints": endpoints}), JSON)

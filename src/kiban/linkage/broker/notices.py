@@ -1,0 +1,364 @@
+"""Subscriptions at work: which of them a change concerns, and their notifications in the outbox of the same transaction.
+
+In: each change of an entity, whichever API made it. Out: messages for the delivery. The index of the subscriptions lives in memory; it follows the
+store by the number of changes that the store counts, so that a worker sees what another has acknowledged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+from typing import Any, Final
+
+from kiban.linkage.access import ALLOW, DENY, Predicate
+from kiban.linkage.broker import outgoing, subscriptions, times
+from kiban.linkage.broker.model import OWN, Change, Entity
+from kiban.linkage.broker.render import View, decode, links
+from kiban.linkage.broker.store.contract import Message
+from kiban.linkage.broker.subscriptions import Index, Ready
+from kiban.linkage.errors import Problem
+
+KIND: Final = "subscription"
+LOOK: Final = 1.0  # s between two looks at intervals and at what other workers did
+TOGETHER: Final = 1000  # entities in one notification of an interval
+JOINED: Final = 1000  # linked entities in one notification
+WAIT: Final = 2.0  # s that a writing thread waits for a @context of another worker's subscription
+log = logging.getLogger("kiban.broker.notices")
+
+
+class Notices:
+    """The effect that turns changes into notifications, and the clock of those that come at intervals."""
+
+    def __init__(self, broker: Any) -> None:
+        self.broker = broker
+        self.several = broker.store.kind != "sqlite"  # other processes write to the same database
+        self.indexes: dict[int, Index] = {}
+        self.number = -1  # changes of the kind that the indexes have seen
+        self.stale = True
+        self.pending: set[tuple[str, str]] = set()  # subscriptions (tenant, id) that a transaction on its way has put or dropped
+        self.made: dict[tuple[int, str], tuple[int, Ready | None]] = {}  # with the time of the change, to be used again
+        self.maps: dict[tuple[str, str], Any] = {}  # (tenant, @context as JSON) → its names; subscriptions cannot wait for them
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.next: dict[tuple[int, str], int] = {}  # when a timed subscription is due, µs
+        self.missed = 0  # notifications left out by throttling, since the start
+
+    # --- the index
+    async def open(self) -> None:
+        """Read what is kept; call it once in the event loop."""
+        self.loop = asyncio.get_running_loop()
+        await self.learn_all()
+
+    async def learn_all(self) -> None:
+        """Have the names of every kept subscription at hand."""
+        reader = self.broker.store.reader
+        names = dict(reader.tenants())
+        for tenant, _, doc, _, _, _ in reader.things(None, KIND):
+            try:
+                await self.learn(doc, names.get(tenant, ""))
+            except Problem as problem:
+                log.warning("the @context of a subscription cannot be had, its notifications tell full names: %s", problem)
+
+    async def learn(self, doc: dict[str, Any], tenant: str) -> None:
+        """Have the names at hand that a subscription needs. Raises 400 and 504 for a @context that cannot be had."""
+        for context in (doc["context"], doc["asked"]):  # notifications are told with one, q was written with the other
+            key = tenant, canonical(context)
+            if key not in self.maps:
+                self.maps[key] = await self.broker.contexts.term_map(context, tenant)
+
+    def terms(self, context: Any, tenant: str) -> Any:
+        """Names that were learnt; in a writing thread, learnt now if another worker brought them."""
+        found = self.maps.get((tenant, canonical(context)))
+        if found is None:
+            found = self.broker.contexts.known(context, tenant)
+        if found is None and self.loop is not None:
+            try:
+                asyncio.get_running_loop()
+            except RuntimeError:
+                waiting = asyncio.run_coroutine_threadsafe(self.broker.contexts.term_map(context, tenant), self.loop)
+                try:
+                    found = waiting.result(WAIT)
+                except (Problem, TimeoutError) as error:
+                    waiting.cancel()
+                    log.warning("the @context %s of a subscription cannot be had: %s", str(context)[:200], error)
+        if found is None:
+            return self.broker.contexts.core
+        self.maps[(tenant, canonical(context))] = found
+        return found
+
+    def ready(self, tenant: int, name: str, id: str, doc: dict[str, Any], modified: int) -> Ready | None:
+        """A kept subscription, ready to be asked; None if it rests or cannot be read."""
+        known = self.made.get((tenant, id))
+        if known is not None and known[0] == modified:
+            return known[1]
+        found: Ready | None = None
+        if subscriptions.status(doc["members"], times.now_us()) != "paused":
+            try:
+                terms, asked = self.terms(doc["context"], name), self.terms(doc["asked"], name)
+                found = subscriptions.make_ready(id, doc["members"], terms, asked, doc["link"], name, doc["subject"])
+            except Problem as problem:
+                log.error("the subscription %s rests, as it cannot be read: %s", id, problem)
+        self.made[(tenant, id)] = modified, found
+        return found
+
+    def rebuild(self, tx: Any) -> None:
+        """Read all subscriptions again."""
+        names = dict(tx.tenants())
+        self.number = tx.changes(KIND)
+        indexes: dict[int, Index] = {}
+        seen = set()
+        for tenant, id, doc, _, _, modified in tx.things(None, KIND):
+            seen.add((tenant, id))
+            ready = self.ready(tenant, names[tenant], id, doc, modified)
+            if ready is not None:
+                indexes.setdefault(tenant, Index()).put(ready)
+        self.made = {key: value for key, value in self.made.items() if key in seen}
+        self.indexes, self.stale = indexes, False
+
+    def follow(self, tx: Any) -> None:
+        """See that the indexes show what the transaction sees."""
+        if self.stale or (self.several and tx.changes(KIND) != self.number):
+            self.rebuild(tx)
+
+    def changed(self, tx: Any, tenant: int, name: str, id: str) -> None:
+        """A subscription was put or dropped in this transaction; `settle` must follow when its end is known."""
+        token = name, id
+        if token in self.pending or tx.changes(KIND) != self.number + 1 or self.stale:
+            # Run again after a rollback, or others were at it as well.
+            self.stale = True
+            return
+        self.pending.add(token)
+        found = tx.thing(tenant, KIND, id)
+        ready = self.ready(tenant, name, id, found[0], found[3]) if found is not None else None
+        index = self.indexes.setdefault(tenant, Index())
+        if ready is None:
+            index.drop(id)
+        else:
+            index.put(ready)
+        if found is None:
+            self.made.pop((tenant, id), None)
+        self.number += 1
+
+    def settle(self, name: str, id: str, *, well: bool) -> None:
+        """The transaction of `changed` has ended: on disk, or not."""
+        self.pending.discard((name, id))
+        if not well:
+            self.stale = True
+
+    # --- changes
+    def effect(self, tx: Any, tenant: int, name: str, change: Change) -> None:
+        """Put the notifications of one change into the outbox."""
+        if self.stale or self.several:
+            self.follow(tx)
+        index = self.indexes.get(tenant)
+        if index is None:
+            return
+        entity = change.entity if change.entity is not None else change.previous
+        bits, total = subscriptions.events(change)
+        near = index.near(entity, bits)
+        if near:
+            self.match(tx, tenant, name, change, entity, near, bits, total)
+
+    def match(self, tx: Any, tenant: int, name: str, change: Change, entity: Entity, near: list[Ready], bits: dict[str, int], total: int) -> None:
+        """Ask the subscriptions that could be concerned, and tell those that are."""
+        now = times.now_us()
+        said = times.text(now)
+        deleted = said if change.entity is None else ""
+        known: dict[str, Entity | None] = {}
+
+        def linked(id: str) -> Entity | None:
+            if id not in known:
+                known[id] = present(tx, tenant, id)
+            return known[id]
+
+        shown: dict[Any, bytes | None] = {}
+        messages: list[Message] = []
+        decide = self.broker.access.decide
+        for ready in near:
+            if not ready.wants(bits, total) or (ready.expires is not None and ready.expires <= now):
+                continue
+            decision = decide(ready.subject, "entities.read", name)
+            if decision is DENY:
+                continue
+            hidden: Any = None
+            if decision is not ALLOW:
+                if not self.may(decision, ready, entity, bits, total):
+                    continue
+                hidden = decision.attrs
+            if not ready.concerns(entity, linked):
+                continue
+            if ready.throttling and not self.in_time(tx, tenant, ready, now):
+                continue
+            picture = subscriptions.picture(change, ready, said)
+            # Only where deletions or former values are told does it depend on the subscription what the entity looks like.
+            key: Any = (
+                (ready.look, hidden) if picture is change.entity else (ready.look, hidden, ready.changes, ready.mask & subscriptions.DELETION, ready.watched)
+            )
+            if key in shown:
+                data = shown[key]
+            else:
+                data = shown[key] = self.data(picture, ready, hidden, linked, decision, deleted)
+            if data is not None:
+                id, body = subscriptions.envelope(ready, data, said)
+                request = outgoing.encode(ready.target.request(body, id))
+                messages.append(Message(ready.target.lane, tenant, ready.id, entity["id"], request))
+        if messages:
+            tx.enqueue(messages, now)
+
+    @staticmethod
+    def may(decision: Predicate, ready: Ready, entity: Entity, bits: dict[str, int], total: int) -> bool:
+        """Whether a subject with some rights may learn of this change: of the entity, and of one of the attributes that it may see."""
+        if not decision.matches(entity):
+            return False
+        if decision.attrs is None:
+            return not (ready.q is not None and ready.q.depth)
+        if ready.view.join or (ready.q is not None and ready.q.depth) or not ready.asked <= decision.attrs:
+            return False
+        seen = {name: found for name, found in bits.items() if name in decision.attrs}
+        return ready.wants(seen, total & 5 | (0 if not seen else total))
+
+    def data(self, entity: Entity, ready: Ready, hidden: frozenset[str] | None, linked: Any, decision: Any, deleted: str) -> bytes | None:
+        """What a notification shows of an entity."""
+        view = ready.view
+        if hidden is not None:
+            entity = {name: value for name, value in entity.items() if name in OWN or name in hidden}
+        if view.join:
+            view = with_linked(view, entity, lambda id: other if (other := linked(id)) is not None and (decision is ALLOW or decision.matches(other)) else None)
+        return subscriptions.show_data([entity], ready, view, deleted)
+
+    def in_time(self, tx: Any, tenant: int, ready: Ready, now: int) -> bool:
+        """Whether enough time has passed since the last notification; if so, this one is the last. Kept with the subscription, for all workers."""
+        state = tx.state(tenant, KIND, ready.id)
+        if state is None:
+            return False
+        if 0 <= now - state.get("told", -ready.throttling) < ready.throttling:  # below 0: the clock was set back
+            self.missed += 1
+            return False
+        tx.set_state(tenant, KIND, ready.id, {**state, "told": now})
+        return True
+
+    # --- intervals
+    async def run(self) -> None:
+        """Send what is due at intervals, and follow what other workers do, until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK)
+            try:
+                if self.broker.store.reader.changes(KIND) != self.number:
+                    await self.learn_all()
+                    if self.broker.store.reader.changes(KIND) != self.number:
+                        await self.broker.store.write(self.follow_anew)
+                await self.tick()
+            except Problem as problem:
+                log.warning("notifications at intervals are late: %s", problem)
+
+    def follow_anew(self, tx: Any) -> None:
+        """Read the subscriptions again if another process has changed them."""
+        if tx.changes(KIND) != self.number:
+            self.stale = True
+        self.follow(tx)
+
+    async def tick(self) -> None:
+        """Send what is due."""
+        now = times.now_us()
+        alive = set()
+        for tenant, index in list(self.indexes.items()):
+            for ready in list(index.timed.values()):
+                key = tenant, ready.id
+                alive.add(key)
+                if now < self.next.get(key, 0) <= now + ready.interval or (ready.expires is not None and ready.expires <= now):
+                    continue
+                mine, self.next[key] = await self.broker.store.write(functools.partial(self.claim, tenant=tenant, ready=ready, now=now))
+                if mine:
+                    try:
+                        await self.send(tenant, ready)
+                    except Problem as problem:
+                        log.warning("the notification of %s is left out this time: %s", ready.id, problem)
+        self.next = {key: at for key, at in self.next.items() if key in alive}
+
+    @staticmethod
+    def claim(tx: Any, tenant: int, ready: Ready, now: int) -> tuple[bool, int]:
+        """Whether the notification is due and this worker's to send, and when the next one is due (µs)."""
+        state = tx.state(tenant, KIND, ready.id)
+        ticked = 0 if state is None else int(state.get("ticked", 0))
+        due = now if ticked > now else ticked + ready.interval  # above now: the clock was set back
+        if state is None or due > now:
+            return False, max(due, now + 1)
+        # The beat is kept, unless it was missed altogether.
+        beat = due if now - due < ready.interval else now
+        tx.set_state(tenant, KIND, ready.id, {**state, "ticked": beat})
+        return True, beat + ready.interval
+
+    async def send(self, tenant: int, ready: Ready) -> None:
+        """The notification of one interval, with all entities that the subscription selects."""
+        broker = self.broker
+        name = next((name for key, name in broker.store.reader.tenants() if key == tenant), "")
+        decision = broker.access.decide(ready.subject, "entities.read", name)
+        if decision is DENY:
+            return
+        selection, hidden = ready.selection, None
+        if decision is not ALLOW:
+            try:
+                selection = decision.narrow(selection)
+            except Problem:
+                return
+            if decision.attrs is not None and ready.view.join:
+                return
+            hidden = decision.attrs
+
+        def read(session: Any) -> bytes | None:
+            found = [decode(row[0], row[1]) for row in session.find(tenant, selection, TOGETHER)]
+            view = ready.view
+            if hidden is not None:
+                found = [{key: value for key, value in entity.items() if key in OWN or key in hidden} for entity in found]
+            if view.join:
+
+                def linked(id: str) -> Entity | None:
+                    other = session.entity(tenant, id)
+                    return other if other is not None and (decision is ALLOW or decision.matches(other)) else None
+
+                known: dict[str, Entity] = {}
+                for entity in found:
+                    known |= with_linked(view, entity, linked).linked
+                view = linking(view, known)
+            return subscriptions.show_data(found, ready, view) if found else None
+
+        data = await broker.store.slow(read, broker.options.query_seconds)
+        if data is None:
+            return
+        now = times.now_us()
+        id, body = subscriptions.envelope(ready, data, times.text(now))
+        message = Message(ready.target.lane, tenant, ready.id, "", outgoing.encode(ready.target.request(body, id)))
+        await broker.store.write(lambda tx: tx.enqueue([message], now))
+
+
+def canonical(context: Any) -> str:
+    """A @context as a key."""
+    return context if isinstance(context, str) else subscriptions._encode(context).decode()
+
+
+def present(tx: Any, tenant: int, id: str) -> Entity | None:
+    """An entity that is there now, without holding it for a change."""
+    found: Entity | None = tx.whole(tenant, id)
+    if found is None or ("expiresAt" in found and times.parse(found["expiresAt"]) <= times.now_us()):
+        return None
+    return found
+
+
+def linking(view: View, known: dict[str, Entity]) -> View:
+    """The view with these linked entities in it."""
+    return View(**{name: getattr(view, name) for name in view.__slots__ if name not in ("plain", "whole", "linked")}, linked=known)
+
+
+def with_linked(view: View, entity: Entity, linked: Any) -> View:
+    """The view with the entities in it that relationships of this one lead to."""
+    known: dict[str, Entity] = {}
+    level = [entity]
+    for _ in range(view.depth):
+        below = []
+        for each in level:
+            for _, id in links(each, view):
+                if id not in known and len(known) < JOINED and (other := linked(id)) is not None:
+                    known[id] = other
+                    below.append(other)
+        level = below
+    return linking(view, known)
