@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from brokers import Node, Played
+from tests.linkage.brokers import Node, Played
 
 from kiban.linkage.broker.contexts import Contexts
 from kiban.linkage.broker.selection import parse_types
