@@ -492,7 +492,20 @@ def make_ready(id: str, members: Mapping[str, Any], terms: Any, asked_with: Any,
         join=join if join in ("inline", "flat") else None,
         depth=told.get("joinLevel", 1),
     )
-    key = (terms.key, view.format, view.sys, view.languages, view.attrs, repr(view.pick), repr(view.omit), view.datasets, geojson, view.context, view.join, view.depth)
+    key = (
+        terms.key,
+        view.format,
+        view.sys,
+        view.languages,
+        view.attrs,
+        repr(view.pick),
+        repr(view.omit),
+        view.datasets,
+        geojson,
+        view.context,
+        view.join,
+        view.depth,
+    )
     q = _q(members["q"], asked_with) if "q" in members else None
     geo = parse_geo(members["geoQ"], BARE) if "geoQ" in members else None
     watched = frozenset(members["watchedAttributes"]) if "watchedAttributes" in members else None

@@ -358,7 +358,7 @@ class Statements(Past):
         expires = times.parse(entity["expiresAt"]) if "expiresAt" in entity else None
         created, modified = times.parse(entity["createdAt"]), times.parse(entity["modifiedAt"])
         document = self.document(entity)
-        ripe = first_expiry(entity)
+        ripe = first_expiry(entity) if sys.count(b",") > 1 else None  # two times: none of its attributes has one of its own
         if old is None:
             columns = "tenant, id, lean, flat, sys, created, modified, expires, ripe" + (", doc" if document else "")
             insert = f"INSERT INTO entity ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?{', ?::jsonb' if document else ''})"  # noqa: S608 - own text
