@@ -528,6 +528,10 @@ class Statements(Past):
         )
         return [(row[0], row[1], json.loads(row[2]), json.loads(row[3]) if row[3] else {}, row[4], row[5]) for row in rows]
 
+    def stamps(self, kind: str) -> list[tuple[int, str, int]]:
+        """Tenant, id and time of the last change (µs) of every document of a kind, without reading the documents."""
+        return [(row[0], row[1], row[2]) for row in self.all("SELECT tenant, id, modified FROM thing WHERE kind = ?", (kind,))]
+
     @staticmethod
     def page(limit: int, offset: int) -> str:
         """LIMIT and OFFSET, both numbers; a negative limit: all."""
