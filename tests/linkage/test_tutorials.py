@@ -7,6 +7,7 @@ System times, ids that the broker makes, and the two ports are others in each ru
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -135,6 +136,7 @@ class Desk:
             time.sleep(0.05)
 
     def interrupt(self, process: subprocess.Popen[bytes]) -> None:
+        """Ctrl-C; nothing if it has ended."""
         process.send_signal(signal.SIGINT)
         process.wait(30)
 
@@ -164,6 +166,23 @@ def test_what_the_page_says_happens(name: str, tmp_path: Path) -> None:
         for address in LOCAL.findall(page.read_text("utf-8")):
             with urllib.request.urlopen(desk.ported(address), timeout=10) as answer:
                 assert answer.status == 200, address
+    finally:
+        desk.close()
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl (apt-get install curl)")
+def test_a_notification_waits_for_the_receiver_of_the_page(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    steps = [block for block in blocks(ROOT / "docs" / "tutorials" / "broker-five-minutes.md") if block.kind == "sh" and "make setup" not in block.text]
+    rises = next(number for number, block in enumerate(steps) if "-X PATCH" in block.text)
+    try:
+        for block in steps[: rises + 1]:
+            (desk.start if block.terminal else desk.run)(block)
+        assert "3.32" in desk.arrived("2", 1)
+        desk.interrupt(desk.open["2"])
+        desk.run(dataclasses.replace(steps[rises], text=steps[rises].text.replace("3.32", "4.01")))
+        desk.start(next(block for block in steps if block.terminal == "2"))
+        assert "4.01" in desk.arrived("2", 1)
     finally:
         desk.close()
 
