@@ -298,6 +298,7 @@ MEMBERS: Final[dict[str, Any]] = {
     "subscriptionName": _text, "description": _text, "entities": _selectors, "notificationTrigger": _triggers, "watchedAttributes": _names,
     "timeInterval": _above, "q": _query, "geoQ": _geo, "csf": _query, "scopeQ": _scope, "temporalQ": _temporal, "isActive": _truth,
     "notification": _notification, "expiresAt": _moment, "throttling": _above, "lang": _text, "datasetId": _datasets, "jsonldContext": _context,
+    "localOnly": _truth, "splitEntities": _truth,
 }  # fmt: skip
 
 
