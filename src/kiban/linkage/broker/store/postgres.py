@@ -27,7 +27,7 @@ from kiban.linkage.broker.query import Q
 from kiban.linkage.broker.render import decode
 from kiban.linkage.broker.selection import TypeQ
 from kiban.linkage.broker.store.contract import Entity, Selection, Who
-from kiban.linkage.broker.store.sql import Names, Statements, marks, places
+from kiban.linkage.broker.store.sql import Names, Plan, Statements, marks, places
 from kiban.linkage.errors import Problem
 
 T = TypeVar("T")
@@ -129,33 +129,27 @@ class Session(Statements):
     def unplace(self, key: int, there: list[tuple[str, Any]]) -> None:  # noqa: ARG002 - the key is enough here
         self.do("DELETE FROM place WHERE entity = ?", (key,))
 
-    def by_place(self, geo: Any, where: list[str], values: list[Any]) -> bool:
+    def by_place(self, geo: Any, plan: Plan) -> None:
         """The whole geo-query by PostGIS; distances on the ellipsoid."""
-        number = self.number(geo.attr)
-        number = -1 if number is None else number
+        number = (plan.numbers(self, [geo.attr]) or [-1])[0]
         reference = geo.geometry.wkb
         if geo.relation == "near":
             metres, inside = (geo.most, "<=") if geo.most is not None else (geo.least, ">")
-            window = geo.window()
-            box = ""
-            if window is not None:
-                box = " AND p.shape && ST_MakeEnvelope(?, ?, ?, ?)"
-            where.append(
-                "e.key IN (SELECT p.entity FROM place p WHERE p.attr = ?"
-                + box  # noqa: S608 - own text
-                + f" AND ST_Distance(ST_SetSRID(p.shape, 4326)::geography, ST_SetSRID(ST_GeomFromWKB(?), 4326)::geography) {inside} ?)"
-            )
-            values += [number, *(window or ()), reference, metres]
+            window = geo.window() or ()
+            box = " AND p.shape && ST_MakeEnvelope(?, ?, ?, ?)" if window else ""
+            away = "ST_Distance(ST_SetSRID(p.shape, 4326)::geography, ST_SetSRID(ST_GeomFromWKB(?), 4326)::geography)"
+            plan.hold(f"e.key IN (SELECT p.entity FROM place p WHERE p.attr = ?{box} AND {away} {inside} ?)", (number, *window, reference, metres))  # noqa: S608
         else:
-            where.append(f"e.key IN (SELECT p.entity FROM place p, ST_GeomFromWKB(?) g WHERE p.attr = ? AND {RELATIONS[geo.relation]})")  # noqa: S608
-            values += [reference, number]
-        return True
+            plan.hold(f"e.key IN (SELECT p.entity FROM place p, ST_GeomFromWKB(?) g WHERE p.attr = ? AND {RELATIONS[geo.relation]})", (reference, number))  # noqa: S608
 
-    def left(self, rest: list[Any], where: list[str], values: list[Any]) -> None:
-        for part in rest:
-            text, found = self.part(part)
-            where.append(text)
-            values += found
+    def lead(self, plan: Plan) -> None:
+        """The database knows best where to begin."""
+        plan.hold("e.tenant = ?", (plan.tenant,))
+        for way in plan.ways:
+            plan.hold(way.has or f"e.key IN ({way.found})", way.values)
+        for part in plan.rest:
+            plan.hold(*self.part(part))
+        plan.rest = []
 
     def part(self, part: Any) -> tuple[str, list[Any]]:
         """One condition that no index answers, as SQL."""
