@@ -74,18 +74,23 @@ class Session(Statements):
         return all(part.matches(entity) for part in self.rest[number])
 
     def all(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+        """All rows."""
         return self.connection.execute(sql, values).fetchall()
 
     def one(self, sql: str, values: Sequence[Any] = ()) -> Any:
+        """The first row or None."""
         return self.connection.execute(sql, values).fetchone()
 
     def do(self, sql: str, values: Sequence[Any] = ()) -> int:
+        """Change rows; how many."""
         return self.connection.execute(sql, values).rowcount
 
     def many(self, sql: str, rows: list[Any]) -> None:
+        """The same statement for many rows."""
         self.connection.executemany(sql, rows)
 
     def insert(self, sql: str, values: Sequence[Any]) -> int:
+        """Insert one row and return its key, 0 if ON CONFLICT DO NOTHING did so; the statement ends before RETURNING."""
         cursor = self.connection.execute(sql, values)
         return cursor.lastrowid or 0 if cursor.rowcount else 0
 
@@ -107,7 +112,7 @@ class Session(Statements):
         elif best.walk and best.found.startswith("SELECT entity"):
             plan.source, plan.leading, plan.key = best.walk, best.values, "t.entity"
         else:
-            plan.source = f"(SELECT DISTINCT * FROM ({best.found}) ORDER BY 1 LIMIT -1) c CROSS JOIN entity e ON e.key = c.{best.found.split()[1]}"
+            plan.source = f"(SELECT DISTINCT * FROM ({best.found}) ORDER BY 1 LIMIT -1) c CROSS JOIN entity e ON e.key = c.{best.found.split()[1]}"  # noqa: S608
             plan.leading, plan.key = best.values, ""
             plan.hold("+e.tenant = ?", (plan.tenant,))
         asked = [way for way in plan.ways if way is not best and way.has]
@@ -154,10 +159,12 @@ class Session(Statements):
             self.connection.execute("DELETE FROM place WHERE id = ?", (key * PLACES + turn,))
 
     def insert_new(self, sql: str, values: Sequence[Any]) -> int | None:
+        """Insert a row with ON CONFLICT DO NOTHING; its key, None if it was there."""
         cursor = self.connection.execute(sql, values)
         return cursor.lastrowid if cursor.rowcount == 1 else None
 
     def make_partition(self, month: str) -> None:
+        """A table of history for one month."""
         self.do(
             f"CREATE TABLE IF NOT EXISTS history_{int(month):06d} (entity INTEGER NOT NULL, attr INTEGER NOT NULL, at INTEGER NOT NULL, "
             "instance INTEGER NOT NULL, seen INTEGER NOT NULL, created INTEGER NOT NULL, modified INTEGER NOT NULL, deleted INTEGER, expires INTEGER, "
