@@ -13,7 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from hashlib import blake2b
 from importlib.resources import files
@@ -35,8 +35,10 @@ GROUP = 256  # writes in one transaction at most
 AGAIN = 5  # times that a group is run anew after another worker was in its way
 SAFE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
 KEYS = {"outbox": "seq", "thing": "seq"}
+PAUSE = 0.5  # seconds between two attempts of the event loop's own connection
+PATIENCE = 0.2  # seconds that the event loop waits for a new one
 LOCK = 5_718_014  # of the migrations
-AGAIN_STATES = ("40001", "40P01", "23505")  # serialization, deadlock, the same id at the same time
+AGAIN_STATES = ("40001", "40P01", "23505", "42P01")  # serialization, deadlock, the same id at the same time, a month that was dropped
 NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # in JSON, where a text may well have a backslash before u0000
 RELATIONS = {
     "within": "ST_Within(p.shape, g)", "contains": "ST_Contains(p.shape, g)", "intersects": "ST_Intersects(p.shape, g)",
@@ -207,12 +209,7 @@ class PostgresStore:
     def __init__(self, address: str, *, readers: int = 2) -> None:
         self.address = address
         self.names = Names()
-        connection = self.connect()
-        try:
-            check_settings(connection)
-            migrate(connection)
-        finally:
-            connection.close()
+        prepare(address)
         self.declared: frozenset[int] = frozenset()
         self.reader = Reader(self)
         self.waiting: deque[tuple[Callable[[Any], Any], asyncio.Future[Any]]] = deque()
@@ -229,12 +226,7 @@ class PostgresStore:
 
     def connect(self, *, seconds: float = 0.0) -> psycopg.Connection[Any]:
         """One more connection; seconds: the longest a statement may take."""
-        try:
-            connection = psycopg.connect(self.address, autocommit=True, connect_timeout=5, prepare_threshold=2)
-        except psycopg.OperationalError as error:
-            raise trouble(error) from error
-        connection.execute(f"SET statement_timeout = {int(seconds * 1000)}")
-        return connection
+        return connect(self.address, seconds=seconds)
 
     # --- writing
     def write(self, op: Callable[[Any], T]) -> asyncio.Future[T]:
@@ -268,7 +260,7 @@ class PostgresStore:
             try:
                 if session is None or session.connection.closed:
                     self.names.forget()
-                    session = Session(self.connect(), self.names, writes=True)
+                    session = Session(check_settings(self.connect()), self.names, writes=True)
                     session.names.declared = self.declared
                 results = self.group(session, batch)
             except (psycopg.Error, Problem) as error:
@@ -287,6 +279,7 @@ class PostgresStore:
     def group(self, session: Session, batch: list[Any]) -> list[tuple[bool, Any]]:
         """One transaction of all functions; again, each behind its own savepoint, if one of them fails or another worker is in the way."""
         for attempt in range(AGAIN + 1):
+            finished = False
             try:
                 session.seen = {}
                 session.connection.execute("BEGIN")
@@ -297,9 +290,17 @@ class PostgresStore:
                     session.seen, session.rung = {}, set()
                     session.connection.execute("BEGIN")
                     results = self.apart(session, batch)
+                finished = True
                 session.connection.execute("COMMIT")
             except psycopg.Error as error:
                 if session.connection.closed or session.connection.broken:
+                    if finished:
+                        raise Problem(
+                            "InternalError",
+                            "the database went away while it committed",
+                            "this request may have been kept or not: read before sending it again",
+                            status=503,
+                        ) from error
                     raise
                 session.connection.execute("ROLLBACK")
                 self.names.forget()
@@ -427,6 +428,9 @@ class Reader(Session):
 
     def __init__(self, store: PostgresStore) -> None:
         self.store = store
+        self.mender = ThreadPoolExecutor(1, thread_name_prefix="mender")
+        self.mending: Future[psycopg.Connection[Any]] | None = None
+        self.failed = -PAUSE
         super().__init__(store.connect(seconds=5.0), Names())
 
     def all(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
@@ -453,15 +457,33 @@ class Reader(Session):
             raise trouble(error) from error
 
     def anew(self) -> None:
-        """A new connection; names are read again."""
+        """A new connection; names are read again. It is made in a thread: a database that does not answer must not hold up the event loop."""
         self.connection.close()
-        self.connection = self.store.connect(seconds=5.0)
+        patience = 0.0
+        if self.mending is None:
+            if time.monotonic() - self.failed < PAUSE:
+                raise away()
+            self.mending, patience = self.mender.submit(self.store.connect, seconds=5.0), PATIENCE
+        try:
+            self.connection = self.mending.result(patience)
+        except TimeoutError:
+            raise away() from None
+        except Problem:
+            self.mending, self.failed = None, time.monotonic()
+            raise
+        self.mending = None
         self.cursor = self.connection.cursor(binary=True)
         self.names.forget()
 
     def close(self) -> None:
         """Let go of the connection."""
         self.connection.close()
+        self.mender.shutdown(cancel_futures=True)
+
+
+def away() -> Problem:
+    """There is no connection now."""
+    return Problem("InternalError", "the database cannot be used now", "no connection to the database; send it again", status=503)
 
 
 def trouble(error: psycopg.Error) -> Problem:
@@ -472,13 +494,43 @@ def trouble(error: psycopg.Error) -> Problem:
     return Problem("InternalError", "the database cannot be used now", f"{text}; nothing of this request was kept, send it again", status=503)
 
 
-def check_settings(connection: psycopg.Connection[Any]) -> None:
-    """Refuse a database that acknowledges what is not on disk."""
+def check_settings(connection: psycopg.Connection[Any]) -> psycopg.Connection[Any]:
+    """The connection, if its database does not acknowledge what is not on disk; else a problem."""
     for name, wanted in SAFE.items():
         row = connection.execute("SELECT current_setting(%s)", (name,)).fetchone()
         found = row[0] if row else ""
         if found not in (wanted, "remote_apply", "remote_write", "local"):
-            raise Problem("InternalError", f"PostgreSQL runs with {name} = {found}", f"set {name} = {wanted}: what is acknowledged must be on disk")
+            connection.close()
+            raise Problem("InternalError", f"PostgreSQL runs with {name} = {found}", f"set {name} = {wanted}: what is acknowledged must be on disk", status=503)
+    return connection
+
+
+def connect(address: str, *, seconds: float = 0.0) -> psycopg.Connection[Any]:
+    """A connection that notices within seconds that the other side has vanished; seconds: the longest a statement may take."""
+    try:
+        connection = psycopg.connect(
+            address,
+            autocommit=True,
+            connect_timeout=5,
+            prepare_threshold=2,
+            keepalives_idle=5,
+            keepalives_interval=2,
+            keepalives_count=3,
+            tcp_user_timeout=10_000,
+        )
+        connection.execute(f"SET statement_timeout = {int(seconds * 1000)}")
+    except psycopg.Error as error:
+        raise trouble(error) from error
+    return connection
+
+
+def prepare(address: str) -> None:
+    """Bring a database to the newest version; one that would lose what is acknowledged is refused."""
+    connection = check_settings(connect(address))
+    try:
+        migrate(connection)
+    finally:
+        connection.close()
 
 
 def migrate(connection: psycopg.Connection[Any]) -> None:

@@ -257,7 +257,6 @@ class Statements(Past):
     rung: set[str]  # endpoints of messages that this transaction put into the outbox
     skip = ""  # what a statement ends with that takes rows which others may be taking too
     aside = ""  # before a column of which an index is not to be used
-    lock = ""  # what a reading statement ends with when its row is to be changed
 
     # --- what a database gives
     def insert(self, sql: str, values: Sequence[Any]) -> int:
@@ -419,7 +418,7 @@ class Statements(Past):
         expires = times.parse(entity["expiresAt"]) if "expiresAt" in entity else None
         created, modified = times.parse(entity["createdAt"]), times.parse(entity["modifiedAt"])
         document = self.document(entity)
-        ripe = first_expiry(entity)
+        ripe = first_expiry(entity) if sys.count(b",") > 1 else None  # two times: none of its attributes has one of its own
         if old is None:
             columns = "tenant, id, lean, flat, sys, created, modified, expires, ripe" + (", doc" if document else "")
             insert = f"INSERT INTO entity ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?{', ?::jsonb' if document else ''})"  # noqa: S608 - own text
@@ -589,6 +588,10 @@ class Statements(Past):
         )
         return [(row[0], row[1], json.loads(row[2]), json.loads(row[3]) if row[3] else {}, row[4], row[5]) for row in rows]
 
+    def stamps(self, kind: str) -> list[tuple[int, str, int]]:
+        """Tenant, id and time of the last change (µs) of every document of a kind, without reading the documents."""
+        return [(row[0], row[1], row[2]) for row in self.all("SELECT tenant, id, modified FROM thing WHERE kind = ?", (kind,))]
+
     @staticmethod
     def page(limit: int, offset: int) -> str:
         """LIMIT and OFFSET, both numbers; a negative limit: all."""
@@ -670,6 +673,16 @@ class Statements(Past):
     def cancel(self, tenant: int, subscription: str) -> None:
         """Drop what waits for a subscription that is gone."""
         self.do("DELETE FROM outbox WHERE dead IS NULL AND tenant = ? AND subscription = ?", (tenant, subscription))
+
+    def take_back(self, owner: str, now: int) -> int:
+        """Messages that others than this owner hold wait again: it is the only one that sends, the others have gone. The count of attempts stays."""
+        return self.do("UPDATE outbox SET owner = '', due = ? WHERE owner <> '' AND owner <> ? AND dead IS NULL", (now, owner))
+
+    def clock_back(self, now: int, lease: int) -> None:
+        """The clock was set back: what waits for a time that is far ahead now waits no longer; what is handed out is so for a lease from now at most."""
+        self.do("UPDATE outbox SET due = ? WHERE due > ? AND owner = '' AND dead IS NULL", (now, now))
+        self.do("UPDATE outbox SET due = ? WHERE due > ? AND owner <> '' AND dead IS NULL", (now + lease, now + lease))
+        self.do("UPDATE outbox SET first = ? WHERE first > ? AND dead IS NULL", (now, now))
 
     def dead_letters(self, tenant: int, subscription: str | None, after: int, limit: int) -> list[tuple[Message, int, str]]:
         """Messages that were given up: each with when and why."""

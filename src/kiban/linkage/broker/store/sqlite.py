@@ -39,6 +39,9 @@ def box(geometry: Any) -> tuple[float, float, float, float] | None:
     >>> box({"type": "LineString", "coordinates": [[137.0, 37.5], [136.9, 37.4]]})
     (136.9, 137.0, 37.4, 37.5)
     """
+    if geometry.get("type") == "Point" and geometry.get("coordinates"):
+        x, y = geometry["coordinates"][:2]
+        return x, x, y, y
     points: list[Any] = []
     stack = [part.get("coordinates") for part in geometry.get("geometries", [])] or [geometry.get("coordinates")]
     while stack:
@@ -104,7 +107,7 @@ class Session(Statements):
         elif best.walk and best.found.startswith("SELECT entity"):
             plan.source, plan.leading, plan.key = best.walk, best.values, "t.entity"
         else:
-            plan.source = f"(SELECT DISTINCT * FROM ({best.found}) ORDER BY 1 LIMIT -1) c CROSS JOIN entity e ON e.key = c.{best.found.split()[1]}"
+            plan.source = f"(SELECT DISTINCT * FROM ({best.found}) ORDER BY 1 LIMIT -1) c CROSS JOIN entity e ON e.key = c.{best.found.split()[1]}"  # noqa: S608 - own text
             plan.leading, plan.key = best.values, ""
             plan.hold("+e.tenant = ?", (plan.tenant,))
         asked = [way for way in plan.ways if way is not best and way.has]
@@ -173,6 +176,24 @@ class Session(Statements):
             plan.ways.append(Way(found, (east, west, north, south, number), window=True))
 
 
+class Reader(Session):
+    """Indexed reads in the event loop; what goes wrong is told as a problem."""
+
+    def all(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+        """All rows."""
+        try:
+            return self.connection.execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            raise trouble(error) from error
+
+    def one(self, sql: str, values: Sequence[Any] = ()) -> Any:
+        """The first row or None."""
+        try:
+            return self.connection.execute(sql, values).fetchone()
+        except sqlite3.Error as error:
+            raise trouble(error) from error
+
+
 class SqliteStore:
     """The contract on one SQLite file; `:memory:` is not offered, tests use a file."""
 
@@ -188,7 +209,7 @@ class SqliteStore:
             connection.execute(f"PRAGMA max_page_count = {int(page_limit)}")
         self.writer = Session(connection, self.names)
         self.writer.alone = True
-        self.reader = Session(self.connect(), Names())
+        self.reader: Session = Reader(self.connect(), Names())
         for session in (self.writer, self.reader):
             declared = frozenset(row[0] for row in session.all("SELECT attr FROM declared"))
             session.names.declared = declared
