@@ -438,7 +438,7 @@ class Statements(Past):
             else:
                 key = self.one("SELECT key FROM entity WHERE tenant = ? AND id = ?", (tenant, entity["id"]))[0]
             self.do(
-                "UPDATE entity SET lean = ?, flat = ?, sys = ?, created = ?, modified = ?, expires = ?, ripe = ?"
+                "UPDATE entity SET lean = ?, flat = ?, sys = ?, created = ?, modified = ?, expires = ?, ripe = ?"  # noqa: S608 - own text
                 + (", doc = ?::jsonb WHERE key = ?" if document else " WHERE key = ?"),
                 (lean, int(flat), sys, created, modified, expires, ripe, *document, key),
             )

@@ -112,7 +112,7 @@ class Session(Statements):
         elif best.walk and best.found.startswith("SELECT entity"):
             plan.source, plan.leading, plan.key = best.walk, best.values, "t.entity"
         else:
-            plan.source = f"(SELECT DISTINCT * FROM ({best.found}) ORDER BY 1 LIMIT -1) c CROSS JOIN entity e ON e.key = c.{best.found.split()[1]}"  # noqa: S608
+            plan.source = f"(SELECT DISTINCT * FROM ({best.found}) ORDER BY 1 LIMIT -1) c CROSS JOIN entity e ON e.key = c.{best.found.split()[1]}"  # noqa: S608 - own text
             plan.leading, plan.key = best.values, ""
             plan.hold("+e.tenant = ?", (plan.tenant,))
         asked = [way for way in plan.ways if way is not best and way.has]
