@@ -57,9 +57,9 @@ async def create(call: Call) -> Reply:
     link = await broker.hosting.implicit(source, tenant, fresh=True)
     own = None if isinstance(source, str) else link
     doc = document(members, link, own, source, call.subject)
-    await broker.notices.learn(doc, tenant)
+    await broker.notices.learn(doc, tenant, call.terms)
 
-    def op(tx: Any) -> None:
+    def op(tx: Any, mark: object) -> None:
         tenant_key = entities.write_tenant(call, tx, make=True)
         broker.notices.follow(tx)
         if tx.thing(tenant_key, KIND, id) is not None:
@@ -67,10 +67,10 @@ async def create(call: Call) -> Reply:
         tx.put_thing(tenant_key, KIND, id, doc)
         if "timeInterval" in members:
             tx.set_state(tenant_key, KIND, id, {"ticked": times.now_us()})
-        broker.notices.changed(tx, tenant_key, tenant, id)
+        broker.notices.changed(tx, tenant_key, tenant, id, mark)
 
     try:
-        await write(call, op, id)
+        await write(call, op)
     except Problem:
         if own is not None:
             await broker.hosting.delete(own.rpartition("/")[2], tenant)
@@ -90,14 +90,14 @@ def document(members: dict[str, Any], link: str, own: str | None, asked: Any, su
     return {"members": members, "implied": link, "own": own, "context": context, "link": context, "asked": asked, "subject": subject}
 
 
-async def write(call: Call, op: Any, id: str) -> None:
-    """Write a change of a subscription; the index is told how it ended."""
-    well = False
+async def write(call: Call, op: Any) -> None:
+    """Write a change of a subscription: op gets the transaction and what stands for this write; the index is told how it ended."""
+    mark, well = object(), False
     try:
-        await call.broker.store.write(op)
+        await call.broker.store.write(lambda tx: op(tx, mark))
         well = True
     finally:
-        call.broker.notices.settle(call.tenant, id, well=well)
+        call.broker.notices.settle(mark, well=well)
 
 
 async def listed(call: Call) -> Reply:
@@ -109,8 +109,7 @@ async def listed(call: Call) -> Reply:
     reader = call.broker.store.reader
     tenant = entities.read_tenant(call, reader)
     rows = reader.things(tenant, KIND, asked.limit + 1, asked.offset)
-    now = times.now_us()
-    shown = [show_subscription(row[1], row[2]["members"], current(call, tenant, row[1], row[3]), call.terms, now) for row in rows[: asked.limit]]
+    shown = [shown_to(call, tenant, row[1], row[2], row[3]) for row in rows[: asked.limit]]
     headers: Headers = page_links(call, asked, len(rows) > asked.limit, media)
     if asked.counted:
         headers.append((b"ngsild-results-count", str(reader.count_things(tenant, KIND)).encode()))
@@ -128,14 +127,14 @@ async def retrieve(call: Call) -> Reply:
     found = reader.thing(tenant, KIND, id)
     if found is None:
         raise not_found(id, "Subscription")
-    state = current(call, tenant, id, found[1])
-    return preferring(call, answer(call, show_subscription(id, found[0]["members"], state, call.terms, times.now_us()), media=media))
+    return preferring(call, answer(call, shown_to(call, tenant, id, found[0], found[1]), media=media))
 
 
-def current(call: Call, tenant: int, id: str, state: dict[str, Any]) -> dict[str, Any]:
-    """The counters of a subscription, with what this worker has sent and not yet written down."""
+def shown_to(call: Call, tenant: int, id: str, doc: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
+    """A kept subscription as this client reads it, with what this worker has sent and not yet written down."""
     count = call.broker.dispatcher.unwritten(tenant, id)
-    return state if count is None else counted(state, count)
+    state = state if count is None else counted(state, count)
+    return show_subscription(id, doc["members"], state, call.terms, times.now_us(), own=doc["own"])
 
 
 def preferring(call: Call, reply: Reply) -> Reply:
@@ -165,7 +164,7 @@ async def update(call: Call) -> Reply:
     asked = call.terms.source
     await broker.notices.learn({"context": raw.get("jsonldContext") or asked, "asked": asked}, call.tenant)
 
-    def op(tx: Any) -> None:
+    def op(tx: Any, mark: object) -> None:
         broker.notices.follow(tx)
         tenant = entities.write_tenant(call, tx, make=False)
         found = tx.thing(tenant, KIND, id)
@@ -179,9 +178,9 @@ async def update(call: Call) -> Reply:
         if "timeInterval" in raw:
             tx.set_state(tenant, KIND, id, {**(tx.state(tenant, KIND, id) or {}), "ticked": times.now_us()})
         tx.put_thing(tenant, KIND, id, doc)
-        broker.notices.changed(tx, tenant, call.tenant, id)
+        broker.notices.changed(tx, tenant, call.tenant, id, mark)
 
-    await write(call, op, id)
+    await write(call, op)
     return Reply(204)
 
 
@@ -192,7 +191,7 @@ async def delete(call: Call) -> Reply:
     entities.allowed(call, "subscriptions.delete")
     own: list[str] = []
 
-    def op(tx: Any) -> None:
+    def op(tx: Any, mark: object) -> None:
         call.broker.notices.follow(tx)
         tenant = entities.write_tenant(call, tx, make=False)
         found = tx.thing(tenant, KIND, id)
@@ -200,10 +199,11 @@ async def delete(call: Call) -> Reply:
             raise not_found(id, "Subscription")
         own[:] = [found[0]["own"]] if found[0]["own"] else []
         tx.delete_thing(tenant, KIND, id)
-        call.broker.notices.changed(tx, tenant, call.tenant, id)
+        call.broker.notices.changed(tx, tenant, call.tenant, id, mark)
 
-    await write(call, op, id)
+    await write(call, op)
     for url in own:
+        call.broker.notices.forget(url, call.tenant)
         try:
             await call.broker.hosting.delete(url.removeprefix(call.broker.hosting.url + PATH), call.tenant)
         except Problem as problem:

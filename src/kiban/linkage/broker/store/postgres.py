@@ -507,9 +507,7 @@ def check_settings(connection: psycopg.Connection[Any]) -> psycopg.Connection[An
         found = row[0] if row else ""
         if found not in (wanted, "remote_apply", "remote_write", "local"):
             connection.close()
-            raise Problem(
-                "InternalError", f"PostgreSQL runs with {name} = {found}", f"set {name} = {wanted}: what is acknowledged must be on disk", status=503
-            )
+            raise Problem("InternalError", f"PostgreSQL runs with {name} = {found}", f"set {name} = {wanted}: what is acknowledged must be on disk", status=503)
     return connection
 
 

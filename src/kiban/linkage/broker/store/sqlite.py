@@ -35,6 +35,9 @@ def box(geometry: Any) -> tuple[float, float, float, float] | None:
     >>> box({"type": "LineString", "coordinates": [[137.0, 37.5], [136.9, 37.4]]})
     (136.9, 137.0, 37.4, 37.5)
     """
+    if geometry.get("type") == "Point" and geometry.get("coordinates"):
+        x, y = geometry["coordinates"][:2]
+        return x, x, y, y
     points: list[Any] = []
     stack = [part.get("coordinates") for part in geometry.get("geometries", [])] or [geometry.get("coordinates")]
     while stack:
