@@ -27,7 +27,7 @@ from kiban.linkage.broker.query import Q
 from kiban.linkage.broker.render import decode
 from kiban.linkage.broker.selection import TypeQ
 from kiban.linkage.broker.store.contract import Entity, Selection, Who
-from kiban.linkage.broker.store.sql import Names, Statements, marks, places
+from kiban.linkage.broker.store.sql import Names, Plan, Statements, marks, places
 from kiban.linkage.errors import Problem
 
 T = TypeVar("T")
@@ -65,20 +65,25 @@ class Session(Statements):
         self.seen: dict[str, int] | None = {} if writes else None  # what `changes` said in this transaction
 
     def all(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+        """All rows."""
         return self.cursor.execute(translated(sql), values).fetchall()
 
     def one(self, sql: str, values: Sequence[Any] = ()) -> Any:
+        """The first row or None."""
         return self.cursor.execute(translated(sql), values).fetchone()
 
     def do(self, sql: str, values: Sequence[Any] = ()) -> int:
+        """Change rows; how many."""
         self.wrote = True
         return self.cursor.execute(translated(sql), values).rowcount
 
     def many(self, sql: str, rows: list[Any]) -> None:
+        """The same statement for many rows."""
         self.wrote = True
         self.cursor.executemany(translated(sql), rows)
 
     def insert(self, sql: str, values: Sequence[Any]) -> int:
+        """Insert one row and return its key, 0 if ON CONFLICT DO NOTHING did so; the statement ends before RETURNING."""
         self.wrote = True
         key = KEYS.get(sql.split(maxsplit=3)[2], "key")
         row = self.cursor.execute(translated(f"{sql} RETURNING {key}"), values).fetchone()
@@ -111,12 +116,14 @@ class Session(Statements):
         return bool(self.one("SELECT pg_try_advisory_xact_lock(?::bigint)", (key,))[0])
 
     def document(self, entity: Entity) -> tuple[str, ...]:
+        """Keep where the entity is."""
         text = json.dumps(entity, ensure_ascii=False)
         if "\\u0000" in text and NUL.search(text):
             raise Problem("BadRequestData", "the character NUL cannot be kept", entity["id"])
         return (text,)
 
     def place(self, tenant: int, key: int, entity: Entity, old: Entity | None) -> None:  # noqa: ARG002 - the key is enough here
+        """Keep where the entity is, for PostGIS."""
         rows = places(entity)
         if old is not None:
             if rows == places(old):
@@ -127,35 +134,30 @@ class Session(Statements):
             self.many("INSERT INTO place (entity, attr, shape) VALUES (?, ?, ST_GeomFromWKB(?))", shapes)
 
     def unplace(self, key: int, there: list[tuple[str, Any]]) -> None:  # noqa: ARG002 - the key is enough here
+        """Forget where the entity is; there: its places."""
         self.do("DELETE FROM place WHERE entity = ?", (key,))
 
-    def by_place(self, geo: Any, where: list[str], values: list[Any]) -> bool:
+    def by_place(self, geo: Any, plan: Plan) -> None:
         """The whole geo-query by PostGIS; distances on the ellipsoid."""
-        number = self.number(geo.attr)
-        number = -1 if number is None else number
+        number = (plan.numbers(self, [geo.attr]) or [-1])[0]
         reference = geo.geometry.wkb
         if geo.relation == "near":
             metres, inside = (geo.most, "<=") if geo.most is not None else (geo.least, ">")
-            window = geo.window()
-            box = ""
-            if window is not None:
-                box = " AND p.shape && ST_MakeEnvelope(?, ?, ?, ?)"
-            where.append(
-                "e.key IN (SELECT p.entity FROM place p WHERE p.attr = ?"
-                + box  # noqa: S608 - own text
-                + f" AND ST_Distance(ST_SetSRID(p.shape, 4326)::geography, ST_SetSRID(ST_GeomFromWKB(?), 4326)::geography) {inside} ?)"
-            )
-            values += [number, *(window or ()), reference, metres]
+            window = geo.window() or ()
+            box = " AND p.shape && ST_MakeEnvelope(?, ?, ?, ?)" if window else ""
+            away = "ST_Distance(ST_SetSRID(p.shape, 4326)::geography, ST_SetSRID(ST_GeomFromWKB(?), 4326)::geography)"
+            plan.hold(f"e.key IN (SELECT p.entity FROM place p WHERE p.attr = ?{box} AND {away} {inside} ?)", (number, *window, reference, metres))  # noqa: S608
         else:
-            where.append(f"e.key IN (SELECT p.entity FROM place p, ST_GeomFromWKB(?) g WHERE p.attr = ? AND {RELATIONS[geo.relation]})")  # noqa: S608
-            values += [reference, number]
-        return True
+            plan.hold(f"e.key IN (SELECT p.entity FROM place p, ST_GeomFromWKB(?) g WHERE p.attr = ? AND {RELATIONS[geo.relation]})", (reference, number))  # noqa: S608
 
-    def left(self, rest: list[Any], where: list[str], values: list[Any]) -> None:
-        for part in rest:
-            text, found = self.part(part)
-            where.append(text)
-            values += found
+    def lead(self, plan: Plan) -> None:
+        """The database knows best where to begin."""
+        plan.hold("e.tenant = ?", (plan.tenant,))
+        for way in plan.ways:
+            plan.hold(way.has or f"e.key IN ({way.found})", way.values)
+        for part in plan.rest:
+            plan.hold(*self.part(part))
+        plan.rest = []
 
     def part(self, part: Any) -> tuple[str, list[Any]]:
         """One condition that no index answers, as SQL."""
@@ -193,15 +195,18 @@ class Session(Statements):
         return f"({' AND '.join(texts) or 'true'})", values
 
     def insert_new(self, sql: str, values: Sequence[Any]) -> int | None:
+        """Insert a row with ON CONFLICT DO NOTHING; its key, None if it was there."""
         self.wrote = True
         row = self.cursor.execute(translated(f"{sql} RETURNING key"), values).fetchone()
         return None if row is None else int(row[0])
 
     def make_partition(self, month: str) -> None:
+        """A table of history for one month."""
         self.do("SELECT pg_advisory_xact_lock(?)", (LOCK + 1,))
         self.do(
             f"CREATE TABLE IF NOT EXISTS history_{int(month):06d} (entity BIGINT NOT NULL, attr INTEGER NOT NULL, at BIGINT NOT NULL, "
-            "instance BIGINT NOT NULL, seen INTEGER NOT NULL, created BIGINT NOT NULL, modified BIGINT NOT NULL, deleted BIGINT, expires BIGINT, num DOUBLE PRECISION, dataset TEXT, "
+            "instance BIGINT NOT NULL, seen INTEGER NOT NULL, created BIGINT NOT NULL, modified BIGINT NOT NULL, deleted BIGINT, expires BIGINT, "
+            "num DOUBLE PRECISION, dataset TEXT, "
             "doc BYTEA NOT NULL, PRIMARY KEY (entity, attr, at, instance))"
         )
         self.do(f"CREATE INDEX IF NOT EXISTS history_{int(month):06d}_expires ON history_{int(month):06d} (expires) WHERE expires IS NOT NULL")
@@ -440,9 +445,11 @@ class Reader(Session):
         super().__init__(store.connect(seconds=5.0), Names())
 
     def all(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+        """All rows."""
         return self.again(super().all, sql, values)  # type: ignore[no-any-return]
 
     def one(self, sql: str, values: Sequence[Any] = ()) -> Any:
+        """The first row or None."""
         return self.again(super().one, sql, values)
 
     def again(self, read: Callable[[str, Sequence[Any]], Any], sql: str, values: Sequence[Any]) -> Any:
