@@ -635,6 +635,11 @@ class Statements(Past):
         )
         self.rung.update(part.endpoint for part in messages)
 
+    def withdraw(self, tenant: int, subscription: str) -> None:
+        """Drop the messages of a subscription that is gone."""
+        self.do("DELETE FROM outbox WHERE dead IS NULL AND subscription = ? AND tenant = ?", (subscription, tenant))
+        self.do("DELETE FROM outbox WHERE dead IS NOT NULL AND tenant = ? AND subscription = ?", (tenant, subscription))
+
     def lanes(self, now: int) -> list[str]:
         """The endpoints that have a message which may be sent now; one step of the index for each endpoint."""
         rows = self.all(
