@@ -330,8 +330,10 @@ class PostgresStore:
             session.wrote = False
             try:
                 results.append((True, op(session)))
-            except psycopg.Error:
-                raise
+            except psycopg.Error as error:
+                if not of_one(error):
+                    raise
+                return None
             except Exception as error:  # noqa: BLE001 - handed to the one who asked
                 if session.wrote:
                     return None
@@ -346,13 +348,13 @@ class PostgresStore:
             session.connection.execute("SAVEPOINT one")
             try:
                 results.append((True, op(session)))
-            except psycopg.Error:
-                raise
             except Exception as error:  # noqa: BLE001 - handed to the one who asked
+                if isinstance(error, psycopg.Error) and not of_one(error):
+                    raise
                 session.connection.execute("ROLLBACK TO one")
                 self.names.forget()
                 session.seen, session.rung = {}, rung
-                results.append((False, error))
+                results.append((False, trouble(error) if isinstance(error, psycopg.DataError) else error))
             session.connection.execute("RELEASE one")
         return results
 
@@ -460,6 +462,8 @@ class Reader(Session):
             return read(sql, values)
         except psycopg.errors.QueryCanceled as error:
             raise Problem("TooComplexQuery", "the query takes too long", "it was ended after 5 s") from error
+        except psycopg.DataError as error:
+            raise trouble(error) from error
         except psycopg.OperationalError as error:
             if not self.connection.broken and not self.connection.closed:
                 raise trouble(error) from error
@@ -499,8 +503,15 @@ def away() -> Problem:
     return Problem("InternalError", "the database cannot be used now", "no connection to the database; send it again", status=503)
 
 
+def of_one(error: psycopg.Error) -> bool:
+    """Whether an error is that of one function and its values, not of the database or of another worker in the way."""
+    return isinstance(error, psycopg.DataError | psycopg.IntegrityError | psycopg.ProgrammingError) and error.sqlstate not in AGAIN_STATES
+
+
 def trouble(error: psycopg.Error) -> Problem:
-    """What an operator can do about an error of the database."""
+    """What an operator, or the one who asked, can do about an error of the database."""
+    if isinstance(error, psycopg.DataError) and (error.sqlstate is None or error.sqlstate == "22P05"):
+        return Problem("BadRequestData", "the character NUL cannot be kept", "leave it out")
     text = (error.diag.message_primary if error.diag else None) or "no connection to the database"
     if error.sqlstate == "53100":
         return Problem("InternalError", "the disk of the database is full", "nothing of this request was kept; make room, then send it again", status=507)

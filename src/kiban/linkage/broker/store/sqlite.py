@@ -26,6 +26,7 @@ from kiban.linkage.errors import Problem
 T = TypeVar("T")
 PLACES = 256  # geometries of one entity at most
 GROUP = 256  # writes in one transaction at most
+OWN = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
 STEPS = 20_000  # virtual machine steps between two looks at the clock
 MANY = 20_000  # entities up to which an index is worth to be gone through; where it gives more, going through all of a type fills a page as soon
 LOOK = 10  # as much as one more entity of an index costs a look at a place
@@ -281,8 +282,10 @@ class SqliteStore:
             before = connection.total_changes
             try:
                 results.append((True, op(self.writer)))
-            except sqlite3.Error:
-                raise
+            except sqlite3.Error as error:
+                if not of_one(error):
+                    raise
+                return self.run_apart(batch)
             except Exception as error:  # noqa: BLE001 - handed to the one who asked
                 if connection.total_changes != before:
                     return self.run_apart(batch)
@@ -302,9 +305,9 @@ class SqliteStore:
             connection.execute("SAVEPOINT one")
             try:
                 results.append((True, op(self.writer)))
-            except sqlite3.Error:
-                raise
             except Exception as error:  # noqa: BLE001 - handed to the one who asked
+                if isinstance(error, sqlite3.Error) and not of_one(error):
+                    raise
                 connection.execute("ROLLBACK TO one")
                 self.names.forget()
                 self.writer.rung = rung
@@ -421,6 +424,15 @@ class SqliteStore:
         self.slower.shutdown()
         for session in (self.writer, self.reader, *self.spare):
             session.connection.close()
+
+
+def of_one(error: sqlite3.Error) -> bool:
+    """Whether an error is that of one function and its values, not of the database.
+
+    >>> of_one(sqlite3.IntegrityError("UNIQUE constraint failed")), of_one(sqlite3.OperationalError("database or disk is full"))
+    (True, False)
+    """
+    return isinstance(error, OWN) or getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_ERROR
 
 
 def trouble(error: sqlite3.Error) -> Problem:
