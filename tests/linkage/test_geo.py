@@ -308,3 +308,12 @@ def test_the_haversine_agrees_with_its_textbook_form() -> None:
     assert one is not None
     assert other is not None
     assert abs(distance(one, other) - angle * 6_371_008.8) < 0.006 * distance(one, other)
+
+
+def test_the_distance_to_several_areas_is_that_to_the_nearest() -> None:
+    near, far = [[[[0, 0], [1, 0], [1, 1], [0, 0]]], [[[5, 5], [6, 5], [6, 6], [5, 5]]]]
+    both = shape({"type": "MultiPolygon", "coordinates": [near, far]})
+    point = shape({"type": "Point", "coordinates": [8, 6]})
+    assert both is not None
+    assert point is not None
+    assert distance(both, point) == distance(point, both) == pytest.approx(distance(shape({"type": "Polygon", "coordinates": far}), point), rel=1e-9)

@@ -121,6 +121,7 @@ def serve(options: Options) -> int:
 
     from kiban.linkage.access import check_bind
     from kiban.linkage.broker.serving import config
+    from kiban.linkage.broker.store.opening import prepare
 
     check_bind(options.host, options.policy)
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
@@ -138,6 +139,7 @@ def serve(options: Options) -> int:
         with suppress(KeyboardInterrupt):
             server.run(sockets=[listener])
         return 0 if server.started else 3
+    prepare(options.db)
     listener.listen(2048)
     listener.set_inheritable(True)
     Multiprocess(settings, sockets=[listener]).run()

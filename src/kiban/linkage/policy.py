@@ -21,15 +21,19 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
-
-import yaml
+from typing import TYPE_CHECKING, Any, Final
 
 from kiban.base.errors import KibanError, ManyErrors
+from kiban.linkage.broker.late import Late
 from kiban.linkage.broker.query import Q, parse_q
 from kiban.linkage.broker.selection import Terms, parse_id_pattern, parse_scope, parse_types
 from kiban.linkage.broker.store.contract import Entity, Selection, Who
 from kiban.linkage.errors import Problem
+
+if TYPE_CHECKING:
+    import yaml
+else:
+    yaml = Late("yaml")
 
 MAX_BYTES: Final = 1024 * 1024
 ALGORITHMS: Final = ("RS256", "ES256", "EdDSA")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,12 @@ from kiban.linkage.broker.entities import sweep
 from kiban.linkage.broker.forward import Forward
 from kiban.linkage.broker.guard import Guard
 from kiban.linkage.broker.hosting import Hosting
+from kiban.linkage.broker.late import LateSender, load
 from kiban.linkage.broker.maintain import keep_history
 from kiban.linkage.broker.maps import Maps
-from kiban.linkage.broker.mqtt import MqttSender
 from kiban.linkage.broker.notices import Notices
 from kiban.linkage.broker.operate import Operation
 from kiban.linkage.broker.outbox import StoreOutbox
-from kiban.linkage.broker.posting import HttpSender
 from kiban.linkage.broker.server import Reply
 from kiban.linkage.broker.source_subscriptions import SourceNotices
 from kiban.linkage.broker.sources import Sources
@@ -98,8 +98,9 @@ class Broker:
         self.state = "starting"
         if options.index:
             self.store.declare([self.contexts.core.expand(name) for name in options.index])
-        self.http = http = HttpSender(self.guard)
-        mqtt, outbox = MqttSender(self.guard), StoreOutbox(self.store)
+        self.http = http = LateSender(self.http_sender)
+        mqtt, outbox = LateSender(self.mqtt_sender), StoreOutbox(self.store)
+        self.outbox = outbox
         self.dispatcher = Dispatcher(outbox, {"http": http, "https": http, "mqtt": mqtt, "mqtts": mqtt})
         self.store.after = outbox.again = self.dispatcher.wake
         self.sources, self.source_notices = Sources(self), SourceNotices(self)
@@ -108,6 +109,18 @@ class Broker:
         self.notices = Notices(self)
         self.effects.append(self.notices.effect)
         self.v2 = Around(self)
+
+    def http_sender(self) -> Any:
+        """What sends notifications over HTTP."""
+        from kiban.linkage.broker.posting import HttpSender
+
+        return HttpSender(self.guard)
+
+    def mqtt_sender(self) -> Any:
+        """What sends notifications over MQTT."""
+        from kiban.linkage.broker.mqtt import MqttSender
+
+        return MqttSender(self.guard)
 
     def attach(self, app: Any) -> None:
         """The HTTP side of this broker."""
@@ -121,8 +134,8 @@ class Broker:
         await self.dispatcher.start()
         self.sources.look()
         self.state = "running"
-        beside = (self.sweeping(), self.sources.flushing(), self.source_notices.ticking(), self.notices.run())
-        self.tasks = [*map(asyncio.create_task, beside), *await self.operation.start()]
+        beside = (self.taking_back, self.warming, self.sweeping, self.sources.flushing, self.source_notices.ticking, self.notices.run)
+        self.tasks = [*(asyncio.create_task(self.lasting(work)) for work in beside), *await self.operation.start()]
         if self.options.history:
             self.tasks.append(asyncio.create_task(keep_history(self.store, self.options.keep_months, self.operation.history_dropped)))
 
@@ -137,10 +150,40 @@ class Broker:
         await self.store.close()
         self.state = "stopped"
 
+    async def lasting(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Work beside the requests: it begins anew when the database did not take it, so that a full disk or a lost connection ends nothing for good."""
+        while True:
+            try:
+                await work()
+            except Problem as problem:
+                self.operation.log.warning("work beside the requests is late", work=work.__name__, problem=str(problem))
+                await asyncio.sleep(SWEEP)
+            else:
+                return
+
+    async def taking_back(self) -> None:
+        """What a process held that was killed does not wait for the end of its lease, where there is only one process."""
+        if self.store.kind == "sqlite":
+            owner = self.outbox.owner
+            if await self.store.write(lambda tx: tx.take_back(owner, times.now_us())):
+                self.dispatcher.wake(self.store.reader.lanes(times.now_us()))
+
+    async def warming(self) -> None:
+        """Load what starting left out, once there has been time for the first requests."""
+        await asyncio.sleep(1.0)
+        await asyncio.to_thread(load)
+
     async def sweeping(self) -> None:
-        """Delete what has expired, every second."""
+        """Delete what has expired, every second; and see to it that nothing waits for a clock that was set back."""
+        ahead = times.now_us() - time.monotonic_ns() // 1000
         while True:
             await asyncio.sleep(SWEEP)
+            now, before = times.now_us(), ahead
+            ahead = now - time.monotonic_ns() // 1000
+            if ahead < before - times.SECOND:
+                lease = int(self.dispatcher.policy.lease * times.SECOND)
+                await self.store.write(lambda tx, now=now, lease=lease: tx.clock_back(now, lease))
+                self.dispatcher.wake(self.store.reader.lanes(now))
             if self.store.reader.expired(times.now_us(), 1) or self.store.reader.ripened(times.now_us(), 1):
                 await self.store.write(lambda tx: sweep(self, tx))
             await self.maps.tidy()

@@ -24,14 +24,19 @@ from collections.abc import Awaitable, Callable, Hashable, Mapping
 from functools import cache
 from pathlib import Path
 from time import time
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urljoin
 
 import msgspec
-import yaml
 
 from kiban.base.errors import KibanError
+from kiban.linkage.broker.late import Late
 from kiban.linkage.errors import Problem, bad_request, context_not_available
+
+if TYPE_CHECKING:
+    import yaml
+else:
+    yaml = Late("yaml")
 
 PACKAGED = Path(__file__).parents[2] / "data" / "contexts"
 CORE_URL = "https://uri.etsi.org/ngsi-ld/v1/ngsi-ld-core-context-v1.9.jsonld"

@@ -17,17 +17,21 @@ import json
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-import numpy as np
-import shapely
-from numpy.typing import NDArray
-from pyproj import Geod
-from shapely.geometry.base import BaseGeometry
-
+from kiban.linkage.broker.late import Late
 from kiban.linkage.broker.selection import Entity, Matches, OrderTerm, Rank, Terms, collation, order_key, parse_order
 from kiban.linkage.broker.values import FINITE, geometry_fault
 from kiban.linkage.errors import bad_request
+
+if TYPE_CHECKING:
+    import numpy as np
+    import shapely
+    from numpy.typing import NDArray
+    from shapely.geometry.base import BaseGeometry
+else:
+    np, shapely = Late("numpy"), Late("shapely")
 
 Item = TypeVar("Item")
 Window = tuple[float, float, float, float]
@@ -35,7 +39,6 @@ Window = tuple[float, float, float, float]
 RELATIONS: Final = ("near", "within", "contains", "intersects", "equals", "disjoint", "overlaps")
 LOCATION: Final = "https://uri.etsi.org/ngsi-ld/location"
 RADIUS: Final = 6_371_008.8  # metres, mean radius of the earth, for the haversine
-_GEOD: Final = Geod(ellps="WGS84")
 _FLAT: Final = 0.006  # no distance on the ellipsoid differs more from that on the sphere, as a share of it
 _SAMPLES: Final = 400  # points that a geometry is measured from at first
 _PLACES: Final = {"Point": 0, "MultiPoint": 1, "LineString": 1, "MultiLineString": 2, "Polygon": 2, "MultiPolygon": 3}
@@ -78,19 +81,22 @@ def _sphere(lon1: float, lat1: float, lon2: float, lat2: float) -> float:
     return 2 * RADIUS * math.asin(math.sqrt(min(1.0, h)))
 
 
+@cache
+def _geod() -> Any:
+    from pyproj import Geod
+
+    return Geod(ellps="WGS84")
+
+
 def _ellipsoid(lon1: Any, lat1: Any, lon2: Any, lat2: Any) -> Any:
     """Metres on the ellipsoid between positions in degrees; numbers or arrays of one size."""
-    return _GEOD.inv(lon1, lat1, lon2, lat2)[2]
+    return _geod().inv(lon1, lat1, lon2, lat2)[2]
 
 
 def _samples(geometry: BaseGeometry) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Positions along a geometry, and whether the step to the next one is part of it (not from one part of the geometry to another)."""
-    parts = (
-        [part for part in shapely.get_parts(shapely.get_rings(geometry)) if part] if shapely.get_dimensions(geometry) > 1 else list(shapely.get_parts(geometry))
-    )
-    if shapely.get_dimensions(geometry) > 1:
-        # What make_valid left of an area may hold lines and points as well.
-        parts += [part for part in shapely.get_parts(geometry) if shapely.get_dimensions(part) < 2]
+    single = shapely.get_parts(shapely.get_parts(geometry))  # twice: what make_valid left of areas may hold several, and lines and points as well
+    parts = [*shapely.get_rings(single), *(part for part in single if shapely.get_dimensions(part) < 2)]
     length = sum(part.length for part in parts)
     positions, joined = [], []
     for part in parts:

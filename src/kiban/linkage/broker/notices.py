@@ -247,7 +247,7 @@ class Notices:
         state = tx.state(tenant, KIND, ready.id)
         if state is None:
             return False
-        if now - state.get("told", -ready.throttling) < ready.throttling:
+        if 0 <= now - state.get("told", -ready.throttling) < ready.throttling:  # below 0: the clock was set back
             self.broker.operation.meter.add("throttled")
             return False
         tx.set_state(tenant, KIND, ready.id, {**state, "told": now})
@@ -279,7 +279,7 @@ class Notices:
             for ready in list(index.timed.values()):
                 key = tenant, ready.id
                 alive.add(key)
-                if self.next.get(key, 0) > now or (ready.expires is not None and ready.expires <= now):
+                if now < self.next.get(key, 0) <= now + ready.interval or (ready.expires is not None and ready.expires <= now):
                     continue
                 mine, self.next[key] = await self.broker.store.write(functools.partial(self.claim, tenant=tenant, ready=ready, now=now))
                 if mine:
@@ -293,7 +293,8 @@ class Notices:
     def claim(tx: Any, tenant: int, ready: Ready, now: int) -> tuple[bool, int]:
         """Whether the notification is due and this worker's to send, and when the next one is due (µs)."""
         state = tx.state(tenant, KIND, ready.id)
-        due = now if state is None else int(state.get("ticked", 0)) + ready.interval
+        ticked = 0 if state is None else int(state.get("ticked", 0))
+        due = now if ticked > now else ticked + ready.interval  # above now: the clock was set back
         if state is None or due > now:
             return False, max(due, now + 1)
         # The beat is kept, unless it was missed altogether.

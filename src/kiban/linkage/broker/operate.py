@@ -320,7 +320,10 @@ class Operation:
     async def start(self) -> list[asyncio.Task[None]]:
         """The tasks of operation begin; the one who calls cancels them."""
         carry_over(self.log)
-        self.alias = await self.broker.store.write(keep_alias)
+        reader = self.broker.store.reader
+        tenant = reader.tenant("")
+        known = None if tenant is None else reader.thing(tenant, "identity", "self")
+        self.alias = known[0]["alias"] if known is not None else await self.broker.store.write(keep_alias)
         self.log.info("started", version=__version__, store=self.store_kind, alias=self.alias, pid=os.getpid())
         return [asyncio.create_task(self.meter.watch()), asyncio.create_task(self.broker.access.watch(self.policy_read))]
 

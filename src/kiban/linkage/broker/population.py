@@ -12,11 +12,17 @@ from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import msgspec
-import numpy as np
+
+from kiban.linkage.broker.late import Late
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    np = Late("numpy")
 
 TYPES = ("WaterGauge", "RefugePlace", "BusHalt", "AirStation")
 STATES = ("open", "closed", "alarm", "unclear")

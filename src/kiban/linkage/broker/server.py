@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, unquote
 
 import msgspec
 
+from kiban.base.errors import KibanError
 from kiban.linkage.errors import Problem
 
 if TYPE_CHECKING:
@@ -270,7 +271,11 @@ class App:
         while True:
             event = await receive()
             if event["type"] == "lifespan.startup":
-                await self.broker.start()
+                try:
+                    await self.broker.start()
+                except KibanError as error:
+                    await send({"type": "lifespan.startup.failed", "message": f"kiban: {error}"})
+                    return
                 await send({"type": "lifespan.startup.complete"})
             else:
                 await self.broker.stop()

@@ -339,7 +339,7 @@ class SourceNotices:
             due = [
                 (tenant, id)
                 for tenant, id, doc, state, *_ in reader.things(None, KIND)
-                if "timeInterval" in doc and state.get("due", 0) <= now and status(doc, now) == "active"
+                if "timeInterval" in doc and is_due(doc, state, now) and status(doc, now) == "active"
             ]
             if due:
                 await self.broker.store.write(lambda tx, due=due, now=now: self.tick(tx, due, now))
@@ -349,11 +349,20 @@ class SourceNotices:
         names = dict(tx.tenants())
         for tenant, id in due:
             found = tx.thing(tenant, KIND, id)
-            if found is None or found[1].get("due", 0) > now:
+            if found is None or not is_due(found[0], found[1], now):
                 continue
             watcher = Watcher(id, found[0], names[tenant])
             tx.set_state(tenant, KIND, id, found[1] | {"due": now + int(found[0]["timeInterval"] * 1_000_000)})
             self.notify(tx, tenant, watcher, "newlyMatching", self.matching(tx, tenant, watcher))
+
+
+def is_due(doc: Doc, state: Doc, now: int) -> bool:
+    """Whether the time (µs) of a subscription with a time interval has come; one further ahead than the interval is of a clock that was set back.
+
+    >>> is_due({"timeInterval": 2}, {"due": 9_000_000}, 8_000_000), is_due({"timeInterval": 2}, {"due": 9_000_000}, 1_000_000)
+    (False, True)
+    """
+    return not now < state.get("due", 0) <= now + int(doc["timeInterval"] * 1_000_000)
 
 
 def _listed(registration: Doc) -> Doc:

@@ -355,7 +355,13 @@ def borders(start: int, step: Duration, end: int) -> list[int]:
     ['2026-01-31', '2026-02-28']
     """
     found = [start]
-    while not step.empty and (following := times.add(start, step, len(found))) <= end:
+    while not step.empty:
+        try:
+            following = times.add(start, step, len(found))
+        except ValueError:  # behind the year 9999
+            break
+        if following > end:
+            break
         if len(found) >= PERIODS:
             raise Problem("TooManyResults", "too many periods in one answer", f"more than {PERIODS}: take longer ones, or a smaller window")
         found.append(following)
@@ -381,7 +387,11 @@ def _fingerprint(value: Any) -> bytes:
 def _numbers(method: Callable[[list[float]], float]) -> Callable[[list[Any]], Any]:
     def over(values: list[Any]) -> Any:
         found = [float(number) for value in values if isinstance(number := comparable(value), (int, float))]
-        return method(found) if found else None
+        try:
+            result = method(found) if found else math.nan
+        except OverflowError:
+            return None
+        return result if math.isfinite(result) else None
 
     return over
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from hashlib import blake2b
 from importlib.resources import files
@@ -26,7 +27,7 @@ from kiban.linkage.broker.query import Q
 from kiban.linkage.broker.render import decode
 from kiban.linkage.broker.selection import TypeQ
 from kiban.linkage.broker.store.contract import Entity, Selection, Who
-from kiban.linkage.broker.store.sql import Names, Statements, marks, places
+from kiban.linkage.broker.store.sql import Names, Plan, Statements, marks, places
 from kiban.linkage.errors import Problem
 
 T = TypeVar("T")
@@ -34,8 +35,11 @@ GROUP = 256  # writes in one transaction at most
 AGAIN = 5  # times that a group is run anew after another worker was in its way
 SAFE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
 KEYS = {"outbox": "seq", "thing": "seq"}
+PAUSE = 0.5  # seconds between two attempts of the event loop's own connection
+PATIENCE = 0.2  # seconds that the event loop waits for a new one
 LOCK = 5_718_014  # of the migrations
-AGAIN_STATES = ("40001", "40P01", "23505")  # serialization, deadlock, the same id at the same time
+AGAIN_STATES = ("40001", "40P01", "23505", "42P01")  # serialization, deadlock, the same id at the same time, a month that was dropped
+NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # in JSON, where a text may well have a backslash before u0000
 RELATIONS = {
     "within": "ST_Within(p.shape, g)", "contains": "ST_Contains(p.shape, g)", "intersects": "ST_Intersects(p.shape, g)",
     "equals": "ST_Equals(p.shape, g)", "disjoint": "ST_Disjoint(p.shape, g)", "overlaps": "ST_Overlaps(p.shape, g)",
@@ -61,20 +65,25 @@ class Session(Statements):
         self.seen: dict[str, int] | None = {} if writes else None  # what `changes` said in this transaction
 
     def all(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+        """All rows."""
         return self.cursor.execute(translated(sql), values).fetchall()
 
     def one(self, sql: str, values: Sequence[Any] = ()) -> Any:
+        """The first row or None."""
         return self.cursor.execute(translated(sql), values).fetchone()
 
     def do(self, sql: str, values: Sequence[Any] = ()) -> int:
+        """Change rows; how many."""
         self.wrote = True
         return self.cursor.execute(translated(sql), values).rowcount
 
     def many(self, sql: str, rows: list[Any]) -> None:
+        """The same statement for many rows."""
         self.wrote = True
         self.cursor.executemany(translated(sql), rows)
 
     def insert(self, sql: str, values: Sequence[Any]) -> int:
+        """Insert one row and return its key, 0 if ON CONFLICT DO NOTHING did so; the statement ends before RETURNING."""
         self.wrote = True
         key = KEYS.get(sql.split(maxsplit=3)[2], "key")
         row = self.cursor.execute(translated(f"{sql} RETURNING {key}"), values).fetchone()
@@ -107,12 +116,14 @@ class Session(Statements):
         return bool(self.one("SELECT pg_try_advisory_xact_lock(?::bigint)", (key,))[0])
 
     def document(self, entity: Entity) -> tuple[str, ...]:
+        """Keep where the entity is."""
         text = json.dumps(entity, ensure_ascii=False)
-        if "\\u0000" in text:
+        if "\\u0000" in text and NUL.search(text):
             raise Problem("BadRequestData", "the character NUL cannot be kept", entity["id"])
         return (text,)
 
     def place(self, tenant: int, key: int, entity: Entity, old: Entity | None) -> None:  # noqa: ARG002 - the key is enough here
+        """Keep where the entity is, for PostGIS."""
         rows = places(entity)
         if old is not None:
             if rows == places(old):
@@ -123,35 +134,30 @@ class Session(Statements):
             self.many("INSERT INTO place (entity, attr, shape) VALUES (?, ?, ST_GeomFromWKB(?))", shapes)
 
     def unplace(self, key: int, there: list[tuple[str, Any]]) -> None:  # noqa: ARG002 - the key is enough here
+        """Forget where the entity is; there: its places."""
         self.do("DELETE FROM place WHERE entity = ?", (key,))
 
-    def by_place(self, geo: Any, where: list[str], values: list[Any]) -> bool:
+    def by_place(self, geo: Any, plan: Plan) -> None:
         """The whole geo-query by PostGIS; distances on the ellipsoid."""
-        number = self.number(geo.attr)
-        number = -1 if number is None else number
+        number = (plan.numbers(self, [geo.attr]) or [-1])[0]
         reference = geo.geometry.wkb
         if geo.relation == "near":
             metres, inside = (geo.most, "<=") if geo.most is not None else (geo.least, ">")
-            window = geo.window()
-            box = ""
-            if window is not None:
-                box = " AND p.shape && ST_MakeEnvelope(?, ?, ?, ?)"
-            where.append(
-                "e.key IN (SELECT p.entity FROM place p WHERE p.attr = ?"
-                + box  # noqa: S608 - own text
-                + f" AND ST_Distance(ST_SetSRID(p.shape, 4326)::geography, ST_SetSRID(ST_GeomFromWKB(?), 4326)::geography) {inside} ?)"
-            )
-            values += [number, *(window or ()), reference, metres]
+            window = geo.window() or ()
+            box = " AND p.shape && ST_MakeEnvelope(?, ?, ?, ?)" if window else ""
+            away = "ST_Distance(ST_SetSRID(p.shape, 4326)::geography, ST_SetSRID(ST_GeomFromWKB(?), 4326)::geography)"
+            plan.hold(f"e.key IN (SELECT p.entity FROM place p WHERE p.attr = ?{box} AND {away} {inside} ?)", (number, *window, reference, metres))  # noqa: S608
         else:
-            where.append(f"e.key IN (SELECT p.entity FROM place p, ST_GeomFromWKB(?) g WHERE p.attr = ? AND {RELATIONS[geo.relation]})")  # noqa: S608
-            values += [reference, number]
-        return True
+            plan.hold(f"e.key IN (SELECT p.entity FROM place p, ST_GeomFromWKB(?) g WHERE p.attr = ? AND {RELATIONS[geo.relation]})", (reference, number))  # noqa: S608
 
-    def left(self, rest: list[Any], where: list[str], values: list[Any]) -> None:
-        for part in rest:
-            text, found = self.part(part)
-            where.append(text)
-            values += found
+    def lead(self, plan: Plan) -> None:
+        """The database knows best where to begin."""
+        plan.hold("e.tenant = ?", (plan.tenant,))
+        for way in plan.ways:
+            plan.hold(way.has or f"e.key IN ({way.found})", way.values)
+        for part in plan.rest:
+            plan.hold(*self.part(part))
+        plan.rest = []
 
     def part(self, part: Any) -> tuple[str, list[Any]]:
         """One condition that no index answers, as SQL."""
@@ -189,15 +195,18 @@ class Session(Statements):
         return f"({' AND '.join(texts) or 'true'})", values
 
     def insert_new(self, sql: str, values: Sequence[Any]) -> int | None:
+        """Insert a row with ON CONFLICT DO NOTHING; its key, None if it was there."""
         self.wrote = True
         row = self.cursor.execute(translated(f"{sql} RETURNING key"), values).fetchone()
         return None if row is None else int(row[0])
 
     def make_partition(self, month: str) -> None:
+        """A table of history for one month."""
         self.do("SELECT pg_advisory_xact_lock(?)", (LOCK + 1,))
         self.do(
             f"CREATE TABLE IF NOT EXISTS history_{int(month):06d} (entity BIGINT NOT NULL, attr INTEGER NOT NULL, at BIGINT NOT NULL, "
-            "instance BIGINT NOT NULL, seen INTEGER NOT NULL, created BIGINT NOT NULL, modified BIGINT NOT NULL, deleted BIGINT, expires BIGINT, num DOUBLE PRECISION, dataset TEXT, "
+            "instance BIGINT NOT NULL, seen INTEGER NOT NULL, created BIGINT NOT NULL, modified BIGINT NOT NULL, deleted BIGINT, expires BIGINT, "
+            "num DOUBLE PRECISION, dataset TEXT, "
             "doc BYTEA NOT NULL, PRIMARY KEY (entity, attr, at, instance))"
         )
         self.do(f"CREATE INDEX IF NOT EXISTS history_{int(month):06d}_expires ON history_{int(month):06d} (expires) WHERE expires IS NOT NULL")
@@ -211,12 +220,7 @@ class PostgresStore:
     def __init__(self, address: str, *, readers: int = 2) -> None:
         self.address = address
         self.names = Names()
-        connection = self.connect()
-        try:
-            check_settings(connection)
-            migrate(connection)
-        finally:
-            connection.close()
+        prepare(address)
         self.declared: frozenset[int] = frozenset()
         self.reader = Reader(self)
         self.waiting: deque[tuple[Callable[[Any], Any], asyncio.Future[Any]]] = deque()
@@ -233,12 +237,7 @@ class PostgresStore:
 
     def connect(self, *, seconds: float = 0.0) -> psycopg.Connection[Any]:
         """One more connection; seconds: the longest a statement may take."""
-        try:
-            connection = psycopg.connect(self.address, autocommit=True, connect_timeout=5, prepare_threshold=2)
-        except psycopg.OperationalError as error:
-            raise trouble(error) from error
-        connection.execute(f"SET statement_timeout = {int(seconds * 1000)}")
-        return connection
+        return connect(self.address, seconds=seconds)
 
     # --- writing
     def write(self, op: Callable[[Any], T]) -> asyncio.Future[T]:
@@ -272,7 +271,7 @@ class PostgresStore:
             try:
                 if session is None or session.connection.closed:
                     self.names.forget()
-                    session = Session(self.connect(), self.names, writes=True)
+                    session = Session(check_settings(self.connect()), self.names, writes=True)
                     session.names.declared = self.declared
                 results = self.group(session, batch)
             except (psycopg.Error, Problem) as error:
@@ -291,6 +290,7 @@ class PostgresStore:
     def group(self, session: Session, batch: list[Any]) -> list[tuple[bool, Any]]:
         """One transaction of all functions; again, each behind its own savepoint, if one of them fails or another worker is in the way."""
         for attempt in range(AGAIN + 1):
+            finished = False
             try:
                 session.seen = {}
                 session.connection.execute("BEGIN")
@@ -298,12 +298,20 @@ class PostgresStore:
                 if results is None:
                     session.connection.execute("ROLLBACK")
                     self.names.forget()
-                    session.seen = {}
+                    session.seen, session.rung = {}, set()
                     session.connection.execute("BEGIN")
                     results = self.apart(session, batch)
+                finished = True
                 session.connection.execute("COMMIT")
             except psycopg.Error as error:
                 if session.connection.closed or session.connection.broken:
+                    if finished:
+                        raise Problem(
+                            "InternalError",
+                            "the database went away while it committed",
+                            "this request may have been kept or not: read before sending it again",
+                            status=503,
+                        ) from error
                     raise
                 session.connection.execute("ROLLBACK")
                 self.names.forget()
@@ -334,6 +342,7 @@ class PostgresStore:
         """Every function behind its own savepoint."""
         results: list[tuple[bool, Any]] = []
         for op, _ in batch:
+            rung = set(session.rung)
             session.connection.execute("SAVEPOINT one")
             try:
                 results.append((True, op(session)))
@@ -342,7 +351,7 @@ class PostgresStore:
             except Exception as error:  # noqa: BLE001 - handed to the one who asked
                 session.connection.execute("ROLLBACK TO one")
                 self.names.forget()
-                session.seen = {}
+                session.seen, session.rung = {}, rung
                 results.append((False, error))
             session.connection.execute("RELEASE one")
         return results
@@ -430,12 +439,17 @@ class Reader(Session):
 
     def __init__(self, store: PostgresStore) -> None:
         self.store = store
+        self.mender = ThreadPoolExecutor(1, thread_name_prefix="mender")
+        self.mending: Future[psycopg.Connection[Any]] | None = None
+        self.failed = -PAUSE
         super().__init__(store.connect(seconds=5.0), Names())
 
     def all(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+        """All rows."""
         return self.again(super().all, sql, values)  # type: ignore[no-any-return]
 
     def one(self, sql: str, values: Sequence[Any] = ()) -> Any:
+        """The first row or None."""
         return self.again(super().one, sql, values)
 
     def again(self, read: Callable[[str, Sequence[Any]], Any], sql: str, values: Sequence[Any]) -> Any:
@@ -456,15 +470,33 @@ class Reader(Session):
             raise trouble(error) from error
 
     def anew(self) -> None:
-        """A new connection; names are read again."""
+        """A new connection; names are read again. It is made in a thread: a database that does not answer must not hold up the event loop."""
         self.connection.close()
-        self.connection = self.store.connect(seconds=5.0)
+        patience = 0.0
+        if self.mending is None:
+            if time.monotonic() - self.failed < PAUSE:
+                raise away()
+            self.mending, patience = self.mender.submit(self.store.connect, seconds=5.0), PATIENCE
+        try:
+            self.connection = self.mending.result(patience)
+        except TimeoutError:
+            raise away() from None
+        except Problem:
+            self.mending, self.failed = None, time.monotonic()
+            raise
+        self.mending = None
         self.cursor = self.connection.cursor(binary=True)
         self.names.forget()
 
     def close(self) -> None:
         """Let go of the connection."""
         self.connection.close()
+        self.mender.shutdown(cancel_futures=True)
+
+
+def away() -> Problem:
+    """There is no connection now."""
+    return Problem("InternalError", "the database cannot be used now", "no connection to the database; send it again", status=503)
 
 
 def trouble(error: psycopg.Error) -> Problem:
@@ -475,13 +507,43 @@ def trouble(error: psycopg.Error) -> Problem:
     return Problem("InternalError", "the database cannot be used now", f"{text}; nothing of this request was kept, send it again", status=503)
 
 
-def check_settings(connection: psycopg.Connection[Any]) -> None:
-    """Refuse a database that acknowledges what is not on disk."""
+def check_settings(connection: psycopg.Connection[Any]) -> psycopg.Connection[Any]:
+    """The connection, if its database does not acknowledge what is not on disk; else a problem."""
     for name, wanted in SAFE.items():
         row = connection.execute("SELECT current_setting(%s)", (name,)).fetchone()
         found = row[0] if row else ""
         if found not in (wanted, "remote_apply", "remote_write", "local"):
-            raise Problem("InternalError", f"PostgreSQL runs with {name} = {found}", f"set {name} = {wanted}: what is acknowledged must be on disk")
+            connection.close()
+            raise Problem("InternalError", f"PostgreSQL runs with {name} = {found}", f"set {name} = {wanted}: what is acknowledged must be on disk", status=503)
+    return connection
+
+
+def connect(address: str, *, seconds: float = 0.0) -> psycopg.Connection[Any]:
+    """A connection that notices within seconds that the other side has vanished; seconds: the longest a statement may take."""
+    try:
+        connection = psycopg.connect(
+            address,
+            autocommit=True,
+            connect_timeout=5,
+            prepare_threshold=2,
+            keepalives_idle=5,
+            keepalives_interval=2,
+            keepalives_count=3,
+            tcp_user_timeout=10_000,
+        )
+        connection.execute(f"SET statement_timeout = {int(seconds * 1000)}")
+    except psycopg.Error as error:
+        raise trouble(error) from error
+    return connection
+
+
+def prepare(address: str) -> None:
+    """Bring a database to the newest version; one that would lose what is acknowledged is refused."""
+    connection = check_settings(connect(address))
+    try:
+        migrate(connection)
+    finally:
+        connection.close()
 
 
 def migrate(connection: psycopg.Connection[Any]) -> None:
