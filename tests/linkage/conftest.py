@@ -21,7 +21,7 @@ from kiban.linkage.broker.serving import make_app
 
 
 class Answer(NamedTuple):
-    """What a broker answered; the body read as JSON."""
+    """What a broker answered; headers of one name joined by commas, the body read as JSON."""
 
     status: int
     headers: dict[str, str]
@@ -54,7 +54,10 @@ class Client:
         scope = {"type": "http", "method": method, "raw_path": path.encode(), "query_string": query.encode()}
         await self.app({**scope, "headers": [(name.encode(), value.encode()) for name, value in told.items()]}, receive, send)
         content = sent[1]["body"]
-        return Answer(sent[0]["status"], {name.decode(): value.decode() for name, value in sent[0]["headers"]}, json.loads(content) if content else None)
+        answered: dict[str, str] = {}
+        for name, value in sent[0]["headers"]:
+            answered[name.decode()] = ", ".join(filter(None, [answered.get(name.decode()), value.decode()]))
+        return Answer(sent[0]["status"], answered, json.loads(content) if content else None)
 
 
 @pytest.fixture

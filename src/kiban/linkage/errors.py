@@ -103,7 +103,7 @@ def not_supported(detail: str, title: str = "Operation not supported") -> Proble
 
 
 def context_not_available(url: str, reason: str) -> Problem:
-    """503: a remote @context that the request needs could not be had."""
+    """504: a remote @context that the request needs could not be had."""
     return Problem("LdContextNotAvailable", "@context not available", f"{url}: {reason}")
 
 

@@ -83,13 +83,13 @@ async def create(call: Call) -> Reply:
     now = times.now()
     reach = entities.allowed(call, "entities.create")
     found, failed = await members(call, lambda raw, terms: model.parse_entity(raw, terms, now=now))
-    if call.broker.forward.concerned(call):
-        return await call.broker.forward.batch(call, "create", found, failed)  # type: ignore[no-any-return]
 
     def work(tx: Any, tenant: int, _: str, entity: Entity) -> bool:
         create_in(tx, call, tenant, entity, reach)
         return True
 
+    if call.broker.forward.concerned(call):
+        return await call.broker.forward.batch(call, "create", found, failed, work, make=True)  # type: ignore[no-any-return]
     well, new = await each(call, found, failed, work, make=True)
     return outcome(call, well, failed, created=new)
 
@@ -113,13 +113,17 @@ async def upsert(call: Call) -> Reply:
     reach = entities.allowed(call, "entities.update")
     update = "update" in options(call.params)
     found, failed = await members(call, lambda raw, terms: model.parse_entity(raw, terms, now=now))
+
+    def work(tx: Any, tenant: int, _: str, entity: Entity) -> bool:
+        return upsert_in(tx, call, tenant, entity, reach, update, now)
+
     if call.broker.forward.concerned(call):
-        return await call.broker.forward.batch(call, "upsert", found, failed)  # type: ignore[no-any-return]
-    well, new = await each(call, found, failed, lambda tx, tenant, _, entity: upsert_in(tx, call, tenant, entity, reach, update, now), make=True)
+        return await call.broker.forward.batch(call, "upsert", found, failed, work, make=True)  # type: ignore[no-any-return]
+    well, new = await each(call, found, failed, work, make=True)
     return outcome(call, well, failed, created=new)
 
 
-def fragments(call: Call, now: str, nulls: Any) -> Callable[[Any, Any], Any]:
+def fragments(now: str, nulls: Any) -> Callable[[Any, Any], Any]:
     """A parser of batch members that are fragments: each with its id."""
 
     def parse(raw: Any, terms: Any) -> Any:
@@ -136,9 +140,7 @@ async def update(call: Call) -> Reply:
     now = times.now()
     reach = entities.allowed(call, "entities.update")
     overwrite = "noOverwrite" not in options(call.params)
-    found, failed = await members(call, fragments(call, now, "none"))
-    if call.broker.forward.concerned(call):
-        return await call.broker.forward.batch(call, "update", found, failed)  # type: ignore[no-any-return]
+    found, failed = await members(call, fragments(now, "none"))
 
     def work(tx: Any, tenant: int, id: str, parsed: Any) -> bool:
         change = alter_in(tx, call, tenant, id, lambda old: model.append(old, parsed[0], now=now, overwrite=overwrite), reach)
@@ -146,6 +148,8 @@ async def update(call: Call) -> Reply:
             raise bad_request("; ".join(f"{part['attributeName']}: {part['reason']}" for part in change.refused))
         return False
 
+    if call.broker.forward.concerned(call):
+        return await call.broker.forward.batch(call, "update", found, failed, work, make=False)  # type: ignore[no-any-return]
     well, _ = await each(call, found, failed, work, make=False)
     return outcome(call, well, failed)
 
@@ -155,15 +159,15 @@ async def merge(call: Call) -> Reply:
     now = times.now()
     reach = entities.allowed(call, "entities.update")
     observed, lang = instant(call.params, "observedAt"), call.params.get("lang")
-    found, failed = await members(call, fragments(call, now, "deep"))
-    if call.broker.forward.concerned(call):
-        return await call.broker.forward.batch(call, "merge", found, failed)  # type: ignore[no-any-return]
+    found, failed = await members(call, fragments(now, "deep"))
 
     def work(tx: Any, tenant: int, id: str, parsed: Any) -> bool:
         fragment, terms = parsed
         alter_in(tx, call, tenant, id, lambda old: model.merge(old, fragment, now=now, observedAt=observed, lang=lang, terms=terms), reach)
         return False
 
+    if call.broker.forward.concerned(call):
+        return await call.broker.forward.batch(call, "merge", found, failed, work, make=False)  # type: ignore[no-any-return]
     well, _ = await each(call, found, failed, work, make=False)
     return outcome(call, well, failed)
 
@@ -185,12 +189,12 @@ async def delete(call: Call) -> Reply:
             found.append((id, id, id))
         else:
             failed.append(failure(id, bad_request(f"entity id: found {str(id)[:200]!r}; expected a URI")))
-    if call.broker.forward.concerned(call):
-        return await call.broker.forward.batch(call, "delete", found, failed)  # type: ignore[no-any-return]
 
     def work(tx: Any, tenant: int, id: str, _: Any) -> bool:
         alter_in(tx, call, tenant, id, entities.gone, reach)
         return False
 
+    if call.broker.forward.concerned(call):
+        return await call.broker.forward.batch(call, "delete", found, failed, work, make=False)  # type: ignore[no-any-return]
     well, _ = await each(call, found, failed, work, make=False)
     return outcome(call, well, failed)

@@ -133,7 +133,8 @@ async def retrieve(call: Call) -> Reply:
 
 async def retrieve_here(call: Call, id: str, view: View, media: bytes, reach: Selection | None) -> Reply:
     """One entity as it is kept here."""
-    reader = call.broker.store.reader
+    broker = call.broker
+    reader = broker.store.reader
     tenant = entities.read_tenant(call, reader)
     mapped = given_map(call, reader, tenant)
     if reach is None and view.plain and view.whole and mapped is None and "type" not in call.params and b"prefer" not in call.headers:
@@ -231,11 +232,11 @@ async def run_query(call: Call, chosen: Selection, view: View, media: bytes, ask
     if reach is not None:
         chosen = entities.narrow(call, "entities.read", chosen)
     if broker.forward.concerned(call):
-        return await broker.forward.query(call, chosen, view, media, asked, order)  # type: ignore[no-any-return]
-    return await query_here(call, chosen, view, media, asked, order)
+        return await broker.forward.query(call, chosen, view, media, asked, order, reach)  # type: ignore[no-any-return]
+    return await query_here(call, chosen, view, media, asked, order, reach)
 
 
-async def query_here(call: Call, chosen: Selection, view: View, media: bytes, asked: Page, order: Any) -> Reply:
+async def query_here(call: Call, chosen: Selection, view: View, media: bytes, asked: Page, order: Any, reach: Selection | None) -> Reply:
     """The entities of a selection that are kept here, as one page."""
     broker = call.broker
     reach = entities.allowed(call, "entities.read", hides=True)
@@ -410,24 +411,29 @@ async def types(call: Call) -> Reply:
     accepted(call)
     entities.entirely(call, "types.read")
     detailed = wants_details(call)
-    names = call.terms.terms
     if call.broker.forward.concerned(call):
         return await call.broker.forward.types(call, detailed)  # type: ignore[no-any-return]
+    return answer(call, await types_here(call, detailed))
+
+
+async def types_here(call: Call, detailed: bool) -> Any:
+    """The types of the entities that are kept here."""
+    names = call.terms.terms
 
     def read(session: Any) -> Any:
         tenant = entities.read_tenant(call, session)
         found = session.types(tenant)
         if not detailed:
-            return type_list(call, [names[iri] for iri, _ in found])
+            return type_list([names[iri] for iri, _ in found])
         return [
             {"id": iri, "type": "EntityType", "typeName": names[iri], "attributeNames": sorted(names[attr] for attr, _ in session.attributes_of(tenant, iri))}
             for iri, _ in found
         ]
 
-    return answer(call, await call.broker.store.slow(read))
+    return await call.broker.store.slow(read)
 
 
-def type_list(call: Call, found: list[str]) -> dict[str, Any]:
+def type_list(found: list[str]) -> dict[str, Any]:
     """The short answer of type discovery."""
     return {"id": maps.fresh_urn("EntityTypeList"), "type": "EntityTypeList", "typeList": sorted(found)}
 
@@ -461,6 +467,13 @@ async def attributes(call: Call) -> Reply:
     accepted(call)
     entities.entirely(call, "types.read")
     detailed = wants_details(call)
+    if call.broker.forward.concerned(call):
+        return await call.broker.forward.attributes(call, detailed)  # type: ignore[no-any-return]
+    return answer(call, await attributes_here(call, detailed))
+
+
+async def attributes_here(call: Call, detailed: bool) -> Any:
+    """The attributes of the entities that are kept here."""
     names = call.terms.terms
 
     def read(session: Any) -> Any:
@@ -473,7 +486,7 @@ async def attributes(call: Call) -> Reply:
             for iri, _ in found
         ]
 
-    return answer(call, await call.broker.store.slow(read))
+    return await call.broker.store.slow(read)
 
 
 async def attribute_information(call: Call) -> Reply:

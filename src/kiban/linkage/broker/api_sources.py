@@ -200,7 +200,7 @@ def listed(call: Call, shown: list[Any], one: Page, total: int, media: bytes) ->
         if one.limit and ((name == "prev" and one.offset > 0) or (name == "next" and total > offset)):
             link = f'<{path}?{rest}limit={one.limit}&offset={offset}>; rel="{name}"; type="application/ld+json"'
             headers.append((b"link", link.encode()))
-    if one[2]:
+    if one.counted:
         headers.append((b"ngsild-results-count", str(total).encode()))
     return answer(call, shown, media=media, headers=headers)
 

@@ -8,11 +8,12 @@ from urllib.parse import quote
 
 from kiban.linkage.broker import entities, times
 from kiban.linkage.broker.api_entities import BASE
-from kiban.linkage.broker.api_query import page_links
+from kiban.linkage.broker.api_query import page_links, preferred
 from kiban.linkage.broker.asked import page, whole_number
 from kiban.linkage.broker.hosting import PATH
 from kiban.linkage.broker.negotiate import accepted, answer, open_body, open_call
 from kiban.linkage.broker.notices import KIND
+from kiban.linkage.broker.outbox import counted
 from kiban.linkage.broker.server import JSON, LD, Call, Headers, Reply, dumps
 from kiban.linkage.broker.subscriptions import read_subscription, show_subscription
 from kiban.linkage.broker.values import is_uri
@@ -56,9 +57,9 @@ async def create(call: Call) -> Reply:
     link = await broker.hosting.implicit(source, tenant, fresh=True)
     own = None if isinstance(source, str) else link
     doc = document(members, link, own, source, call.subject)
-    await broker.notices.learn(doc, tenant)
+    await broker.notices.learn(doc, tenant, call.terms)
 
-    def op(tx: Any) -> None:
+    def op(tx: Any, mark: object) -> None:
         tenant_key = entities.write_tenant(call, tx, make=True)
         broker.notices.follow(tx)
         if tx.thing(tenant_key, KIND, id) is not None:
@@ -66,10 +67,10 @@ async def create(call: Call) -> Reply:
         tx.put_thing(tenant_key, KIND, id, doc)
         if "timeInterval" in members:
             tx.set_state(tenant_key, KIND, id, {"ticked": times.now_us()})
-        broker.notices.changed(tx, tenant_key, tenant, id)
+        broker.notices.changed(tx, tenant_key, tenant, id, mark)
 
     try:
-        await write(call, op, id)
+        await write(call, op)
     except Problem:
         if own is not None:
             await broker.hosting.delete(own.rpartition("/")[2], tenant)
@@ -89,14 +90,14 @@ def document(members: dict[str, Any], link: str, own: str | None, asked: Any, su
     return {"members": members, "implied": link, "own": own, "context": context, "link": context, "asked": asked, "subject": subject}
 
 
-async def write(call: Call, op: Any, id: str) -> None:
-    """Write a change of a subscription; the index is told how it ended."""
-    well = False
+async def write(call: Call, op: Any) -> None:
+    """Write a change of a subscription: op gets the transaction and what stands for this write; the index is told how it ended."""
+    mark, well = object(), False
     try:
-        await call.broker.store.write(op)
+        await call.broker.store.write(lambda tx: op(tx, mark))
         well = True
     finally:
-        call.broker.notices.settle(call.tenant, id, well=well)
+        call.broker.notices.settle(mark, well=well)
 
 
 async def listed(call: Call) -> Reply:
@@ -108,12 +109,11 @@ async def listed(call: Call) -> Reply:
     reader = call.broker.store.reader
     tenant = entities.read_tenant(call, reader)
     rows = reader.things(tenant, KIND, asked.limit + 1, asked.offset)
-    now = times.now_us()
-    shown = [show_subscription(row[1], row[2]["members"], row[3], call.terms, now) for row in rows[: asked.limit]]
+    shown = [shown_to(call, tenant, row[1], row[2], row[3]) for row in rows[: asked.limit]]
     headers: Headers = page_links(call, asked, len(rows) > asked.limit, media)
     if asked.counted:
         headers.append((b"ngsild-results-count", str(reader.count_things(tenant, KIND)).encode()))
-    return answer(call, shown, media=media, headers=headers)
+    return preferring(call, answer(call, shown, media=media, headers=headers))
 
 
 async def retrieve(call: Call) -> Reply:
@@ -123,10 +123,26 @@ async def retrieve(call: Call) -> Reply:
     id = subscription_id(call)
     entities.allowed(call, "subscriptions.read")
     reader = call.broker.store.reader
-    found = reader.thing(entities.read_tenant(call, reader), KIND, id)
+    tenant = entities.read_tenant(call, reader)
+    found = reader.thing(tenant, KIND, id)
     if found is None:
         raise not_found(id, "Subscription")
-    return answer(call, show_subscription(id, found[0]["members"], found[1], call.terms, times.now_us()), media=media)
+    return preferring(call, answer(call, shown_to(call, tenant, id, found[0], found[1]), media=media))
+
+
+def shown_to(call: Call, tenant: int, id: str, doc: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
+    """A kept subscription as this client reads it, with what this worker has sent and not yet written down."""
+    count = call.broker.dispatcher.unwritten(tenant, id)
+    state = state if count is None else counted(state, count)
+    return show_subscription(id, doc["members"], state, call.terms, times.now_us(), own=doc["own"])
+
+
+def preferring(call: Call, reply: Reply) -> Reply:
+    """The same answer for a client that prefers an earlier version of the standard: of a subscription, there is nothing to alter (4.3.6.8)."""
+    version = preferred(call)
+    if version is None:
+        return reply
+    return reply._replace(headers=[*reply.headers, (b"preference-applied", f"ngsi-ld={version[0]}.{version[1]}".encode())])
 
 
 async def update(call: Call) -> Reply:
@@ -148,7 +164,7 @@ async def update(call: Call) -> Reply:
     asked = call.terms.source
     await broker.notices.learn({"context": raw.get("jsonldContext") or asked, "asked": asked}, call.tenant)
 
-    def op(tx: Any) -> None:
+    def op(tx: Any, mark: object) -> None:
         broker.notices.follow(tx)
         tenant = entities.write_tenant(call, tx, make=False)
         found = tx.thing(tenant, KIND, id)
@@ -162,9 +178,9 @@ async def update(call: Call) -> Reply:
         if "timeInterval" in raw:
             tx.set_state(tenant, KIND, id, {**(tx.state(tenant, KIND, id) or {}), "ticked": times.now_us()})
         tx.put_thing(tenant, KIND, id, doc)
-        broker.notices.changed(tx, tenant, call.tenant, id)
+        broker.notices.changed(tx, tenant, call.tenant, id, mark)
 
-    await write(call, op, id)
+    await write(call, op)
     return Reply(204)
 
 
@@ -175,7 +191,7 @@ async def delete(call: Call) -> Reply:
     entities.allowed(call, "subscriptions.delete")
     own: list[str] = []
 
-    def op(tx: Any) -> None:
+    def op(tx: Any, mark: object) -> None:
         call.broker.notices.follow(tx)
         tenant = entities.write_tenant(call, tx, make=False)
         found = tx.thing(tenant, KIND, id)
@@ -183,10 +199,11 @@ async def delete(call: Call) -> Reply:
             raise not_found(id, "Subscription")
         own[:] = [found[0]["own"]] if found[0]["own"] else []
         tx.delete_thing(tenant, KIND, id)
-        call.broker.notices.changed(tx, tenant, call.tenant, id)
+        call.broker.notices.changed(tx, tenant, call.tenant, id, mark)
 
-    await write(call, op, id)
+    await write(call, op)
     for url in own:
+        call.broker.notices.forget(url, call.tenant)
         try:
             await call.broker.hosting.delete(url.removeprefix(call.broker.hosting.url + PATH), call.tenant)
         except Problem as problem:

@@ -35,6 +35,7 @@ from kiban.linkage.errors import Problem, bad_request, not_found
 from kiban.linkage.policy import Predicate
 
 CHUNK = 200  # histories that are looked at together while a query looks for those that match
+READ = 200_000  # instances of one attribute of an entity that a filter or an aggregation looks at one by one
 STATE = 50  # instances of an attribute in which its present state is looked for
 
 
@@ -338,7 +339,7 @@ class Asking:
     def fits(self, head: Head, chosen: Selection, reach: Predicate | None) -> Span | None:
         """The span of a history in which it is selected, None if it is not."""
         span = self.span
-        shell = {"id": head.id, "type": head.types}
+        shell: dict[str, Any] = {"id": head.id, "type": head.types}
         if chosen.who and not any(who.matches(shell) for who in chosen.who):
             return None
         if reach is not None and not reach.matches(state(self.session, self.tenant, head)):
@@ -355,7 +356,7 @@ class Asking:
             shell |= {"createdAt": times.text(head.created), "modifiedAt": times.text(head.modified)}
             for name in needed:
                 number = self.session.number(name)
-                if number is not None and (rows := self.session.instances(head.key, number, seen)):
+                if number is not None and (rows := self.few(head, number, seen)):
                     shell[name] = [row.read() for row in rows]
             if (chosen.q is not None and not chosen.q.matches(shell)) or (chosen.geo is not None and not chosen.geo.matches(shell)):
                 return None
@@ -389,7 +390,7 @@ class Asking:
             return [(head, self.span) for head in heads[: asked.limit]], total, len(heads) > asked.limit
         found: list[tuple[Head, Span]] = []
         seen = 0
-        for head in self.candidates(parts, order):
+        for head in self.candidates(parts | {"reach": None if reach is None else reach.selection}, order):
             span = self.fits(head, chosen, reach)
             if span is None:
                 continue
@@ -413,6 +414,13 @@ class Asking:
             if len(heads) < CHUNK:
                 return
             after = heads[-1].key if order == "key" else heads[-1].id
+
+    def few(self, head: Head, number: int, span: Span) -> list[Row]:
+        """The instances of one attribute; 403 TooComplexQuery if there are too many to look at each of them."""
+        rows: list[Row] = self.session.instances(head.key, number, span, limit=READ + 1)
+        if len(rows) > READ:
+            raise Problem("TooComplexQuery", "too many instances to look at", f"more than {READ} of one attribute of {head.id}: take a smaller window")
+        return rows
 
     # what of them
     def numbers(self, head: Head, span: Span) -> list[int]:
@@ -495,7 +503,7 @@ class Asking:
         for number in numbers:
             parts = self.in_sql(head, number, span, periods) if asked.last is None else None
             if parts is None:
-                rows = session.instances(head.key, number, span, limit=-1 if asked.last is None else asked.last, newest=self.newest)
+                rows = self.few(head, number, span) if asked.last is None else session.instances(head.key, number, span, limit=asked.last, newest=True)
                 parts = by_hand(rows, column, periods, asked.methods)
             found = [aggregated(kind, sets, ((*period(place), one) for place, one in totals if one), asked.methods) for (kind, sets), totals in parts.items()]
             found = [one for one in found if any(method in one for method in asked.methods)]
@@ -563,6 +571,8 @@ async def retrieve(call: Call) -> Reply:
             mapped.keep([id])
         head = reachable(session, tenant, id, reach)
         asking = Asking(session, tenant, asked, options.instances)
+        if asked.attrs is not None and not asked.named:
+            raise not_found(f"{id} with one of these attributes")
         if asked.named and not session.heads(tenant, ids=[id], span=Span(datasets=asked.datasets), attrs=asked.named):
             raise not_found(f"{id} with one of these attributes")
         shown, part = tell(call, asking, [(head, asking.span)])
@@ -630,11 +640,13 @@ async def create_map(call: Call) -> Reply:
     """GET /temporal/entityMaps"""
     await open_call(call)
     media = accepted(call)
-    asked, chosen = parse_wanted(call.params, call.terms), selection(call.params, call.terms)
+    reach = may(call, "temporal.read")
+    asked, chosen = parse_wanted(call.params, call.terms, visible(reach)), selection(call.params, call.terms)
+    if reach is not None:
+        reach.narrow(chosen)
     if asked.window is None:
         raise bad_request("timerel: found nothing; an entity map of the history needs a temporal query")
     entities.allowed(call, "maps.create", hides=True)
-    reach = entities.allowed(call, "temporal.read")
 
     def read(session: Any) -> maps.Given:
         tenant = entities.read_tenant(call, session)

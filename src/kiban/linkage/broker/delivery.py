@@ -27,7 +27,7 @@ import random
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -265,6 +265,7 @@ class Dispatcher:
         self._touched: set[tuple[str, Key]] = set()  # keys given back to the store since outcomes were last written
         self._flying = 0
         self._settled = Settled()
+        self._writing: Settled | None = None  # what is on its way to the store
         self._bell = asyncio.Event()
         self._random = random.Random(self.policy.seed)  # noqa: S311 - spreads retries
         self._workers: set[asyncio.Task[None]] = set()
@@ -334,6 +335,16 @@ class Dispatcher:
         endpoints = await self.outbox.replay(tenant, subscription, seqs, self.now())
         self.wake(endpoints)
         return len(endpoints)
+
+    def unwritten(self, tenant: int, subscription: str) -> Count | None:
+        """What this worker has sent for a subscription and the store does not know yet; None: nothing."""
+        found: Count | None = None
+        for settled in (self._writing, self._settled):
+            count = settled.counts.get((tenant, subscription)) if settled is not None else None
+            if count is not None:
+                found = replace(found) if found is not None else Count(ok=count.ok)
+                found.add(count)
+        return found
 
     # --- lanes
     def _lane(self, name: str) -> _Lane:
@@ -609,18 +620,20 @@ class Dispatcher:
         if not self._settled and not wanted:
             return
         settled, self._settled = self._settled, Settled()
+        self._writing = settled
         self._touched = set()
         until = clock + policy.lease
         try:
             messages = await self.outbox.exchange(settled, wanted, self.now(), int(policy.lease * SECOND))
         except OutboxAway:
             settled.add(self._settled)
-            self._settled = settled
+            self._settled, self._writing = settled, None
             for name in wanted:
                 self._lanes[name].more = True
                 self._hungry[self._lanes[name]] = None
             raise
 
+        self._writing = None
         got = dict.fromkeys(wanted, 0)
         for message in messages:
             got[message.endpoint] = got.get(message.endpoint, 0) + 1

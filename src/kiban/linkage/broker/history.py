@@ -45,7 +45,7 @@ def record(tx: Any, tenant: int, _: str, change: Change) -> None:
             else:
                 events += [Event(name, part) for part in new[name] if part.get("datasetId") == dataset]
     if events or old is None or new["type"] != old["type"]:
-        tx.record(tx.keep_head(tenant, new["id"], new["type"], times.parse(modified)), events)
+        tx.record(tx.keep_head(tenant, new["id"], new["type"], times.parse(modified), fresh=old is None), events)
 
 
 def scope_instance(scopes: list[str], at: str, *, deleted: bool = False) -> dict[str, Any]:

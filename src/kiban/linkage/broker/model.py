@@ -802,22 +802,31 @@ def merge(entity: Entity, fragment: Entity, *, now: str, observedAt: str | None 
 
 def replace(entity: Entity, new: Entity, *, now: str) -> Change:
     """Puts new in the place of entity; only createdAt stays (5.6.18)."""
-    change = Change({**new, "createdAt": entity["createdAt"]}, entity)
+    result = {**new, "createdAt": entity["createdAt"], "modifiedAt": now}
+    change = Change(result, entity)
+    changed = change.changed
     for name in ("type", "scope", "expiresAt"):
         if entity.get(name) != new.get(name):
-            change.changed.append((name, None, "created" if name not in entity else "updated" if name in new else "deleted"))
+            changed.append((name, None, "created" if name not in entity else "updated" if name in new else "deleted"))
     for name, instances in attributes(new):
         before = entity.get(name)
-        if before:
-            change.entity[name] = [_inherit(_find(before, instance.get("datasetId")), instance) for instance in instances]
-        for instance in instances:
-            dataset = instance.get("datasetId")
-            change.changed.append((name, dataset, "created" if _find(before, dataset) is None else "updated"))
+        if before is None:
+            changed += [(name, instance.get("datasetId"), "created") for instance in instances]
+        elif len(before) == 1 == len(instances) and before[0].get("datasetId") == instances[0].get("datasetId"):  # nearly always
+            changed.append((name, before[0].get("datasetId"), "updated"))
+            result[name] = [_inherit(before[0], instances[0])]
+        else:
+            result[name] = [_inherit(_find(before, instance.get("datasetId")), instance) for instance in instances]
+            for instance in instances:
+                dataset = instance.get("datasetId")
+                changed.append((name, dataset, "created" if _find(before, dataset) is None else "updated"))
     for name, instances in attributes(entity):
+        after = new.get(name)
+        if after is not None and len(after) == 1 == len(instances) and after[0].get("datasetId") == instances[0].get("datasetId"):
+            continue
         for instance in instances:
-            if _find(new.get(name), instance.get("datasetId")) is None:
-                change.changed.append((name, instance.get("datasetId"), "deleted"))
-    change.entity["modifiedAt"] = now
+            if _find(after, instance.get("datasetId")) is None:
+                changed.append((name, instance.get("datasetId"), "deleted"))
     return change
 
 
@@ -949,6 +958,8 @@ def _inherit(old: Instance | None, new: Instance) -> Instance:
     if old is None or (old["createdAt"] == new["createdAt"]):
         return new
     new = {**new, "createdAt": old["createdAt"]}
+    if new.keys() <= RESERVED:
+        return new
     for name, instances in sub_attributes(new):
         if name in old:
             new[name] = [_inherit(_find(old[name], instance.get("datasetId")), instance) for instance in instances]

@@ -11,7 +11,7 @@ import itertools
 import ssl
 from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 
@@ -89,8 +89,7 @@ class _Connection(asyncio.Protocol):
 
     # --- called by the loop
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # as create_connection makes it
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # as create_connection makes it; that of uvloop is no asyncio.Transport by its class
 
     def pause_writing(self) -> None:
         self._writable.clear()

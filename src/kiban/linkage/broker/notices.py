@@ -23,6 +23,7 @@ KIND: Final = "subscription"
 LOOK: Final = 1.0  # s between two looks at intervals and at what other workers did
 TOGETHER: Final = 1000  # entities in one notification of an interval
 JOINED: Final = 1000  # linked entities in one notification
+NONE: Final = (-1, None)
 WAIT: Final = 2.0  # s that a writing thread waits for a @context of another worker's subscription
 log = logging.getLogger("kiban.broker.notices")
 
@@ -36,8 +37,8 @@ class Notices:
         self.indexes: dict[int, Index] = {}
         self.number = -1  # changes of the kind that the indexes have seen
         self.stale = True
-        self.pending: set[tuple[str, str]] = set()  # subscriptions (tenant, id) that a transaction on its way has put or dropped
-        self.made: dict[tuple[int, str], tuple[int, Ready | None]] = {}  # with the time of the change, to be used again
+        self.pending: set[object] = set()  # writes on their way that have put or dropped a subscription
+        self.made: dict[tuple[int, str], tuple[int, Ready | None]] = {}  # what the indexes show, each with the time of its last change
         self.maps: dict[tuple[str, str], Any] = {}  # (tenant, @context as JSON) → its names; subscriptions cannot wait for them
         self.loop: asyncio.AbstractEventLoop | None = None
         self.next: dict[tuple[int, str], int] = {}  # when a timed subscription is due, µs
@@ -48,23 +49,35 @@ class Notices:
         """Read what is kept; call it once in the event loop."""
         self.loop = asyncio.get_running_loop()
         await self.learn_all()
+        await self.broker.store.write(self.follow)
 
     async def learn_all(self) -> None:
-        """Have the names of every kept subscription at hand."""
+        """Have the names of every kept subscription at hand that is not in the indexes yet."""
         reader = self.broker.store.reader
         names = dict(reader.tenants())
-        for tenant, _, doc, _, _, _ in reader.things(None, KIND):
+        for tenant, id, modified in reader.stamps(KIND):
+            if self.made.get((tenant, id), NONE)[0] == modified or (found := reader.thing(tenant, KIND, id)) is None:
+                continue
             try:
-                await self.learn(doc, names.get(tenant, ""))
+                await self.learn(found[0], names.get(tenant, ""))
             except Problem as problem:
-                log.warning("the @context of a subscription cannot be had, its notifications tell full names: %s", problem)
+                log.warning("the @context of the subscription %s cannot be had, its notifications tell full names: %s", id, problem)
 
-    async def learn(self, doc: dict[str, Any], tenant: str) -> None:
-        """Have the names at hand that a subscription needs. Raises 400 and 504 for a @context that cannot be had."""
+    async def learn(self, doc: dict[str, Any], tenant: str, given: Any = None) -> None:
+        """Have the names at hand that a subscription needs. Raises 400 and 504 for a @context that cannot be had.
+
+        given  those of the @context it was made with, if they are at hand
+        """
+        if given is not None:
+            self.maps[(tenant, canonical(doc["asked"]))] = self.maps[(tenant, canonical(doc["implied"]))] = given
         for context in (doc["context"], doc["asked"]):  # notifications are told with one, q was written with the other
             key = tenant, canonical(context)
             if key not in self.maps:
                 self.maps[key] = await self.broker.contexts.term_map(context, tenant)
+
+    def forget(self, url: str, tenant: str) -> None:
+        """Let go of the names of a @context that was kept for one subscription alone."""
+        self.maps.pop((tenant, url), None)
 
     def terms(self, context: Any, tenant: str) -> Any:
         """Names that were learnt; in a writing thread, learnt now if another worker brought them."""
@@ -81,69 +94,73 @@ class Notices:
                 except (Problem, TimeoutError) as error:
                     waiting.cancel()
                     log.warning("the @context %s of a subscription cannot be had: %s", str(context)[:200], error)
-        if found is None:
-            return self.broker.contexts.core
-        self.maps[(tenant, canonical(context))] = found
+        if found is not None:
+            self.maps[(tenant, canonical(context))] = found
         return found
 
     def ready(self, tenant: int, name: str, id: str, doc: dict[str, Any], modified: int) -> Ready | None:
         """A kept subscription, ready to be asked; None if it rests or cannot be read."""
-        known = self.made.get((tenant, id))
-        if known is not None and known[0] == modified:
-            return known[1]
         found: Ready | None = None
         if subscriptions.status(doc["members"], times.now_us()) != "paused":
+            terms, asked = self.terms(doc["context"], name), self.terms(doc["asked"], name)
+            core = self.broker.contexts.core
             try:
-                terms, asked = self.terms(doc["context"], name), self.terms(doc["asked"], name)
-                found = subscriptions.make_ready(id, doc["members"], terms, asked, doc["link"], name, doc["subject"])
+                found = subscriptions.make_ready(id, doc["members"], terms or core, asked or core, doc["link"], name, doc["subject"])
             except Problem as problem:
                 log.error("the subscription %s rests, as it cannot be read: %s", id, problem)
+            if terms is None or asked is None:
+                modified = 0  # read again as soon as there is occasion
         self.made[(tenant, id)] = modified, found
         return found
 
+    def show(self, tenant: int, id: str, ready: Ready | None) -> None:
+        """Let the indexes have a subscription, or not."""
+        index = self.indexes.setdefault(tenant, Index())
+        if ready is None:
+            index.drop(id)
+        else:
+            index.put(ready)
+
     def rebuild(self, tx: Any) -> None:
-        """Read all subscriptions again."""
+        """Read again what has changed; the time of its last change tells."""
         names = dict(tx.tenants())
         self.number = tx.changes(KIND)
-        indexes: dict[int, Index] = {}
-        seen = set()
-        for tenant, id, doc, _, _, modified in tx.things(None, KIND):
-            seen.add((tenant, id))
-            ready = self.ready(tenant, names[tenant], id, doc, modified)
-            if ready is not None:
-                indexes.setdefault(tenant, Index()).put(ready)
-        self.made = {key: value for key, value in self.made.items() if key in seen}
-        self.indexes, self.stale = indexes, False
+        kept = {(tenant, id): modified for tenant, id, modified in tx.stamps(KIND)}
+        for tenant, id in self.made.keys() - kept.keys():
+            del self.made[(tenant, id)]
+            self.show(tenant, id, None)
+        for (tenant, id), modified in kept.items():
+            if self.made.get((tenant, id), NONE)[0] != modified and (found := tx.thing(tenant, KIND, id)) is not None:
+                self.show(tenant, id, self.ready(tenant, names[tenant], id, found[0], modified))
+        self.stale = False
 
     def follow(self, tx: Any) -> None:
         """See that the indexes show what the transaction sees."""
         if self.stale or (self.several and tx.changes(KIND) != self.number):
             self.rebuild(tx)
 
-    def changed(self, tx: Any, tenant: int, name: str, id: str) -> None:
-        """A subscription was put or dropped in this transaction; `settle` must follow when its end is known."""
-        token = name, id
-        if token in self.pending or tx.changes(KIND) != self.number + 1 or self.stale:
+    def changed(self, tx: Any, tenant: int, name: str, id: str, write: object) -> None:
+        """A subscription was put or dropped in this transaction.
+
+        write  stands for this write, however often the store runs it; `settle` must follow when its end is known
+        """
+        again = write in self.pending
+        self.pending.add(write)
+        if again or self.stale or tx.changes(KIND) != self.number + 1:
             # Run again after a rollback, or others were at it as well.
             self.stale = True
             return
-        self.pending.add(token)
         found = tx.thing(tenant, KIND, id)
-        ready = self.ready(tenant, name, id, found[0], found[3]) if found is not None else None
-        index = self.indexes.setdefault(tenant, Index())
-        if ready is None:
-            index.drop(id)
-        else:
-            index.put(ready)
         if found is None:
             self.made.pop((tenant, id), None)
+        self.show(tenant, id, self.ready(tenant, name, id, found[0], found[3]) if found is not None else None)
         self.number += 1
 
-    def settle(self, name: str, id: str, *, well: bool) -> None:
-        """The transaction of `changed` has ended: on disk, or not."""
-        self.pending.discard((name, id))
-        if not well:
-            self.stale = True
+    def settle(self, write: object, *, well: bool) -> None:
+        """A write has ended: on disk, or not."""
+        if write in self.pending:
+            self.pending.discard(write)
+            self.stale = self.stale or not well
 
     # --- changes
     def effect(self, tx: Any, tenant: int, name: str, change: Change) -> None:
@@ -243,19 +260,17 @@ class Notices:
         while True:
             await asyncio.sleep(LOOK)
             try:
-                if self.broker.store.reader.changes(KIND) != self.number:
+                if self.broker.store.reader.changes(KIND) != self.number and await self.broker.store.write(self.differs):
                     await self.learn_all()
-                    if self.broker.store.reader.changes(KIND) != self.number:
-                        await self.broker.store.write(self.follow_anew)
+                    self.stale = True
+                    await self.broker.store.write(self.follow)
                 await self.tick()
             except Problem as problem:
                 log.warning("notifications at intervals are late: %s", problem)
 
-    def follow_anew(self, tx: Any) -> None:
-        """Read the subscriptions again if another process has changed them."""
-        if tx.changes(KIND) != self.number:
-            self.stale = True
-        self.follow(tx)
+    def differs(self, tx: Any) -> bool:
+        """Whether another process has changed subscriptions, or nothing was read yet."""
+        return self.stale or bool(tx.changes(KIND) != self.number)
 
     async def tick(self) -> None:
         """Send what is due."""

@@ -118,6 +118,8 @@ PARAMETERS: Final[dict[str, tuple[dict[str, Any], str, str]]] = {
     "kind": (TEXT, "種類", "kind"),
     "reload": (TRUTH, "取り直す", "fetch anew"),
     "keep": (TEXT, "残す属性", "attributes to keep"),
+    "subscription": (TEXT, "通知の登録の識別子", "identifier of a subscription"),
+    "after": (WHOLE, "この番号より後", "numbers above this one"),
     "drop": (TEXT, "消す属性", "attributes to drop"),
     "metadata": (TEXT, "答えに入れるメタデータ", "metadata of the answer"),
     "via": (TEXT, "通ってきた情報源", "context sources on the way here"),
@@ -260,6 +262,10 @@ OPERATIONS: Final[dict[str, Told]] = {
     "POST /v2/registrations": Told("情報源を登録する", "Register a context provider", "", "RegistrationV2", 201),
     "GET /v2/registrations/{id}": Told("情報源を読む", "Retrieve a context provider", gives="Object"),
     "DELETE /v2/registrations/{id}": Told("情報源の登録を消す", "Delete a context provider", status=204),
+    "GET /kiban/v1/deadLetters": Told(
+        "届けられなかった通知の一覧", "List notifications that could not be delivered", "subscription after limit", gives="Objects"
+    ),
+    "POST /kiban/v1/deadLetters/replay": Told("届けられなかった通知をもう一度送る", "Send them again", "", "Replay", gives="Object"),
     "GET /health": Told("動いているか", "Is the process alive?", gives="Object"),
     "GET /ready": Told("要求を受けられるか", "Can it serve requests?", gives="Object"),
     "GET /metrics": Told("計測値（Prometheus）", "Figures for Prometheus"),
@@ -291,6 +297,10 @@ BODIES: Final[dict[str, tuple[dict[str, Any], Any]]] = {
             "watchedAttributes": ["level"],
             "notification": {"endpoint": {"uri": "http://127.0.0.1:9000/notify", "accept": "application/json"}},
         },
+    ),
+    "Replay": (
+        {"type": "object", "properties": {"subscription": {"type": "string"}, "numbers": {"type": "array", "items": WHOLE}}},
+        {"subscription": "urn:ngsi-ld:Subscription:1"},
     ),
     "SubscriptionPatch": ({"type": "object", "minProperties": 1}, {"description": "水位", "isActive": False}),
     "Registration": (

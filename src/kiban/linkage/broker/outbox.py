@@ -92,11 +92,19 @@ def tell(tx: Any, tenant: int, id: str, count: Count) -> None:
         state = tx.state(tenant, kind, id)
         if state is None:
             continue
-        state["timesSent"] = state.get("timesSent", 0) + count.sent
-        state["timesFailed"] = state.get("timesFailed", 0) + count.failed
-        for name, at in (("lastNotification", count.last), ("lastSuccess", count.success), ("lastFailure", count.failure)):
-            if at:
-                state[name] = times.text(at)
-        state["ok"] = count.ok
-        tx.set_state(tenant, kind, id, state)
+        tx.set_state(tenant, kind, id, counted(state, count))
         return
+
+
+def counted(state: Mapping[str, Any], count: Count) -> dict[str, Any]:
+    """The counters of a subscription with what was sent since.
+
+    >>> counted({"timesSent": 2, "told": 7}, Count(sent=1, last=1_000_000, success=1_000_000))
+    {'timesSent': 3, 'told': 7, 'timesFailed': 0, 'lastNotification': '1970-01-01T00:00:01.000Z', 'lastSuccess': '1970-01-01T00:00:01.000Z', 'ok': True}
+    """
+    found = {**state, "timesSent": state.get("timesSent", 0) + count.sent, "timesFailed": state.get("timesFailed", 0) + count.failed}
+    for name, at in (("lastNotification", count.last), ("lastSuccess", count.success), ("lastFailure", count.failure)):
+        if at:
+            found[name] = times.text(at)
+    found["ok"] = count.ok
+    return found

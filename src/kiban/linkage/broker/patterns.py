@@ -370,6 +370,9 @@ class _Automaton:
         return state.at_end
 
 
+_START = re.compile(r"\^((?:[A-Za-z0-9:/_#~%-]|\\[.:/-])+)")
+
+
 @dataclass(frozen=True)
 class Pattern:
     """A regular expression; make it with `compile_pattern`.
@@ -382,6 +385,19 @@ class Pattern:
     sql: str
     _automaton: _Automaton = field(repr=False, compare=False)
     _quick: re.Pattern[str] | None = field(repr=False, compare=False)
+
+    @property
+    def start(self) -> str:
+        """What every text begins with in which the pattern is found, as far as its source tells at a glance.
+
+        >>> compile_pattern("^urn:a:[0-9]+").start, compile_pattern("^urn:ab?").start, compile_pattern("a|^b").start
+        ('urn:a:', 'urn:a', '')
+        """
+        found = _START.match(self.source)
+        if found is None or self.ignore_case or "|" in self.source:
+            return ""
+        text = found[1].replace("\\", "")
+        return text[:-1] if self.source[found.end() : found.end() + 1] in ("?", "*", "{") else text
 
     def search(self, text: str) -> bool:
         """Whether the pattern is found anywhere in the text, in time proportional to its length."""

@@ -24,7 +24,7 @@ from kiban.linkage.errors import PREFIX, Problem
 
 SECONDS: Final = 5.0  # an answer may take this long, unless the registration says otherwise
 LONGEST: Final = 30.0
-REST: Final = 1.0  # seconds of rest after no answer in time
+REST: Final = 1.0  # seconds without reads after no answer in time
 LIMIT: Final = 16 * 1024 * 1024  # bytes of an answer
 KNOWN: Final = 600.0  # seconds for which the name of a source is remembered
 ASKING: Final = 1.0  # seconds for asking a source for its name
@@ -187,7 +187,7 @@ class Remote:
         quiet   it is no operation: not counted
         """
         now = time.monotonic()
-        if now < source.resting:
+        if now < source.resting and (method == "GET" or source.cooldown):
             return Got(source, 0, code=SILENT, reason="it did not answer before and is left in peace for a while")
         terms = terms or await self.terms(call, source)
         query = urlencode(list(params) + ([("local", "true")] if source.local and not quiet else []), quote_via=quote, safe=":,;/*()=|")

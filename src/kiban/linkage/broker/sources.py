@@ -253,7 +253,20 @@ def _own_name(name: str, terms: Any) -> str:
 
 _MEMBERS: Final = frozenset(
     {
-        *("type", "information", "endpoint", "mode", "operations", "expiresAt", "contextSourceInfo", "scope", "refreshRate", "management", "datasetId"),
+        *(
+            "type",
+            "information",
+            "endpoint",
+            "mode",
+            "operations",
+            "expiresAt",
+            "contextSourceInfo",
+            "scope",
+            "refreshRate",
+            "management",
+            "datasetId",
+            "localOnly",
+        ),
         *_TEXTS,
         *_PLACES,
         *_INTERVALS,
@@ -288,6 +301,9 @@ def _member(name: str, value: Any, terms: Any, guard: Any) -> Any:
                 raise bad_request(f"expiresAt: found {value!r}, which is in the past")
         case "contextSourceInfo":
             return _pairs(value, name)
+        case "localOnly":
+            if not isinstance(value, bool):
+                raise bad_request("localOnly: expected true or false")
         case "management":
             return _management(value)
         case "refreshRate":
@@ -498,7 +514,7 @@ class Source:
         self.headers = [(key, value) for key, value in pairs if key.lower() not in _OWN_HEADERS and key.lower() not in _PROCESSED]
         management = doc.get("management", {})
         self.timeout, self.cooldown = management.get("timeout", 0) / 1000, management.get("cooldown", 0) / 1000
-        self.local = bool(management.get("localOnly"))
+        self.local = bool(management.get("localOnly", doc.get("localOnly")))
         self.properties = record(doc, core)
         self.resting = 0.0  # monotonic seconds until which nothing is sent
         self.told: Counter[str] = Counter()

@@ -13,17 +13,19 @@ How the standard is read
 
 from __future__ import annotations
 
-import uuid
+import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import unquote
 
 import msgspec
 
 from kiban.linkage.broker import times
 from kiban.linkage.broker.geo import GeoQ, parse_geo
 from kiban.linkage.broker.model import MEMBER, OWN, Change, Entity, Instance
-from kiban.linkage.broker.outgoing import GEO_JSON, Target
+from kiban.linkage.broker.outgoing import GEO_JSON, LD_JSON, Target
 from kiban.linkage.broker.query import Q, parse_q
 from kiban.linkage.broker.render import LOCATION, View, languages, render, render_all
 from kiban.linkage.broker.selection import (
@@ -50,6 +52,7 @@ NULLS: Final = (None, NULL)
 MOST: Final = 1000  # names or selectors in one list
 LEVELS: Final = 20
 HEAD: Final = frozenset({"type", "scope", "expiresAt"})
+_PERCENT: Final = re.compile(r"%[0-9A-Fa-f]{2}")
 _encode = msgspec.json.Encoder().encode
 
 # --- reading -----------------------------------------------------------------------------------------------------------------------------
@@ -92,8 +95,6 @@ def read_subscription(raw: Mapping[str, Any], terms: Any, now: str, *, old: Mapp
         raise bad_request("expected entities or watchedAttributes, or both")
     if "timeInterval" in found and "throttling" in found:
         raise bad_request("throttling: found beside timeInterval; expected one or the other")
-    if "timeInterval" in found and "watchedAttributes" in found and kind == "Subscription":
-        raise bad_request("watchedAttributes: found beside timeInterval; expected one or the other")
     if "expiresAt" in raw and "expiresAt" in found and times.parse(found["expiresAt"]) <= times.parse(now):
         raise bad_request(f"expiresAt: found {found['expiresAt']!r}, which has passed")
     return found
@@ -193,8 +194,13 @@ def _triggers(name: str, value: Any, _: Any) -> list[str]:
 
 
 def _query(name: str, value: Any, terms: Any) -> str:
-    parse_q(_text(name, value, terms), terms, where=name)
+    _q(_text(name, value, terms), terms, name)
     return str(value)
+
+
+def _q(text: str, terms: Any, where: str = "q") -> Q:
+    """A query as documents have it: clients send it with the percent signs of a URL as well."""
+    return parse_q(unquote(text) if _PERCENT.search(text) else text, terms, where=where)
 
 
 def _scope(name: str, value: Any, terms: Any) -> str:
@@ -309,7 +315,9 @@ def status(members: Mapping[str, Any], now: int) -> str:
     return "paused" if members.get("isActive") is False else "active"
 
 
-def show_subscription(id: str, members: Mapping[str, Any], state: Mapping[str, Any], terms: Any, now: int, kind: str = "Subscription") -> dict[str, Any]:
+def show_subscription(
+    id: str, members: Mapping[str, Any], state: Mapping[str, Any], terms: Any, now: int, *, own: str | None = None, kind: str = "Subscription"
+) -> dict[str, Any]:
     """A subscription as a client reads it.
 
     Parameters
@@ -318,6 +326,7 @@ def show_subscription(id: str, members: Mapping[str, Any], state: Mapping[str, A
     state        counters of the delivery (`outbox.tell`)
     terms        the @context to read it with
     now          µs since 1970, for the status
+    own          address of a @context that the broker keeps for this subscription: its jsonldContext, unless the client gave one
     """
     names = terms.terms
     shown: dict[str, Any] = {"id": id, "type": kind}
@@ -333,6 +342,8 @@ def show_subscription(id: str, members: Mapping[str, Any], state: Mapping[str, A
         elif name == "isActive" and value:
             continue
         shown[name] = value
+    if own is not None:
+        shown.setdefault("jsonldContext", own)
     shown.setdefault("notificationTrigger", USUAL)
     shown["status"] = status(members, now)
     return shown
@@ -414,8 +425,8 @@ class Ready:
 
     @property
     def selection(self) -> Selection:
-        """What it selects, for a query."""
-        return Selection(self.who, tuple(self.watched or ()), self.q, self.scope, self.geo)
+        """What it selects, for a query; without selectors, what has a watched attribute."""
+        return Selection(self.who, () if self.who else tuple(self.watched or ()), self.q, self.scope, self.geo)
 
     def concerns(self, entity: Entity, linked: Any = None) -> bool:
         """Whether the entity is selected and meets all conditions; linked(id) gives entities that relationships lead to."""
@@ -480,11 +491,25 @@ def make_ready(id: str, members: Mapping[str, Any], terms: Any, asked_with: Any,
         omit=_tree(omit),
         datasets=frozenset(None if name == "@none" else name for name in chosen) if chosen else None,
         geometry=LOCATION if geojson else None,
+        context=context if endpoint.get("accept") == LD_JSON else None,
         join=join if join in ("inline", "flat") else None,
         depth=told.get("joinLevel", 1),
     )
-    key = (terms.key, view.format, view.sys, view.languages, view.attrs, repr(view.pick), repr(view.omit), view.datasets, geojson, view.join, view.depth)
-    q = parse_q(members["q"], asked_with) if "q" in members else None
+    key = (
+        terms.key,
+        view.format,
+        view.sys,
+        view.languages,
+        view.attrs,
+        repr(view.pick),
+        repr(view.omit),
+        view.datasets,
+        geojson,
+        view.context,
+        view.join,
+        view.depth,
+    )
+    q = _q(members["q"], asked_with) if "q" in members else None
     geo = parse_geo(members["geoQ"], BARE) if "geoQ" in members else None
     watched = frozenset(members["watchedAttributes"]) if "watchedAttributes" in members else None
     interval = members.get("timeInterval", 0)
@@ -697,7 +722,7 @@ def show_data(entities: list[Entity], ready: Ready, view: View, deleted: str = "
         if not (shown["features"] if ready.geojson else shown):
             return None
         return _encode(shown)
-    told = [one for entity in entities if (one := render(entity, ready.terms, view))]
+    told = [one for entity in entities if (one := render(entity, ready.terms, view)) and one.keys() != {"@context"}]
     if deleted:
         for one in told:
             one["deletedAt"] = deleted
@@ -706,5 +731,6 @@ def show_data(entities: list[Entity], ready: Ready, view: View, deleted: str = "
 
 def envelope(ready: Ready, data: bytes, now: str) -> tuple[str, bytes]:
     """A notification: its id and its JSON."""
-    id = f"urn:ngsi-ld:Notification:{uuid.uuid4()}"
+    word = os.urandom(16).hex()
+    id = f"urn:ngsi-ld:Notification:{word[:8]}-{word[8:12]}-{word[12:16]}-{word[16:20]}-{word[20:]}"
     return id, b'{"id":"%s%s%s","data":%s}' % (id.encode(), ready.opening, now.encode(), data)

@@ -387,7 +387,11 @@ def _fingerprint(value: Any) -> bytes:
 def _numbers(method: Callable[[list[float]], float]) -> Callable[[list[Any]], Any]:
     def over(values: list[Any]) -> Any:
         found = [float(number) for value in values if isinstance(number := comparable(value), (int, float))]
-        return method(found) if found else None
+        try:
+            result = method(found) if found else math.nan
+        except OverflowError:
+            return None
+        return result if math.isfinite(result) else None
 
     return over
 

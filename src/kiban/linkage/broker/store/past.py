@@ -23,7 +23,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from kiban.linkage.broker import times
-from kiban.linkage.broker.store.contract import Event, as_number
+from kiban.linkage.broker.store.contract import Event, Selection, as_number
+from kiban.linkage.errors import Problem
 
 FIRST, LAST = "201001", 1  # what is older than this month, or younger than next year, shares one table: clocks that are wrong do not make tables
 EARLY, LATE = "000000", "999999"
@@ -162,7 +163,7 @@ def meet(one: tuple[int | None, int | None], other: tuple[int | None, int | None
 
 
 class Total(NamedTuple):
-    """One period of one attribute and dataset: how many instances, how many of them numbers, and what SQL makes of the numbers by method."""
+    """One period of one attribute and dataset: how many instances, how many of them numbers of a usual size, and what SQL makes of the numbers by method."""
 
     dataset: str | None
     period: int
@@ -171,9 +172,12 @@ class Total(NamedTuple):
     found: dict[str, float]
 
 
+# Numbers that are much larger than any measurement are left to Python, squares of those that are much smaller are nothing: a double has no place for them.
+USUAL = "CASE WHEN abs(num) <= 1e100 THEN num END"
+SQUARES = "sum(CASE WHEN abs({0}) >= 1e-100 THEN {0} * {0} ELSE 0 END)"
 SQL = {
     "totalCount": "count(num)", "distinctCount": "count(DISTINCT num)", "sum": "sum(num)", "avg": "avg(num)", "min": "min(num)", "max": "max(num)",
-    "sumsq": "sum(num * num)",
+    "sumsq": SQUARES.format("num"),
 }  # fmt: skip
 
 
@@ -181,6 +185,7 @@ class Past:
     """The statements of one transaction about history; `sql.Statements` gives the rest."""
 
     names: Any
+    lock = ""  # what a reading statement ends with when its row is to be changed
     alone = False  # True for the only session that ever writes to its database: what it knows needs not be asked again
 
     def all(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
@@ -215,6 +220,10 @@ class Past:
         """A table of history for one month."""
         raise NotImplementedError
 
+    def condition(self, tenant: int, selection: Selection) -> Any:
+        """A selection of entities as SQL (`sql.Condition`)."""
+        raise NotImplementedError
+
     # --- tables
     def months(self) -> list[str]:
         """The months that have a table, oldest first."""
@@ -245,24 +254,26 @@ class Past:
     # --- heads
     def head(self, tenant: int, id: str) -> Head | None:
         """The head of an entity's history, None if there is none."""
-        row = self.one("SELECT key, id, types, created, modified FROM tentity WHERE tenant = ? AND id = ?", (tenant, id))
+        row = self.one(f"SELECT key, id, types, created, modified FROM tentity WHERE tenant = ? AND id = ?{self.lock}", (tenant, id))  # noqa: S608
         return None if row is None else Head(row[0], row[1], _decode(row[2]), row[3], row[4])
 
-    def keep_head(self, tenant: int, id: str, types: list[str], now: int) -> int:
-        """The key of an entity's history, begun now if there was none; its types are those given."""
+    def keep_head(self, tenant: int, id: str, types: list[str], now: int, *, fresh: bool = False) -> int:
+        """The key of an entity's history, begun now if there was none; its types are those given. fresh: there probably was none."""
         known = self.names.heads.get((tenant, id)) if self.alone else None
         if known is not None and known[1] == tuple(types):
             return known[0]  # type: ignore[no-any-return]
         before: list[str] = []
         key = None
-        if known is None:
+        head = None if fresh and known is None else self.head(tenant, id)
+        if head is None:
             key = self.insert_new(
                 "INSERT INTO tentity (tenant, id, types, created, modified) VALUES (?, ?, ?, ?, ?) ON CONFLICT (tenant, id) DO NOTHING",
                 (tenant, id, _encode(types), now, now),
             )
         if key is None:
-            head = self.head(tenant, id)
-            assert head is not None
+            head = head or self.head(tenant, id)
+            if head is None:
+                raise Problem("InternalError", "the history was deleted at the same time", "send it again", status=503)
             key, before = head.key, head.types
             if before != types:
                 self.do("UPDATE tentity SET types = ?, modified = ? WHERE key = ?", (_encode(types), now, key))
@@ -301,6 +312,7 @@ class Past:
         ids: Sequence[str] = (),
         span: Span | None = None,
         attrs: Sequence[str] = (),
+        reach: Any = None,
         order: str = "key",
         after: Any = None,
         limit: int = -1,
@@ -309,8 +321,9 @@ class Past:
         """Heads of histories in the order of their beginning, or of their ids ("id", "-id"): those behind `after`.
 
         types  of any of these types; ids  any of these; span  with an instance within it, of one of attrs if some are named
+        reach  a selection: leave out entities that stand there and are not selected
         """
-        where, values = self._heads(tenant, types, ids, span, attrs)
+        where, values = self._heads(tenant, types, ids, span, attrs, reach)
         column, sign, way = ("t.id", "<", "DESC") if order == "-id" else (f"t.{order}", ">", "ASC")
         if after is not None:
             where += f" AND {column} {sign} ?"
@@ -323,10 +336,12 @@ class Past:
         self, tenant: int, *, types: Iterable[str] | None = None, ids: Sequence[str] = (), span: Span | None = None, attrs: Sequence[str] = ()
     ) -> int:
         """How many histories `heads` finds in all."""
-        where, values = self._heads(tenant, types, ids, span, attrs)
+        where, values = self._heads(tenant, types, ids, span, attrs, None)
         return int(self.one(f"SELECT count(*) FROM tentity t WHERE {where}", values)[0])  # noqa: S608 - own text
 
-    def _heads(self, tenant: int, types: Iterable[str] | None, ids: Sequence[str], span: Span | None, attrs: Sequence[str]) -> tuple[str, list[Any]]:
+    def _heads(
+        self, tenant: int, types: Iterable[str] | None, ids: Sequence[str], span: Span | None, attrs: Sequence[str], reach: Any
+    ) -> tuple[str, list[Any]]:
         where, values = ["t.tenant = ?"], [tenant, *ids]
         if ids:
             where.append(f"t.id IN ({', '.join('?' * len(ids))})")
@@ -343,6 +358,11 @@ class Past:
             parts = [f"EXISTS (SELECT 1 FROM {table} h WHERE h.entity = t.key AND {text})" for table in tables]  # noqa: S608 - own text
             where.append(f"({' OR '.join(parts) or '1 = 0'})")
             values += [*numbers, *found] * len(tables)
+        if reach is not None:
+            selected = self.condition(tenant, reach)
+            there = "SELECT 1 FROM entity x WHERE x.tenant = t.tenant AND x.id = t.id"
+            where.append(f"(t.id IN (SELECT e.id FROM {selected.text}) OR NOT EXISTS ({there}))")  # noqa: S608 - own text
+            values += selected.values
         return " AND ".join(where), values
 
     # --- instances
@@ -466,13 +486,16 @@ class Past:
         columns = [SQL[method] for method in methods if method != "stddev"]
         names = [method for method in methods if method != "stddev"]
         if "stddev" in methods:  # squares of distances from a value nearby: nothing is lost where the values are large and close to each other
-            first = f"SELECT num FROM {tables[0]} WHERE entity = ? AND attr = ? AND num IS NOT NULL LIMIT 1"  # noqa: S608 - own text
-            shift = float((self.one(first, (key, attr)) or (0.0,))[0])
-            columns += ["sum(near)", "sum(near * near)"]
+            for table in tables:
+                row = self.one(f"SELECT num FROM {table} WHERE entity = ? AND attr = ? AND abs(num) <= 1e100 LIMIT 1", (key, attr))  # noqa: S608 - own text
+                if row is not None:
+                    shift = float(row[0])
+                    break
+            columns += ["sum(near)", SQUARES.format("near")]
         period = f"({span.column} - ?) / ?" if step else "0"
-        near_text = ", num - ? AS near" if "stddev" in methods else ""
+        near_text = f", {USUAL} - ? AS near" if "stddev" in methods else ""
         parts = [
-            f"SELECT dataset, {period} AS period, num{near_text} FROM {table} WHERE entity = ? AND attr = ? AND {text}"  # noqa: S608 - own text
+            f"SELECT dataset, {period} AS period, {USUAL} AS num{near_text} FROM {table} WHERE entity = ? AND attr = ? AND {text}"  # noqa: S608 - own text
             for table in tables
         ]
         rows = self.all(
@@ -483,8 +506,9 @@ class Past:
         totals = []
         for dataset, place, every, numbers, *rest in rows:
             found = dict(zip(names, rest, strict=False))
-            if near_text and numbers:
-                found["stddev"] = max(0.0, rest[-1] / numbers - (rest[-2] / numbers) ** 2) ** 0.5
+            if near_text and numbers == every:
+                mean = rest[-2] / numbers
+                found["stddev"] = max(0.0, rest[-1] / numbers - mean * mean) ** 0.5
             totals.append(Total(dataset, place, every, numbers, found))
         return totals
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import threading
 import time
 from collections import deque
@@ -26,7 +27,7 @@ from kiban.linkage.broker.query import Q
 from kiban.linkage.broker.render import decode
 from kiban.linkage.broker.selection import TypeQ
 from kiban.linkage.broker.store.contract import Entity, Selection, Who
-from kiban.linkage.broker.store.sql import Names, Statements, marks, places
+from kiban.linkage.broker.store.sql import Names, Plan, Statements, marks, places
 from kiban.linkage.errors import Problem
 
 T = TypeVar("T")
@@ -37,7 +38,8 @@ KEYS = {"outbox": "seq", "thing": "seq"}
 PAUSE = 0.5  # seconds between two attempts of the event loop's own connection
 PATIENCE = 0.2  # seconds that the event loop waits for a new one
 LOCK = 5_718_014  # of the migrations
-AGAIN_STATES = ("40001", "40P01", "23505")  # serialization, deadlock, the same id at the same time
+AGAIN_STATES = ("40001", "40P01", "23505", "42P01")  # serialization, deadlock, the same id at the same time, a month that was dropped
+NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # in JSON, where a text may well have a backslash before u0000
 RELATIONS = {
     "within": "ST_Within(p.shape, g)", "contains": "ST_Contains(p.shape, g)", "intersects": "ST_Intersects(p.shape, g)",
     "equals": "ST_Equals(p.shape, g)", "disjoint": "ST_Disjoint(p.shape, g)", "overlaps": "ST_Overlaps(p.shape, g)",
@@ -63,20 +65,25 @@ class Session(Statements):
         self.seen: dict[str, int] | None = {} if writes else None  # what `changes` said in this transaction
 
     def all(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+        """All rows."""
         return self.cursor.execute(translated(sql), values).fetchall()
 
     def one(self, sql: str, values: Sequence[Any] = ()) -> Any:
+        """The first row or None."""
         return self.cursor.execute(translated(sql), values).fetchone()
 
     def do(self, sql: str, values: Sequence[Any] = ()) -> int:
+        """Change rows; how many."""
         self.wrote = True
         return self.cursor.execute(translated(sql), values).rowcount
 
     def many(self, sql: str, rows: list[Any]) -> None:
+        """The same statement for many rows."""
         self.wrote = True
         self.cursor.executemany(translated(sql), rows)
 
     def insert(self, sql: str, values: Sequence[Any]) -> int:
+        """Insert one row and return its key, 0 if ON CONFLICT DO NOTHING did so; the statement ends before RETURNING."""
         self.wrote = True
         key = KEYS.get(sql.split(maxsplit=3)[2], "key")
         row = self.cursor.execute(translated(f"{sql} RETURNING {key}"), values).fetchone()
@@ -109,12 +116,14 @@ class Session(Statements):
         return bool(self.one("SELECT pg_try_advisory_xact_lock(?::bigint)", (key,))[0])
 
     def document(self, entity: Entity) -> tuple[str, ...]:
+        """Keep where the entity is."""
         text = json.dumps(entity, ensure_ascii=False)
-        if "\\u0000" in text:
+        if "\\u0000" in text and NUL.search(text):
             raise Problem("BadRequestData", "the character NUL cannot be kept", entity["id"])
         return (text,)
 
     def place(self, tenant: int, key: int, entity: Entity, old: Entity | None) -> None:  # noqa: ARG002 - the key is enough here
+        """Keep where the entity is, for PostGIS."""
         rows = places(entity)
         if old is not None:
             if rows == places(old):
@@ -125,35 +134,30 @@ class Session(Statements):
             self.many("INSERT INTO place (entity, attr, shape) VALUES (?, ?, ST_GeomFromWKB(?))", shapes)
 
     def unplace(self, key: int, there: list[tuple[str, Any]]) -> None:  # noqa: ARG002 - the key is enough here
+        """Forget where the entity is; there: its places."""
         self.do("DELETE FROM place WHERE entity = ?", (key,))
 
-    def by_place(self, geo: Any, where: list[str], values: list[Any]) -> bool:
+    def by_place(self, geo: Any, plan: Plan) -> None:
         """The whole geo-query by PostGIS; distances on the ellipsoid."""
-        number = self.number(geo.attr)
-        number = -1 if number is None else number
+        number = (plan.numbers(self, [geo.attr]) or [-1])[0]
         reference = geo.geometry.wkb
         if geo.relation == "near":
             metres, inside = (geo.most, "<=") if geo.most is not None else (geo.least, ">")
-            window = geo.window()
-            box = ""
-            if window is not None:
-                box = " AND p.shape && ST_MakeEnvelope(?, ?, ?, ?)"
-            where.append(
-                "e.key IN (SELECT p.entity FROM place p WHERE p.attr = ?"
-                + box  # noqa: S608 - own text
-                + f" AND ST_Distance(ST_SetSRID(p.shape, 4326)::geography, ST_SetSRID(ST_GeomFromWKB(?), 4326)::geography) {inside} ?)"
-            )
-            values += [number, *(window or ()), reference, metres]
+            window = geo.window() or ()
+            box = " AND p.shape && ST_MakeEnvelope(?, ?, ?, ?)" if window else ""
+            away = "ST_Distance(ST_SetSRID(p.shape, 4326)::geography, ST_SetSRID(ST_GeomFromWKB(?), 4326)::geography)"
+            plan.hold(f"e.key IN (SELECT p.entity FROM place p WHERE p.attr = ?{box} AND {away} {inside} ?)", (number, *window, reference, metres))  # noqa: S608
         else:
-            where.append(f"e.key IN (SELECT p.entity FROM place p, ST_GeomFromWKB(?) g WHERE p.attr = ? AND {RELATIONS[geo.relation]})")  # noqa: S608
-            values += [reference, number]
-        return True
+            plan.hold(f"e.key IN (SELECT p.entity FROM place p, ST_GeomFromWKB(?) g WHERE p.attr = ? AND {RELATIONS[geo.relation]})", (reference, number))  # noqa: S608
 
-    def left(self, rest: list[Any], where: list[str], values: list[Any]) -> None:
-        for part in rest:
-            text, found = self.part(part)
-            where.append(text)
-            values += found
+    def lead(self, plan: Plan) -> None:
+        """The database knows best where to begin."""
+        plan.hold("e.tenant = ?", (plan.tenant,))
+        for way in plan.ways:
+            plan.hold(way.has or f"e.key IN ({way.found})", way.values)
+        for part in plan.rest:
+            plan.hold(*self.part(part))
+        plan.rest = []
 
     def part(self, part: Any) -> tuple[str, list[Any]]:
         """One condition that no index answers, as SQL."""
@@ -191,15 +195,18 @@ class Session(Statements):
         return f"({' AND '.join(texts) or 'true'})", values
 
     def insert_new(self, sql: str, values: Sequence[Any]) -> int | None:
+        """Insert a row with ON CONFLICT DO NOTHING; its key, None if it was there."""
         self.wrote = True
         row = self.cursor.execute(translated(f"{sql} RETURNING key"), values).fetchone()
         return None if row is None else int(row[0])
 
     def make_partition(self, month: str) -> None:
+        """A table of history for one month."""
         self.do("SELECT pg_advisory_xact_lock(?)", (LOCK + 1,))
         self.do(
             f"CREATE TABLE IF NOT EXISTS history_{int(month):06d} (entity BIGINT NOT NULL, attr INTEGER NOT NULL, at BIGINT NOT NULL, "
-            "instance BIGINT NOT NULL, seen INTEGER NOT NULL, created BIGINT NOT NULL, modified BIGINT NOT NULL, deleted BIGINT, expires BIGINT, num DOUBLE PRECISION, dataset TEXT, "
+            "instance BIGINT NOT NULL, seen INTEGER NOT NULL, created BIGINT NOT NULL, modified BIGINT NOT NULL, deleted BIGINT, expires BIGINT, "
+            "num DOUBLE PRECISION, dataset TEXT, "
             "doc BYTEA NOT NULL, PRIMARY KEY (entity, attr, at, instance))"
         )
         self.do(f"CREATE INDEX IF NOT EXISTS history_{int(month):06d}_expires ON history_{int(month):06d} (expires) WHERE expires IS NOT NULL")
@@ -291,9 +298,9 @@ class PostgresStore:
                 if results is None:
                     session.connection.execute("ROLLBACK")
                     self.names.forget()
-                    session.seen = {}
+                    session.seen, session.rung = {}, set()
                     session.connection.execute("BEGIN")
-                    results = self.apart(session, batch)
+                    results = self.apart(session, batch, last=attempt == AGAIN)
                 finished = True
                 session.connection.execute("COMMIT")
             except psycopg.Error as error:
@@ -333,19 +340,20 @@ class PostgresStore:
                 results.append((False, error))
         return results
 
-    def apart(self, session: Session, batch: list[Any]) -> list[tuple[bool, Any]]:
-        """Every function behind its own savepoint."""
+    def apart(self, session: Session, batch: list[Any], *, last: bool) -> list[tuple[bool, Any]]:
+        """Every function behind its own savepoint. last: what still looks like another worker in the way is the function's own error."""
         results: list[tuple[bool, Any]] = []
         for op, _ in batch:
+            rung = set(session.rung)
             session.connection.execute("SAVEPOINT one")
             try:
                 results.append((True, op(session)))
             except Exception as error:  # noqa: BLE001 - handed to the one who asked
-                if isinstance(error, psycopg.Error) and not of_one(error):
+                if isinstance(error, psycopg.Error) and not of_one(error, last=last):
                     raise
                 session.connection.execute("ROLLBACK TO one")
                 self.names.forget()
-                session.seen = {}
+                session.seen, session.rung = {}, rung
                 results.append((False, trouble(error) if isinstance(error, psycopg.DataError) else error))
             session.connection.execute("RELEASE one")
         return results
@@ -439,9 +447,11 @@ class Reader(Session):
         super().__init__(store.connect(seconds=5.0), Names())
 
     def all(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+        """All rows."""
         return self.again(super().all, sql, values)  # type: ignore[no-any-return]
 
     def one(self, sql: str, values: Sequence[Any] = ()) -> Any:
+        """The first row or None."""
         return self.again(super().one, sql, values)
 
     def again(self, read: Callable[[str, Sequence[Any]], Any], sql: str, values: Sequence[Any]) -> Any:
@@ -493,9 +503,9 @@ def away() -> Problem:
     return Problem("InternalError", "the database cannot be used now", "no connection to the database; send it again", status=503)
 
 
-def of_one(error: psycopg.Error) -> bool:
-    """Whether an error is that of one function and its values, not of the database or of another worker in the way."""
-    return isinstance(error, psycopg.DataError | psycopg.IntegrityError | psycopg.ProgrammingError) and error.sqlstate not in AGAIN_STATES
+def of_one(error: psycopg.Error, *, last: bool = False) -> bool:
+    """Whether an error is that of one function and its values, not of the database or (unless that was tried often enough) of another worker in the way."""
+    return isinstance(error, psycopg.DataError | psycopg.IntegrityError | psycopg.ProgrammingError) and (last or error.sqlstate not in AGAIN_STATES)
 
 
 def trouble(error: psycopg.Error) -> Problem:
@@ -515,9 +525,7 @@ def check_settings(connection: psycopg.Connection[Any]) -> psycopg.Connection[An
         found = row[0] if row else ""
         if found not in (wanted, "remote_apply", "remote_write", "local"):
             connection.close()
-            raise Problem(
-                "InternalError", f"PostgreSQL runs with {name} = {found}", f"set {name} = {wanted}: what is acknowledged must be on disk", status=503
-            )
+            raise Problem("InternalError", f"PostgreSQL runs with {name} = {found}", f"set {name} = {wanted}: what is acknowledged must be on disk", status=503)
     return connection
 
 

@@ -19,6 +19,8 @@ from kiban.linkage.broker.store.indexing import comparisons
 from kiban.linkage.broker.store.past import Past
 from kiban.linkage.errors import Problem
 
+FOREVER = 1 << 62  # µs
+PLANS = 1_000  # selections of which the SQL is remembered
 FOUND = 10_000  # entities that a sub-query over linked entities may find
 HEAD = frozenset({"id", "type", "scope", "createdAt", "modifiedAt", "expiresAt", "deletedAt"})
 
@@ -76,6 +78,7 @@ class Names:
         self.tenants: dict[str, int] = {}
         self.declared: frozenset[int] = frozenset()
         self.partitions: list[str] = []
+        self.plans: dict[tuple[int, int], Plan] = {}
         self.heads: dict[tuple[int, str], tuple[int, tuple[str, ...]]] = {}  # tenant and id → key and types of a history
 
     def forget(self) -> None:
@@ -84,6 +87,7 @@ class Names:
         self.iris.clear()
         self.tenants.clear()
         self.heads.clear()
+        self.plans.clear()
         self.partitions = []
 
 
@@ -107,6 +111,135 @@ def kinds(entity: Entity) -> dict[str, int]:
     return found
 
 
+def ordered(key: str) -> str:
+    """ORDER BY, unless the rows come in their order."""
+    return f" ORDER BY {key}" if key else ""
+
+
+class Way(NamedTuple):
+    """How one index answers a condition.
+
+    found   SELECT that gives the keys of the entities, each at least once; with its values
+    has     expression that is true for an entity e that fulfils it, with the same values; "" if a look at the entity tells anyway
+    walk    source that gives the entities in the order of their keys, with the same values; "" if there is none
+    window  True for a window on the map: small, as a rule, and not worth counting
+    """
+
+    found: str
+    values: Sequence[Any]
+    has: str = ""
+    walk: str = ""
+    window: bool = False
+
+
+class Plan:
+    """A selection on its way to SQL, and then the SQL: `text` is source and WHERE.
+
+    source, leading  what the entities e are taken from, with its values
+    where, values    conditions that hold for every entity
+    ways             conditions that an index answers
+    rest             conditions that need a look at the entity
+    key              what to order by; "" if the source is in order
+    until            when it is to be made anew (µs)
+    """
+
+    def __init__(self, session: Statements, tenant: int, selection: Selection) -> None:
+        self.selection, self.tenant, self.declared = selection, tenant, session.names.declared
+        self.source, self.leading, self.key = "entity e", (), "e.key"
+        self.where: list[str] = []
+        self.values: list[Any] = []
+        self.ways: list[Way] = []
+        self.rest: list[Any] = []
+        self.ids, self.until = False, FOREVER
+        for part in selection.flat:
+            if len(part.who) == 1:
+                self.who(session, part.who[0])
+            elif part.who:
+                self.whos(session, part.who)
+            if part.attrs:
+                self.member(session, "eattr", "attr", part.attrs)
+            if part.q is not None:
+                self.question(session, part.q)
+            if part.scope is not None:
+                self.rest.append(part.scope)
+            if part.geo is not None:
+                session.by_place(part.geo, self)
+        self.quick = not self.rest and (self.ids or any(way.has for way in self.ways))
+        session.lead(self)
+        self.text = " AND ".join([f"{self.source} WHERE (e.expires IS NULL OR e.expires > ?)", *self.where])
+
+    leading: Sequence[Any]
+
+    def hold(self, text: str, values: Sequence[Any]) -> None:
+        """A condition of every entity."""
+        self.where.append(text)
+        self.values += values
+
+    def numbers(self, session: Statements, names: Iterable[str]) -> list[int]:
+        """The numbers of names. While one is not in use yet, nothing is remembered."""
+        found = [session.number(name) for name in names]
+        if None in found:
+            self.until = 0
+        return sorted(number for number in found if number is not None)
+
+    def member(self, session: Statements, table: str, column: str, names: Iterable[str]) -> None:
+        """Entities with one of these types, or attributes."""
+        numbers = self.numbers(session, names)
+        test = f"tenant = ? AND {column} IN ({marks(numbers)})"
+        values = (self.tenant, *numbers)
+        has = f"EXISTS (SELECT 1 FROM {table} m WHERE m.tenant = ? AND m.{column} IN ({marks(numbers)}) AND m.entity = e.key)"  # noqa: S608 - own names
+        walk = f"{table} t CROSS JOIN entity e ON e.key = t.entity AND t.tenant = ? AND t.{column} = ?" if len(numbers) == 1 else ""
+        self.ways.append(Way(f"SELECT entity FROM {table} WHERE {test}", values, has, walk))  # noqa: S608 - own names
+
+    def who(self, session: Statements, who: Who) -> None:
+        """A single selector."""
+        if who.ids:
+            self.hold(f"e.id IN ({marks(who.ids)})", who.ids)
+            self.ids = True
+        if who.types is not None and who.types.alternatives:
+            self.member(session, "etype", "type", who.types.names)
+            if any(len(each) > 1 for each in who.types.alternatives):
+                self.rest.append(who.types)
+        if who.pattern is not None:
+            if start := who.pattern.start:
+                end = start[:-1] + chr(ord(start[-1]) + 1)
+                self.hold("e.id >= ? AND e.id < ?", (start, end))
+                self.ways.append(Way("SELECT key FROM entity WHERE tenant = ? AND id >= ? AND id < ?", (self.tenant, start, end)))
+            self.rest.append(Who(pattern=who.pattern))
+
+    def whos(self, session: Statements, who: tuple[Who, ...]) -> None:
+        """Several selectors: what any of them needs, as far as ids and types say it, and a look at the entity."""
+        self.rest.append(Selection(who=who))
+        found: list[str] = []
+        values: list[Any] = []
+        for one in who:
+            if one.ids:
+                found.append(f"SELECT key FROM entity WHERE tenant = ? AND id IN ({marks(one.ids)})")  # noqa: S608 - marks only
+                values += [self.tenant, *one.ids]
+            elif one.types is not None and one.types.names:
+                numbers = self.numbers(session, one.types.names)
+                found.append(f"SELECT entity FROM etype WHERE tenant = ? AND type IN ({marks(numbers)})")  # noqa: S608 - marks only
+                values += [self.tenant, *numbers]
+            else:
+                return
+        self.ways.append(Way(" UNION ALL ".join(found), values))
+
+    def question(self, session: Statements, q: Any) -> None:
+        """A query: comparisons on declared attributes go to their index, all of it is looked at exactly."""
+        if q.depth:
+            q, self.until = unlink(q, lambda types, inner: session.some_ids(self.tenant, of_types(types, inner))), 0
+        self.rest.append(q)
+        for attr, column, operator, operand in comparisons(q):
+            number = session.number(attr)
+            if number is None or number not in session.names.declared:
+                continue
+            test, operands = ("BETWEEN ? AND ?", operand) if operator == "range" else (f"{operator} ?", (operand,))
+            found = f"SELECT entity FROM eindex WHERE attr = ? AND tenant = ? AND {column} {test}"  # noqa: S608 - own names
+            # What is asked of one entity goes by the index of entities.
+            has = f"EXISTS (SELECT 1 FROM eindex i WHERE {session.aside}i.attr = ? AND {session.aside}i.tenant = ? AND {session.aside}i.{column} {test} AND i.entity = e.key)"  # noqa: E501, S608
+            self.ways.append(Way(found, (number, self.tenant, *operands), has))
+
+
 class Condition(NamedTuple):
     """A selection as SQL: source and WHERE with its values, the column to order by, and whether indexes alone answer it."""
 
@@ -123,8 +256,7 @@ class Statements(Past):
     last: tuple[int, str, int] | None = None  # tenant, id and key of the entity that was read last
     rung: set[str]  # endpoints of messages that this transaction put into the outbox
     skip = ""  # what a statement ends with that takes rows which others may be taking too
-    join = "JOIN"  # how types lead to entities, in this order
-    lock = ""  # what a reading statement ends with when its row is to be changed
+    aside = ""  # before a column of which an index is not to be used
 
     # --- what a database gives
     def insert(self, sql: str, values: Sequence[Any]) -> int:
@@ -143,101 +275,28 @@ class Statements(Past):
         """Forget where the entity is; there: its places."""
         raise NotImplementedError
 
-    def left(self, rest: list[Any], where: list[str], values: list[Any]) -> None:
-        """Conditions that no index answers, in the statement; a tuple: any of these selectors."""
+    def look(self, rest: list[Any]) -> list[Any]:  # noqa: ARG002 - what only one database needs
+        """What belongs at the end of the values of a statement so that the database can look at what no index answers."""
+        return []
+
+    def by_place(self, geo: Any, plan: Plan) -> None:
+        """Put a geo-query into a plan."""
         raise NotImplementedError
 
-    def by_place(self, geo: Any, where: list[str], values: list[Any]) -> bool:
-        """A geo-query by its index; True if that is the whole answer."""
+    def lead(self, plan: Plan) -> None:
+        """Choose the source of a plan, and put its ways and its rest into conditions."""
         raise NotImplementedError
 
     # --- selections
     def condition(self, tenant: int, selection: Selection) -> Condition:
-        where, values = ["e.tenant = ?", "(e.expires IS NULL OR e.expires > ?)"], [tenant, times.now_us()]
-        rest: list[Any] = []
-        source = "entity e"
-        quick = False
-        for part in selection.flat:
-            if len(part.who) == 1 and part is selection:
-                source, found = self.one_kind(tenant, part.who[0], where, values, rest)
-                quick = quick or found
-            elif part.who:
-                quick = self.some_kinds(tenant, part.who, where, values) or quick
-                rest.append(Selection(who=part.who))
-            if part.attrs:
-                numbers = [number for attr in part.attrs if (number := self.number(attr)) is not None]
-                where.append(f"e.key IN (SELECT entity FROM eattr WHERE tenant = ? AND attr IN ({marks(numbers)}))")  # noqa: S608 - marks only
-                values += [tenant, *numbers]
-                quick = True
-            if part.q is not None:
-                q = unlink(part.q, lambda types, inner: self.some_ids(tenant, of_types(types, inner))) if part.q.depth else part.q
-                self.by_index(tenant, q, where, values)
-                rest.append(q)
-            if part.scope is not None:
-                rest.append(part.scope)
-            if part.geo is not None and not self.by_place(part.geo, where, values):
-                rest.append(part.geo)
-        if rest:
-            self.left(rest, where, values)
-        key = "e.key" if source == "entity e" else "t.entity"
-        return Condition(f"{source} WHERE {' AND '.join(where)}", values, key, quick and not rest)
-
-    def one_kind(self, tenant: int, who: Who, where: list[str], values: list[Any], rest: list[Any]) -> tuple[str, bool]:
-        """The conditions of a single selector; its source and True if an index answers it."""
-        quick = False
-        source = "entity e"
-        if who.ids:
-            where.append(f"e.id IN ({marks(who.ids)})")
-            values += who.ids
-            quick = True
-        if who.types is not None:
-            names = [each[0] for each in who.types.alternatives if len(each) == 1]
-            if len(names) < len(who.types.alternatives):
-                rest.append(who.types)
-            elif names:
-                numbers = [number for name in names if (number := self.number(name)) is not None]
-                quick = True
-                if len(numbers) == 1 and not who.ids:
-                    source = "etype t CROSS JOIN entity e"  # its condition stands in WHERE: PostgreSQL takes no ON here
-                    where[:0] = ["e.key = t.entity", "t.tenant = ?", "t.type = ?"]
-                    values[:0] = [tenant, numbers[0]]
-                else:
-                    where.append(f"e.key IN (SELECT entity FROM etype WHERE tenant = ? AND type IN ({marks(numbers)}))")  # noqa: S608
-                    values += [tenant, *numbers]
-        if who.pattern is not None:
-            rest.append(Who(pattern=who.pattern))
-        return source, quick
-
-    def some_kinds(self, tenant: int, who: tuple[Who, ...], where: list[str], values: list[Any]) -> bool:
-        """What any of several selectors needs, as far as ids and types say it; True if that narrows all of them."""
-        parts: list[str] = []
-        found: list[Any] = []
-        for one in who:
-            if one.ids:
-                parts.append(f"e.id IN ({marks(one.ids)})")
-                found += one.ids
-            elif one.types is not None and one.types.names:
-                numbers = [number for name in one.types.names if (number := self.number(name)) is not None]
-                parts.append(f"e.key IN (SELECT entity FROM etype WHERE tenant = ? AND type IN ({marks(numbers)}))")  # noqa: S608 - marks only
-                found += [tenant, *numbers]
-            else:
-                return False
-        where.append(f"({' OR '.join(parts)})")
-        values += found
-        return True
-
-    def by_index(self, tenant: int, q: Any, where: list[str], values: list[Any]) -> None:
-        """Comparisons on declared attributes go to their index, and are looked at exactly by the same statement."""
-        for attr, column, operator, operand in comparisons(q):
-            number = self.number(attr)
-            if number is None or number not in self.names.declared:
-                continue
-            if operator == "range":
-                where.append(f"e.key IN (SELECT entity FROM eindex WHERE attr = ? AND tenant = ? AND {column} BETWEEN ? AND ?)")  # noqa: S608
-                values += [number, tenant, *operand]
-            else:
-                where.append(f"e.key IN (SELECT entity FROM eindex WHERE attr = ? AND tenant = ? AND {column} {operator} ?)")  # noqa: S608
-                values += [number, tenant, operand]
+        """A selection as SQL; worked out once for each selection object as long as the names that it has are known."""
+        plan = self.names.plans.get((tenant, id(selection)))
+        if plan is None or plan.selection is not selection or plan.declared is not self.names.declared or plan.until < times.now_us():
+            plan = Plan(self, tenant, selection)
+            if len(self.names.plans) >= PLANS:
+                self.names.plans.clear()
+            self.names.plans[(tenant, id(selection))] = plan
+        return Condition(plan.text, [*plan.leading, times.now_us(), *plan.values, *self.look(plan.rest)], plan.key, plan.quick)
 
     # --- names
     def tenant(self, name: str) -> int | None:
@@ -328,7 +387,7 @@ class Statements(Past):
     def find(self, tenant: int, selection: Selection, limit: int, offset: int = 0) -> list[tuple[bytes, bytes, bool]]:
         """Selected entities (lean, system times, flat) in the order of their creation."""
         where, values, key, _ = self.condition(tenant, selection)
-        rows = self.all(f"SELECT e.lean, e.sys, e.flat, e.ripe FROM {where} ORDER BY {key} LIMIT ? OFFSET ?", [*values, limit, offset])  # noqa: S608
+        rows = self.all(f"SELECT e.lean, e.sys, e.flat, e.ripe FROM {where}{ordered(key)} LIMIT ? OFFSET ?", [*values, limit, offset])  # noqa: S608
         now = times.now_us()
         return [(*encode_lean(fresh(row[0], row[1])),) if row[3] is not None and row[3] <= now else row for row in rows]
 
@@ -340,7 +399,7 @@ class Statements(Past):
     def ids(self, tenant: int, selection: Selection, limit: int = -1) -> list[str]:
         """The ids of the selected entities in the order of their creation; a negative limit: of all."""
         where, values, key, _ = self.condition(tenant, selection)
-        return [row[0] for row in self.all(f"SELECT e.id FROM {where} ORDER BY {key}{self.page(limit, 0)}", values)]  # noqa: S608 - own text
+        return [row[0] for row in self.all(f"SELECT e.id FROM {where}{ordered(key)}{self.page(limit, 0)}", values)]  # noqa: S608 - own text
 
     def some_ids(self, tenant: int, selection: Selection) -> list[str]:
         """The ids of the entities that a sub-query finds; 403 if they are too many."""
@@ -359,7 +418,7 @@ class Statements(Past):
         expires = times.parse(entity["expiresAt"]) if "expiresAt" in entity else None
         created, modified = times.parse(entity["createdAt"]), times.parse(entity["modifiedAt"])
         document = self.document(entity)
-        ripe = first_expiry(entity)
+        ripe = first_expiry(entity) if sys.count(b",") > 1 else None  # two times: none of its attributes has one of its own
         if old is None:
             columns = "tenant, id, lean, flat, sys, created, modified, expires, ripe" + (", doc" if document else "")
             insert = f"INSERT INTO entity ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?{', ?::jsonb' if document else ''})"  # noqa: S608 - own text
@@ -379,7 +438,8 @@ class Statements(Past):
             else:
                 key = self.one("SELECT key FROM entity WHERE tenant = ? AND id = ?", (tenant, entity["id"]))[0]
             self.do(
-                f"UPDATE entity SET lean = ?, flat = ?, sys = ?, created = ?, modified = ?, expires = ?, ripe = ?{', doc = ?::jsonb' if document else ''} WHERE key = ?",  # noqa: S608
+                "UPDATE entity SET lean = ?, flat = ?, sys = ?, created = ?, modified = ?, expires = ?, ripe = ?"  # noqa: S608 - own text
+                + (", doc = ?::jsonb WHERE key = ?" if document else " WHERE key = ?"),
                 (lean, int(flat), sys, created, modified, expires, ripe, *document, key),
             )
             before_types, before = old["type"], kinds(old)
@@ -482,7 +542,8 @@ class Statements(Past):
             rows = self.all("SELECT DISTINCT kinds FROM eattr WHERE tenant = ? AND attr = ?", (tenant, number))
         else:
             rows = self.all(
-                "SELECT DISTINCT a.kinds FROM etype t JOIN eattr a ON a.tenant = t.tenant AND a.entity = t.entity WHERE t.tenant = ? AND t.type = ? AND a.attr = ?",
+                "SELECT DISTINCT a.kinds FROM etype t JOIN eattr a ON a.tenant = t.tenant AND a.entity = t.entity "
+                "WHERE t.tenant = ? AND t.type = ? AND a.attr = ?",
                 (tenant, self.number(type), number),
             )
         return [kind for bit, kind in enumerate(KINDS) if any(row[0] >> bit & 1 for row in rows)]
@@ -528,6 +589,10 @@ class Statements(Past):
             [kind, *values, times.now_us()],
         )
         return [(row[0], row[1], json.loads(row[2]), json.loads(row[3]) if row[3] else {}, row[4], row[5]) for row in rows]
+
+    def stamps(self, kind: str) -> list[tuple[int, str, int]]:
+        """Tenant, id and time of the last change (µs) of every document of a kind, without reading the documents."""
+        return [(row[0], row[1], row[2]) for row in self.all("SELECT tenant, id, modified FROM thing WHERE kind = ?", (kind,))]
 
     @staticmethod
     def page(limit: int, offset: int) -> str:
@@ -598,7 +663,8 @@ class Statements(Past):
     def hand_out(self, owner: str, endpoint: str, limit: int, now: int, lease: int) -> list[Message]:
         """The oldest free messages of an endpoint, leased; one waits behind an earlier one of the same word that is not to be sent yet."""
         rows = self.all(
-            "SELECT o.seq, o.tenant, o.subscription, o.word, o.request, o.attempt, o.first FROM outbox o WHERE o.dead IS NULL AND o.endpoint = ? AND o.due <= ? "  # noqa: S608
+            "SELECT o.seq, o.tenant, o.subscription, o.word, o.request, o.attempt, o.first FROM outbox o "  # noqa: S608 - own text
+            "WHERE o.dead IS NULL AND o.endpoint = ? AND o.due <= ? "
             "AND NOT EXISTS (SELECT 1 FROM outbox p WHERE p.dead IS NULL AND p.endpoint = o.endpoint AND p.subscription = o.subscription AND p.word = o.word "
             f"AND p.tenant = o.tenant AND p.seq < o.seq AND p.due > ? AND p.owner <> ?) ORDER BY o.seq LIMIT ?{self.skip}",
             (endpoint, now, now, owner, limit),

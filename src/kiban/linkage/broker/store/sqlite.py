@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
+from kiban.linkage.broker import times
 from kiban.linkage.broker.render import decode
 from kiban.linkage.broker.store.contract import Entity
-from kiban.linkage.broker.store.sql import Names, Statements, places
+from kiban.linkage.broker.store.sql import Names, Plan, Statements, Way, places
 from kiban.linkage.errors import Problem
 
 T = TypeVar("T")
@@ -27,6 +28,9 @@ PLACES = 256  # geometries of one entity at most
 GROUP = 256  # writes in one transaction at most
 OWN = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
 STEPS = 20_000  # virtual machine steps between two looks at the clock
+MANY = 20_000  # entities up to which an index is worth to be gone through; where it gives more, going through all of a type fills a page as soon
+LOOK = 10  # as much as one more entity of an index costs a look at a place
+LASTING = 10_000_000  # µs after which the choice of an index is made anew
 CACHE_KIB = 64 * 1024
 
 
@@ -36,6 +40,9 @@ def box(geometry: Any) -> tuple[float, float, float, float] | None:
     >>> box({"type": "LineString", "coordinates": [[137.0, 37.5], [136.9, 37.4]]})
     (136.9, 137.0, 37.4, 37.5)
     """
+    if geometry.get("type") == "Point" and geometry.get("coordinates"):
+        x, y = geometry["coordinates"][:2]
+        return x, x, y, y
     points: list[Any] = []
     stack = [part.get("coordinates") for part in geometry.get("geometries", [])] or [geometry.get("coordinates")]
     while stack:
@@ -53,7 +60,7 @@ def box(geometry: Any) -> tuple[float, float, float, float] | None:
 class Session(Statements):
     """Statements on one SQLite connection."""
 
-    join = "CROSS JOIN"
+    aside = "+"
 
     def __init__(self, connection: sqlite3.Connection, names: Names) -> None:
         self.connection, self.names = connection, names
@@ -68,26 +75,67 @@ class Session(Statements):
         return all(part.matches(entity) for part in self.rest[number])
 
     def all(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+        """All rows."""
         return self.connection.execute(sql, values).fetchall()
 
     def one(self, sql: str, values: Sequence[Any] = ()) -> Any:
+        """The first row or None."""
         return self.connection.execute(sql, values).fetchone()
 
     def do(self, sql: str, values: Sequence[Any] = ()) -> int:
+        """Change rows; how many."""
         return self.connection.execute(sql, values).rowcount
 
     def many(self, sql: str, rows: list[Any]) -> None:
+        """The same statement for many rows."""
         self.connection.executemany(sql, rows)
 
     def insert(self, sql: str, values: Sequence[Any]) -> int:
+        """Insert one row and return its key, 0 if ON CONFLICT DO NOTHING did so; the statement ends before RETURNING."""
         cursor = self.connection.execute(sql, values)
         return cursor.lastrowid or 0 if cursor.rowcount else 0
 
-    def left(self, rest: list[Any], where: list[str], values: list[Any]) -> None:
+    def look(self, rest: list[Any]) -> list[Any]:
+        """The number under which `fits` finds the conditions."""
+        if not rest:
+            return []
         self.turn += 1
         self.rest = {number: parts for number, parts in self.rest.items() if number > self.turn - 8} | {self.turn: rest}
-        where.append("fits(e.lean, e.sys, ?)")
-        values.append(self.turn)
+        return [self.turn]
+
+    def lead(self, plan: Plan) -> None:
+        """The narrowest index gives the keys in their order, so that a page is full after a few of them; the others are asked for one entity."""
+        best = None if plan.ids else self.narrowest(plan)
+        if plan.ids:
+            plan.hold("e.tenant = ?", (plan.tenant,))
+        elif best is None:
+            plan.hold("+e.tenant = ?", (plan.tenant,))  # in the order of the keys, not of the ids
+        elif best.walk and best.found.startswith("SELECT entity"):
+            plan.source, plan.leading, plan.key = best.walk, best.values, "t.entity"
+        else:
+            plan.source = f"(SELECT DISTINCT * FROM ({best.found}) ORDER BY 1 LIMIT -1) c CROSS JOIN entity e ON e.key = c.{best.found.split()[1]}"  # noqa: S608 - own text
+            plan.leading, plan.key = best.values, ""
+            plan.hold("+e.tenant = ?", (plan.tenant,))
+        asked = [way for way in plan.ways if way is not best and way.has]
+        plan.values += [value for way in asked for value in way.values]
+        tests = [way.has for way in asked]
+        if plan.rest:  # what indexes tell comes first: SQLite itself would look at the entity before it asks another table
+            tests = [f"CASE WHEN {' AND '.join(tests)} THEN fits(e.lean, e.sys, ?) END"] if tests else ["fits(e.lean, e.sys, ?)"]
+        plan.where += tests
+
+    def narrowest(self, plan: Plan) -> Way | None:
+        """What leads to the entities of a plan; None: all are gone through. Each index is counted a little way, so the plan lasts a little while."""
+        if not plan.ways or (len(plan.ways) == 1 and plan.ways[0].walk):
+            return plan.ways[0] if plan.ways else None
+        plan.until = min(plan.until, times.now_us() + LASTING)
+        placed = any(way.window for way in plan.ways)
+        costs = []
+        for way in plan.ways:
+            size = self.one(f"SELECT count(*) FROM ({way.found} LIMIT ?)", (*way.values, MANY))[0]  # noqa: S608 - own text
+            costs.append(MANY * LOOK if size == MANY else size * LOOK if placed and not way.window else size)
+        if min(costs) < MANY * LOOK:
+            return plan.ways[costs.index(min(costs))]
+        return next((way for way in plan.ways if way.walk), None)
 
     def place(self, tenant: int, key: int, entity: Entity, old: Entity | None) -> None:  # noqa: ARG002 - the other database needs it
         """The number of a place is made of the entity's key and its turn there: nobody has to look it up."""
@@ -112,10 +160,12 @@ class Session(Statements):
             self.connection.execute("DELETE FROM place WHERE id = ?", (key * PLACES + turn,))
 
     def insert_new(self, sql: str, values: Sequence[Any]) -> int | None:
+        """Insert a row with ON CONFLICT DO NOTHING; its key, None if it was there."""
         cursor = self.connection.execute(sql, values)
         return cursor.lastrowid if cursor.rowcount == 1 else None
 
     def make_partition(self, month: str) -> None:
+        """A table of history for one month."""
         self.do(
             f"CREATE TABLE IF NOT EXISTS history_{int(month):06d} (entity INTEGER NOT NULL, attr INTEGER NOT NULL, at INTEGER NOT NULL, "
             "instance INTEGER NOT NULL, seen INTEGER NOT NULL, created INTEGER NOT NULL, modified INTEGER NOT NULL, deleted INTEGER, expires INTEGER, "
@@ -123,16 +173,15 @@ class Session(Statements):
         )
         self.do(f"CREATE INDEX IF NOT EXISTS history_{int(month):06d}_expires ON history_{int(month):06d} (expires) WHERE expires IS NOT NULL")
 
-    def by_place(self, geo: Any, where: list[str], values: list[Any]) -> bool:
+    def by_place(self, geo: Any, plan: Plan) -> None:
         """A window on the map goes to the R*Tree; what is inside is looked at exactly by the same statement."""
+        plan.rest.append(geo)
         window = geo.window()
-        if window is None:
-            return False
-        number = self.number(geo.attr)
-        where.append("e.key IN (SELECT entity FROM place WHERE west <= ? AND east >= ? AND south <= ? AND north >= ? AND attr = ?)")
-        west, south, east, north = window
-        values += [east, west, north, south, -1 if number is None else number]
-        return False
+        if window is not None:
+            west, south, east, north = window
+            number = (plan.numbers(self, [geo.attr]) or [-1])[0]
+            found = "SELECT entity FROM place WHERE west <= ? AND east >= ? AND south <= ? AND north >= ? AND attr = ?"
+            plan.ways.append(Way(found, (east, west, north, south, number), window=True))
 
 
 class Reader(Session):
@@ -248,9 +297,11 @@ class SqliteStore:
         connection = self.writer.connection
         connection.execute("ROLLBACK")
         self.names.forget()
+        self.writer.rung = set()
         connection.execute("BEGIN IMMEDIATE")
         results: list[tuple[bool, Any]] = []
         for op, _ in batch:
+            rung = set(self.writer.rung)
             connection.execute("SAVEPOINT one")
             try:
                 results.append((True, op(self.writer)))
@@ -259,6 +310,7 @@ class SqliteStore:
                     raise
                 connection.execute("ROLLBACK TO one")
                 self.names.forget()
+                self.writer.rung = rung
                 results.append((False, error))
             connection.execute("RELEASE one")
         return results
