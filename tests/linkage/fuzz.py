@@ -691,10 +691,12 @@ async def drive(first: int, cases: int, port: int, pid: int, growth: int, client
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    """A port that nobody listens on, below those that the system gives to connections: whoever asks for one of these again and again may get it himself."""
+    for port in random.SystemRandom().sample(range(20_000, 32_000), 50):
+        with socket.socket() as listener, suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
+    raise SystemExit("no free port")
 
 
 def start(folder: Path, port: int, *more: str) -> subprocess.Popen[bytes]:

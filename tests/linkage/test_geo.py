@@ -314,5 +314,6 @@ def test_the_distance_to_several_areas_is_that_to_the_nearest() -> None:
     near, far = [[[[0, 0], [1, 0], [1, 1], [0, 0]]], [[[5, 5], [6, 5], [6, 6], [5, 5]]]]
     both = shape({"type": "MultiPolygon", "coordinates": [near, far]})
     point = shape({"type": "Point", "coordinates": [8, 6]})
-    assert both is not None and point is not None
+    assert both is not None
+    assert point is not None
     assert distance(both, point) == distance(point, both) == pytest.approx(distance(shape({"type": "Polygon", "coordinates": far}), point), rel=1e-9)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from brokers import Node, Played
+from tests.linkage.brokers import Node, Played
 
 from kiban.linkage.broker.contexts import Contexts
 from kiban.linkage.broker.selection import parse_types
@@ -155,7 +154,8 @@ def test_registrations_are_made_read_changed_and_removed(city: Callable[..., Any
     assert city("GET", "/csourceRegistrations/urn:r:1").value == {**WELLS, "id": "urn:r:1"}
     assert city("PATCH", "/csourceRegistrations/urn:r:1", {"registrationName": "wells"}).status == 204
     shown = city("GET", "/csourceRegistrations/urn:r:1?options=sysAttrs").value
-    assert shown["registrationName"] == "wells" and shown["modifiedAt"] >= shown["createdAt"]
+    assert shown["registrationName"] == "wells"
+    assert shown["modifiedAt"] >= shown["createdAt"]
     assert city("DELETE", "/csourceRegistrations/urn:r:1").status == 204
     assert [city(method, "/csourceRegistrations/urn:r:1", {"scope": "/a"} if method == "PATCH" else None).status for method in ("GET", "PATCH", "DELETE")] == [
         404, 404, 404,
@@ -245,7 +245,7 @@ def until(done: Callable[[], Any]) -> Any:
 
 
 def test_subscribers_are_told_what_matches_newly_changes_and_matches_no_longer(city: Callable[..., Any]) -> None:
-    listener = Played(lambda heard: (200, None))
+    listener = Played(lambda _: (200, None))
     try:
         assert city("POST", "/csourceRegistrations", {**WELLS, "id": "urn:r:0"}).status == 201
         doc = {"type": "Subscription", "entities": [{"type": "Well"}], "notification": {"endpoint": {"uri": listener.url + "/n"}}}
@@ -285,7 +285,7 @@ def test_subscribers_are_told_what_matches_newly_changes_and_matches_no_longer(c
 
 
 def test_a_time_interval_tells_all_that_match_again_and_again(city: Callable[..., Any]) -> None:
-    listener = Played(lambda heard: (200, None))
+    listener = Played(lambda _: (200, None))
     try:
         assert city("POST", "/csourceRegistrations", {**WELLS, "id": "urn:r:1"}).status == 201
         doc = {"type": "Subscription", "entities": [{"type": "Well"}], "timeInterval": 0.1, "notification": {"endpoint": {"uri": listener.url + "/n"}}}
@@ -323,7 +323,7 @@ def test_what_is_no_subscription_to_registrations_is_refused(node: Node, wrong: 
 
 
 def test_counters_of_sources_survive_and_are_shown(node: Node) -> None:
-    source = Played(lambda heard: (200, []))
+    source = Played(lambda _: (200, []))
     try:
         id = node.register(source.url, information=[{"entities": [{"type": "Counted"}]}])
         assert node("GET", "/entities?type=Counted").value == []
@@ -333,7 +333,7 @@ def test_counters_of_sources_survive_and_are_shown(node: Node) -> None:
         source.close()
 
 
-def test_registrations_of_one_tenant_are_nothing_to_another(node: Node, tmp_path: Path) -> None:
+def test_registrations_of_one_tenant_are_nothing_to_another(node: Node) -> None:
     assert node("POST", "/csourceRegistrations", {**WELLS, "id": "urn:r:t"}, NGSILD_Tenant="one").status == 201
     assert node("POST", "/csourceRegistrations", {**WELLS, "id": "urn:r:other"}, NGSILD_Tenant="two").status == 201
     assert node("GET", "/csourceRegistrations/urn:r:t", NGSILD_Tenant="two").status == 404

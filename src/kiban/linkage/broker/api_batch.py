@@ -123,7 +123,7 @@ async def upsert(call: Call) -> Reply:
     return outcome(call, well, failed, created=new)
 
 
-def fragments(call: Call, now: str, nulls: Any) -> Callable[[Any, Any], Any]:
+def fragments(now: str, nulls: Any) -> Callable[[Any, Any], Any]:
     """A parser of batch members that are fragments: each with its id."""
 
     def parse(raw: Any, terms: Any) -> Any:
@@ -140,7 +140,7 @@ async def update(call: Call) -> Reply:
     now = times.now()
     reach = entities.allowed(call, "entities.update")
     overwrite = "noOverwrite" not in options(call.params)
-    found, failed = await members(call, fragments(call, now, "none"))
+    found, failed = await members(call, fragments(now, "none"))
 
     def work(tx: Any, tenant: int, id: str, parsed: Any) -> bool:
         change = alter_in(tx, call, tenant, id, lambda old: model.append(old, parsed[0], now=now, overwrite=overwrite), reach)
@@ -159,7 +159,7 @@ async def merge(call: Call) -> Reply:
     now = times.now()
     reach = entities.allowed(call, "entities.update")
     observed, lang = instant(call.params, "observedAt"), call.params.get("lang")
-    found, failed = await members(call, fragments(call, now, "deep"))
+    found, failed = await members(call, fragments(now, "deep"))
 
     def work(tx: Any, tenant: int, id: str, parsed: Any) -> bool:
         fragment, terms = parsed

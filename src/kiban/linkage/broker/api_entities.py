@@ -161,7 +161,7 @@ async def delete_attribute(call: Call) -> Reply:
     return Reply(204)
 
 
-async def without_id(call: Call) -> Reply:
+async def without_id(_: Call) -> Reply:
     """PATCH and PUT /entities: the id is missing"""
     raise bad_request("entity id: found nothing; expected /entities/{id}")
 

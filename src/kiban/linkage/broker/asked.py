@@ -69,7 +69,9 @@ def truth(params: Mapping[str, str], name: str, default: bool = False) -> bool:
     return text.lower() == "true"
 
 
-OPTIONS = frozenset("normalized concise simplified keyValues sysAttrs temporalValues aggregatedValues count noOverwrite update replace".split())
+OPTIONS = frozenset(
+    ("normalized", "concise", "simplified", "keyValues", "sysAttrs", "temporalValues", "aggregatedValues", "count", "noOverwrite", "update", "replace")
+)
 
 
 def options(params: Mapping[str, str]) -> frozenset[str]:

@@ -162,6 +162,6 @@ def answer(call: Call, value: Any, *, status: int = 200, media: bytes | None = N
             value = [{**part, "@context": source} if isinstance(part, dict) else part for part in value]
         elif isinstance(value, dict):
             value = {**value, "@context": source}
-    elif media == JSON or media == GEO:
+    elif media in (JSON, GEO):
         found = [*found, context_header(call.terms)]
     return Reply(status, found, dumps(value), media)

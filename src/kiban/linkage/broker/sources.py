@@ -253,7 +253,20 @@ def _own_name(name: str, terms: Any) -> str:
 
 _MEMBERS: Final = frozenset(
     {
-        *("type", "information", "endpoint", "mode", "operations", "expiresAt", "contextSourceInfo", "scope", "refreshRate", "management", "datasetId", "localOnly"),
+        *(
+            "type",
+            "information",
+            "endpoint",
+            "mode",
+            "operations",
+            "expiresAt",
+            "contextSourceInfo",
+            "scope",
+            "refreshRate",
+            "management",
+            "datasetId",
+            "localOnly",
+        ),
         *_TEXTS,
         *_PLACES,
         *_INTERVALS,

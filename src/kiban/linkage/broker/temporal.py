@@ -355,7 +355,13 @@ def borders(start: int, step: Duration, end: int) -> list[int]:
     ['2026-01-31', '2026-02-28']
     """
     found = [start]
-    while not step.empty and (following := times.add(start, step, len(found))) <= end:
+    while not step.empty:
+        try:
+            following = times.add(start, step, len(found))
+        except ValueError:  # behind the year 9999
+            break
+        if following > end:
+            break
         if len(found) >= PERIODS:
             raise Problem("TooManyResults", "too many periods in one answer", f"more than {PERIODS}: take longer ones, or a smaller window")
         found.append(following)

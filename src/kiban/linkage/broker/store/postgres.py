@@ -65,20 +65,25 @@ class Session(Statements):
         self.seen: dict[str, int] | None = {} if writes else None  # what `changes` said in this transaction
 
     def all(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+        """All rows."""
         return self.cursor.execute(translated(sql), values).fetchall()
 
     def one(self, sql: str, values: Sequence[Any] = ()) -> Any:
+        """The first row or None."""
         return self.cursor.execute(translated(sql), values).fetchone()
 
     def do(self, sql: str, values: Sequence[Any] = ()) -> int:
+        """Change rows; how many."""
         self.wrote = True
         return self.cursor.execute(translated(sql), values).rowcount
 
     def many(self, sql: str, rows: list[Any]) -> None:
+        """The same statement for many rows."""
         self.wrote = True
         self.cursor.executemany(translated(sql), rows)
 
     def insert(self, sql: str, values: Sequence[Any]) -> int:
+        """Insert one row and return its key, 0 if ON CONFLICT DO NOTHING did so; the statement ends before RETURNING."""
         self.wrote = True
         key = KEYS.get(sql.split(maxsplit=3)[2], "key")
         row = self.cursor.execute(translated(f"{sql} RETURNING {key}"), values).fetchone()
@@ -111,12 +116,14 @@ class Session(Statements):
         return bool(self.one("SELECT pg_try_advisory_xact_lock(?::bigint)", (key,))[0])
 
     def document(self, entity: Entity) -> tuple[str, ...]:
+        """Keep where the entity is."""
         text = json.dumps(entity, ensure_ascii=False)
         if "\\u0000" in text and NUL.search(text):
             raise Problem("BadRequestData", "the character NUL cannot be kept", entity["id"])
         return (text,)
 
     def place(self, tenant: int, key: int, entity: Entity, old: Entity | None) -> None:  # noqa: ARG002 - the key is enough here
+        """Keep where the entity is, for PostGIS."""
         rows = places(entity)
         if old is not None:
             if rows == places(old):
@@ -127,6 +134,7 @@ class Session(Statements):
             self.many("INSERT INTO place (entity, attr, shape) VALUES (?, ?, ST_GeomFromWKB(?))", shapes)
 
     def unplace(self, key: int, there: list[tuple[str, Any]]) -> None:  # noqa: ARG002 - the key is enough here
+        """Forget where the entity is; there: its places."""
         self.do("DELETE FROM place WHERE entity = ?", (key,))
 
     def by_place(self, geo: Any, plan: Plan) -> None:
@@ -187,15 +195,18 @@ class Session(Statements):
         return f"({' AND '.join(texts) or 'true'})", values
 
     def insert_new(self, sql: str, values: Sequence[Any]) -> int | None:
+        """Insert a row with ON CONFLICT DO NOTHING; its key, None if it was there."""
         self.wrote = True
         row = self.cursor.execute(translated(f"{sql} RETURNING key"), values).fetchone()
         return None if row is None else int(row[0])
 
     def make_partition(self, month: str) -> None:
+        """A table of history for one month."""
         self.do("SELECT pg_advisory_xact_lock(?)", (LOCK + 1,))
         self.do(
             f"CREATE TABLE IF NOT EXISTS history_{int(month):06d} (entity BIGINT NOT NULL, attr INTEGER NOT NULL, at BIGINT NOT NULL, "
-            "instance BIGINT NOT NULL, seen INTEGER NOT NULL, created BIGINT NOT NULL, modified BIGINT NOT NULL, deleted BIGINT, expires BIGINT, num DOUBLE PRECISION, dataset TEXT, "
+            "instance BIGINT NOT NULL, seen INTEGER NOT NULL, created BIGINT NOT NULL, modified BIGINT NOT NULL, deleted BIGINT, expires BIGINT, "
+            "num DOUBLE PRECISION, dataset TEXT, "
             "doc BYTEA NOT NULL, PRIMARY KEY (entity, attr, at, instance))"
         )
         self.do(f"CREATE INDEX IF NOT EXISTS history_{int(month):06d}_expires ON history_{int(month):06d} (expires) WHERE expires IS NOT NULL")
@@ -319,8 +330,10 @@ class PostgresStore:
             session.wrote = False
             try:
                 results.append((True, op(session)))
-            except psycopg.Error:
-                raise
+            except psycopg.Error as error:
+                if not of_one(error):
+                    raise
+                return None
             except Exception as error:  # noqa: BLE001 - handed to the one who asked
                 if session.wrote:
                     return None
@@ -335,13 +348,13 @@ class PostgresStore:
             session.connection.execute("SAVEPOINT one")
             try:
                 results.append((True, op(session)))
-            except psycopg.Error:
-                raise
             except Exception as error:  # noqa: BLE001 - handed to the one who asked
+                if isinstance(error, psycopg.Error) and not of_one(error):
+                    raise
                 session.connection.execute("ROLLBACK TO one")
                 self.names.forget()
                 session.seen, session.rung = {}, rung
-                results.append((False, error))
+                results.append((False, trouble(error) if isinstance(error, psycopg.DataError) else error))
             session.connection.execute("RELEASE one")
         return results
 
@@ -434,9 +447,11 @@ class Reader(Session):
         super().__init__(store.connect(seconds=5.0), Names())
 
     def all(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+        """All rows."""
         return self.again(super().all, sql, values)  # type: ignore[no-any-return]
 
     def one(self, sql: str, values: Sequence[Any] = ()) -> Any:
+        """The first row or None."""
         return self.again(super().one, sql, values)
 
     def again(self, read: Callable[[str, Sequence[Any]], Any], sql: str, values: Sequence[Any]) -> Any:
@@ -447,6 +462,8 @@ class Reader(Session):
             return read(sql, values)
         except psycopg.errors.QueryCanceled as error:
             raise Problem("TooComplexQuery", "the query takes too long", "it was ended after 5 s") from error
+        except psycopg.DataError as error:
+            raise trouble(error) from error
         except psycopg.OperationalError as error:
             if not self.connection.broken and not self.connection.closed:
                 raise trouble(error) from error
@@ -486,8 +503,15 @@ def away() -> Problem:
     return Problem("InternalError", "the database cannot be used now", "no connection to the database; send it again", status=503)
 
 
+def of_one(error: psycopg.Error) -> bool:
+    """Whether an error is that of one function and its values, not of the database or of another worker in the way."""
+    return isinstance(error, psycopg.DataError | psycopg.IntegrityError | psycopg.ProgrammingError) and error.sqlstate not in AGAIN_STATES
+
+
 def trouble(error: psycopg.Error) -> Problem:
-    """What an operator can do about an error of the database."""
+    """What an operator, or the one who asked, can do about an error of the database."""
+    if isinstance(error, psycopg.DataError) and (error.sqlstate is None or error.sqlstate == "22P05"):
+        return Problem("BadRequestData", "the character NUL cannot be kept", "leave it out")
     text = (error.diag.message_primary if error.diag else None) or "no connection to the database"
     if error.sqlstate == "53100":
         return Problem("InternalError", "the disk of the database is full", "nothing of this request was kept; make room, then send it again", status=507)

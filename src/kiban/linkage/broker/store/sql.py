@@ -436,7 +436,8 @@ class Statements(Past):
             else:
                 key = self.one("SELECT key FROM entity WHERE tenant = ? AND id = ?", (tenant, entity["id"]))[0]
             self.do(
-                f"UPDATE entity SET lean = ?, flat = ?, sys = ?, created = ?, modified = ?, expires = ?, ripe = ?{', doc = ?::jsonb' if document else ''} WHERE key = ?",  # noqa: S608
+                "UPDATE entity SET lean = ?, flat = ?, sys = ?, created = ?, modified = ?, expires = ?, ripe = ?"  # noqa: S608 - own text
+                + (", doc = ?::jsonb WHERE key = ?" if document else " WHERE key = ?"),
                 (lean, int(flat), sys, created, modified, expires, ripe, *document, key),
             )
             before_types, before = old["type"], kinds(old)
@@ -539,7 +540,8 @@ class Statements(Past):
             rows = self.all("SELECT DISTINCT kinds FROM eattr WHERE tenant = ? AND attr = ?", (tenant, number))
         else:
             rows = self.all(
-                "SELECT DISTINCT a.kinds FROM etype t JOIN eattr a ON a.tenant = t.tenant AND a.entity = t.entity WHERE t.tenant = ? AND t.type = ? AND a.attr = ?",
+                "SELECT DISTINCT a.kinds FROM etype t JOIN eattr a ON a.tenant = t.tenant AND a.entity = t.entity "
+                "WHERE t.tenant = ? AND t.type = ? AND a.attr = ?",
                 (tenant, self.number(type), number),
             )
         return [kind for bit, kind in enumerate(KINDS) if any(row[0] >> bit & 1 for row in rows)]
@@ -631,6 +633,11 @@ class Statements(Past):
         )
         self.rung.update(part.endpoint for part in messages)
 
+    def withdraw(self, tenant: int, subscription: str) -> None:
+        """Drop the messages of a subscription that is gone."""
+        self.do("DELETE FROM outbox WHERE dead IS NULL AND subscription = ? AND tenant = ?", (subscription, tenant))
+        self.do("DELETE FROM outbox WHERE dead IS NOT NULL AND tenant = ? AND subscription = ?", (tenant, subscription))
+
     def lanes(self, now: int) -> list[str]:
         """The endpoints that have a message which may be sent now; one step of the index for each endpoint."""
         rows = self.all(
@@ -659,7 +666,8 @@ class Statements(Past):
     def hand_out(self, owner: str, endpoint: str, limit: int, now: int, lease: int) -> list[Message]:
         """The oldest free messages of an endpoint, leased; one waits behind an earlier one of the same word that is not to be sent yet."""
         rows = self.all(
-            "SELECT o.seq, o.tenant, o.subscription, o.word, o.request, o.attempt, o.first FROM outbox o WHERE o.dead IS NULL AND o.endpoint = ? AND o.due <= ? "  # noqa: S608
+            "SELECT o.seq, o.tenant, o.subscription, o.word, o.request, o.attempt, o.first FROM outbox o "  # noqa: S608 - own text
+            "WHERE o.dead IS NULL AND o.endpoint = ? AND o.due <= ? "
             "AND NOT EXISTS (SELECT 1 FROM outbox p WHERE p.dead IS NULL AND p.endpoint = o.endpoint AND p.subscription = o.subscription AND p.word = o.word "
             f"AND p.tenant = o.tenant AND p.seq < o.seq AND p.due > ? AND p.owner <> ?) ORDER BY o.seq LIMIT ?{self.skip}",
             (endpoint, now, now, owner, limit),

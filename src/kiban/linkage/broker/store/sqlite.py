@@ -26,6 +26,7 @@ from kiban.linkage.errors import Problem
 T = TypeVar("T")
 PLACES = 256  # geometries of one entity at most
 GROUP = 256  # writes in one transaction at most
+OWN = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
 STEPS = 20_000  # virtual machine steps between two looks at the clock
 MANY = 20_000  # entities up to which an index is worth to be gone through; where it gives more, going through all of a type fills a page as soon
 LOOK = 4  # entities of one more index that cost as much as to ask it for a single one
@@ -74,18 +75,23 @@ class Session(Statements):
         return all(part.matches(entity) for part in self.rest[number])
 
     def all(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+        """All rows."""
         return self.connection.execute(sql, values).fetchall()
 
     def one(self, sql: str, values: Sequence[Any] = ()) -> Any:
+        """The first row or None."""
         return self.connection.execute(sql, values).fetchone()
 
     def do(self, sql: str, values: Sequence[Any] = ()) -> int:
+        """Change rows; how many."""
         return self.connection.execute(sql, values).rowcount
 
     def many(self, sql: str, rows: list[Any]) -> None:
+        """The same statement for many rows."""
         self.connection.executemany(sql, rows)
 
     def insert(self, sql: str, values: Sequence[Any]) -> int:
+        """Insert one row and return its key, 0 if ON CONFLICT DO NOTHING did so; the statement ends before RETURNING."""
         cursor = self.connection.execute(sql, values)
         return cursor.lastrowid or 0 if cursor.rowcount else 0
 
@@ -158,10 +164,12 @@ class Session(Statements):
             self.connection.execute("DELETE FROM place WHERE id = ?", (key * PLACES + turn,))
 
     def insert_new(self, sql: str, values: Sequence[Any]) -> int | None:
+        """Insert a row with ON CONFLICT DO NOTHING; its key, None if it was there."""
         cursor = self.connection.execute(sql, values)
         return cursor.lastrowid if cursor.rowcount == 1 else None
 
     def make_partition(self, month: str) -> None:
+        """A table of history for one month."""
         self.do(
             f"CREATE TABLE IF NOT EXISTS history_{int(month):06d} (entity INTEGER NOT NULL, attr INTEGER NOT NULL, at INTEGER NOT NULL, "
             "instance INTEGER NOT NULL, seen INTEGER NOT NULL, created INTEGER NOT NULL, modified INTEGER NOT NULL, deleted INTEGER, expires INTEGER, "
@@ -283,8 +291,10 @@ class SqliteStore:
             before = connection.total_changes
             try:
                 results.append((True, op(self.writer)))
-            except sqlite3.Error:
-                raise
+            except sqlite3.Error as error:
+                if not of_one(error):
+                    raise
+                return self.run_apart(batch)
             except Exception as error:  # noqa: BLE001 - handed to the one who asked
                 if connection.total_changes != before:
                     return self.run_apart(batch)
@@ -304,9 +314,9 @@ class SqliteStore:
             connection.execute("SAVEPOINT one")
             try:
                 results.append((True, op(self.writer)))
-            except sqlite3.Error:
-                raise
             except Exception as error:  # noqa: BLE001 - handed to the one who asked
+                if isinstance(error, sqlite3.Error) and not of_one(error):
+                    raise
                 connection.execute("ROLLBACK TO one")
                 self.names.forget()
                 self.writer.rung = rung
@@ -423,6 +433,15 @@ class SqliteStore:
         self.slower.shutdown()
         for session in (self.writer, self.reader, *self.spare):
             session.connection.close()
+
+
+def of_one(error: sqlite3.Error) -> bool:
+    """Whether an error is that of one function and its values, not of the database.
+
+    >>> of_one(sqlite3.IntegrityError("UNIQUE constraint failed")), of_one(sqlite3.OperationalError("database or disk is full"))
+    (True, False)
+    """
+    return isinstance(error, OWN) or getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_ERROR
 
 
 def trouble(error: sqlite3.Error) -> Problem:
