@@ -13,7 +13,6 @@ from kiban.linkage.broker.asked import page, whole_number
 from kiban.linkage.broker.hosting import PATH
 from kiban.linkage.broker.negotiate import accepted, answer, open_body, open_call
 from kiban.linkage.broker.notices import KIND
-from kiban.linkage.broker.outbox import counted
 from kiban.linkage.broker.server import JSON, LD, Call, Headers, Reply, dumps
 from kiban.linkage.broker.subscriptions import read_subscription, show_subscription
 from kiban.linkage.broker.values import is_uri
@@ -114,7 +113,7 @@ async def listed(call: Call) -> Reply:
     reader = call.broker.store.reader
     tenant = entities.read_tenant(call, reader)
     rows = reader.things(tenant, KIND, asked.limit + 1, asked.offset)
-    shown = [shown_to(call, tenant, row[1], row[2], row[3]) for row in rows[: asked.limit]]
+    shown = [shown_to(call, row[1], row[2], row[3]) for row in rows[: asked.limit]]
     headers: Headers = page_links(call, asked, len(rows) > asked.limit, media)
     if asked.counted:
         headers.append((b"ngsild-results-count", str(reader.count_things(tenant, KIND)).encode()))
@@ -129,16 +128,15 @@ async def retrieve(call: Call) -> Reply:
     entities.allowed(call, "subscriptions.read")
     reader = call.broker.store.reader
     tenant = entities.read_tenant(call, reader)
+    await call.broker.dispatcher.written(tenant, id)
     found = reader.thing(tenant, KIND, id)
     if found is None:
         raise not_found(id, "Subscription")
-    return preferring(call, answer(call, shown_to(call, tenant, id, found[0], found[1]), media=media))
+    return preferring(call, answer(call, shown_to(call, id, found[0], found[1]), media=media))
 
 
-def shown_to(call: Call, tenant: int, id: str, doc: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
-    """A kept subscription as this client reads it, with what this worker has sent and not yet written down."""
-    count = call.broker.dispatcher.unwritten(tenant, id)
-    state = state if count is None else counted(state, count)
+def shown_to(call: Call, id: str, doc: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
+    """A kept subscription as this client reads it."""
     return show_subscription(id, doc["members"], state, call.terms, times.now_us(), own=doc["own"])
 
 
@@ -208,6 +206,7 @@ async def delete(call: Call) -> Reply:
             raise not_found(id, "Subscription")
         own[:] = [found[0]["own"]] if found[0]["own"] else []
         tx.delete_thing(tenant, KIND, id)
+        tx.withdraw(tenant, id)
         call.broker.notices.changed(tx, tenant, call.tenant, id, mark)
         call.broker.relay.drop(tx, call.tenant, tenant, id)
 
