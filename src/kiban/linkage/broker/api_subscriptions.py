@@ -56,7 +56,10 @@ async def create(call: Call) -> Reply:
     link = await broker.hosting.implicit(source, tenant, fresh=True)
     own = None if isinstance(source, str) else link
     doc = document(members, link, own, source, call.subject)
+    if b"via" in call.headers:
+        doc["passed"] = True
     await broker.notices.learn(doc, tenant, call.terms)
+    places = await broker.relay.places(call)
 
     def op(tx: Any, mark: object) -> None:
         tenant_key = entities.write_tenant(call, tx, make=True)
@@ -67,6 +70,8 @@ async def create(call: Call) -> Reply:
         if "timeInterval" in members:
             tx.set_state(tenant_key, KIND, id, {"ticked": times.now_us()})
         broker.notices.changed(tx, tenant_key, tenant, id, mark)
+        if places:
+            broker.relay.put(tx, call, tenant_key, id, doc, places)
 
     try:
         await write(call, op)
@@ -163,6 +168,8 @@ async def update(call: Call) -> Reply:
     told = read_subscription(raw, call.terms, now, old=before[0]["members"]).get("jsonldContext", link)
     await broker.notices.learn({"context": told, "asked": asked}, call.tenant)
 
+    places = await broker.relay.places(call)
+
     def op(tx: Any, mark: object) -> None:
         broker.notices.follow(tx)
         tenant = entities.write_tenant(call, tx, make=False)
@@ -178,6 +185,8 @@ async def update(call: Call) -> Reply:
             tx.set_state(tenant, KIND, id, {**(tx.state(tenant, KIND, id) or {}), "ticked": times.now_us()})
         tx.put_thing(tenant, KIND, id, doc)
         broker.notices.changed(tx, tenant, call.tenant, id, mark)
+        if places:
+            broker.relay.put(tx, call, tenant, id, doc, places)
 
     await write(call, op)
     return Reply(204)
@@ -200,6 +209,7 @@ async def delete(call: Call) -> Reply:
         tx.delete_thing(tenant, KIND, id)
         tx.withdraw(tenant, id)
         call.broker.notices.changed(tx, tenant, call.tenant, id, mark)
+        call.broker.relay.drop(tx, call.tenant, tenant, id)
 
     await write(call, op)
     for url in own:
