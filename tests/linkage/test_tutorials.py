@@ -1,8 +1,9 @@
 """The pages about the broker that a newcomer follows: every command is run as it stands there, in order, and answers what the page says.
 
 A block of `sh` is run in an empty folder that has `.venv/bin/kiban` and `examples`. One that begins with `# terminal N` stays open; the same terminal a
-second time means Ctrl-C first. A block of `text` or `json` is what the commands before it print, and `text terminal-N` is what comes in that terminal.
-System times, ids that the broker makes, and the two ports are others in each run.
+second time means Ctrl-C first, and `# terminal N: Ctrl-C` no more than that. A block of `text` or `json` is what the commands before it print, and
+`text terminal-N` is what comes in that terminal.
+System times, ids that the broker makes, and the ports are others in each run.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from kiban.cli import build_parser
 from kiban.linkage.policy import read_policy
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("broker-five-minutes", "broker-town-data")
+PAGES = ("tutorials/broker-five-minutes", "tutorials/broker-town-data", "how-to/broker-federate")
 BLOCK = re.compile(r"^```(sh|text|json)(?: terminal-(\d))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LOCAL = re.compile(r"<(http://127\.0\.0\.1:[^>]+)>")
 CHANGING = [
@@ -77,14 +78,14 @@ class Desk:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.ports = {"1026": free_port(), "8899": free_port()}
+        self.ports = {page: free_port() for page in ("1026", "1027", "8899")}
         self.open: dict[str, subprocess.Popen[bytes]] = {}
         self.read: dict[str, int] = {}
         self.printed = ""
         (folder / ".venv" / "bin").mkdir(parents=True)
         command = folder / ".venv" / "bin" / "kiban"
         # The page leaves the port out: it is the usual one.
-        usual = f'case "$1 ${{2:-}}" in "broker --"*) set -- "$@" --port {self.ports["1026"]};; esac'
+        usual = f'case "$* " in *" --port "*) ;; "broker --"*) set -- "$@" --port {self.ports["1026"]};; esac'
         run = f'exec {sys.executable} -c "import sys; from kiban.cli import main; sys.exit(main())" "$@"'
         command.write_text(f"#!/bin/sh\n{usual}\n{run}\n", "utf-8")
         command.chmod(0o755)
@@ -107,6 +108,8 @@ class Desk:
         """A command that stays, in its terminal."""
         if before := self.open.get(block.terminal):
             self.interrupt(before)
+        if "Ctrl-C" in block.text.partition("\n")[0]:
+            return
         out = self.folder / f"terminal-{block.terminal}"
         self.read[block.terminal] = out.stat().st_size if out.exists() else 0
         with out.open("ab") as log:
@@ -114,7 +117,8 @@ class Desk:
             self.open[block.terminal] = subprocess.Popen(
                 ["bash", "-c", f"exec {script.partition(chr(10))[2]}"], cwd=self.folder, env=self.environment, stdout=log, stderr=log
             )
-        port = self.ports["1026" if "kiban broker" in block.text else "8899"]
+        named = re.search(r"--port (\d+)", block.text)
+        port = self.ports[named.group(1) if named else "1026" if "kiban broker" in block.text else "8899"]
         until = time.monotonic() + 60
         while True:
             assert self.open[block.terminal].poll() is None, out.read_text("utf-8")
@@ -135,7 +139,8 @@ class Desk:
                 return self.ported(found.decode(), back=True)
             time.sleep(0.05)
 
-    def interrupt(self, process: subprocess.Popen[bytes]) -> None:
+    @staticmethod
+    def interrupt(process: subprocess.Popen[bytes]) -> None:
         """Ctrl-C; nothing if it has ended."""
         process.send_signal(signal.SIGINT)
         process.wait(30)
@@ -149,7 +154,7 @@ class Desk:
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl (apt-get install curl)")
 @pytest.mark.parametrize("name", PAGES)
 def test_what_the_page_says_happens(name: str, tmp_path: Path) -> None:
-    page = ROOT / "docs" / "tutorials" / f"{name}.md"
+    page = ROOT / "docs" / f"{name}.md"
     desk = Desk(tmp_path)
     try:
         for block in blocks(page):
@@ -189,7 +194,7 @@ def test_a_notification_waits_for_the_receiver_of_the_page(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("name", PAGES)
 def test_both_languages_show_the_same_blocks(name: str) -> None:
-    pages = [ROOT / "docs" / "tutorials" / f"{name}{ending}" for ending in (".md", ".ja.md")]
+    pages = [ROOT / "docs" / f"{name}{ending}" for ending in (".md", ".ja.md")]
     english, japanese = ([(block.kind, block.terminal, block.text) for block in blocks(page)] for page in pages)
     assert japanese == english
 
@@ -218,3 +223,14 @@ def test_the_policy_of_the_documentation_is_one(tmp_path: Path) -> None:
         (tmp_path / "keys.json").write_text('{"keys": []}', "utf-8")
         (tmp_path / "policy.yaml").write_text(policy + jwt, "utf-8")
         assert len(read_policy(tmp_path / "policy.yaml").rules) == 3
+
+
+def test_the_rows_of_the_tutorial_are_few_and_each_names_its_source() -> None:
+    folder = ROOT / "examples" / "broker"
+    rows = [json.loads(line) for line in (folder / "water-level.ndjson").read_text("utf-8").splitlines()]
+    files = [json.loads((folder / f"{name}.geojson").read_text("utf-8")) for name in ("shelters", "bus-stops")]
+    assert all(file["attribution"] and file["license"] for file in files)
+    rows += [feature["properties"] for file in files for feature in file["features"]]
+    assert len(rows) == 41
+    named = (folder / "README.md").read_text("utf-8")
+    assert all(re.split(r"[ 、のデ]", row["source"])[0] in named for row in rows)
