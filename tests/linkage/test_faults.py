@@ -446,6 +446,7 @@ def test_a_database_that_goes_and_a_worker_that_is_killed_cost_errors_but_no_ack
             before = [len(writer.acknowledged) for writer in writers]
             assert until(lambda: all(len(writer.acknowledged) > many + 5 for writer, many in zip(writers, before, strict=True)))
 
+            assert until(lambda: len(workers_of(process.pid)) == 2)
             first, second = workers_of(process.pid)
             os.kill(first, signal.SIGKILL)
             assert ask(port, "GET", "/health")[0] == 200  # the other one answers
@@ -461,6 +462,9 @@ def test_a_database_that_goes_and_a_worker_that_is_killed_cost_errors_but_no_ack
             assert refused, "nobody noticed"
             for id, serial in dict(pair for writer in writers for pair in writer.acknowledged).items():
                 assert value_of(port, id) >= serial, f"{id}: a write that was acknowledged is lost"
+            missing = {(path, *pair) for writer in writers for pair in writer.acknowledged for path in ("/ld", "/v2")}
+            until(lambda: not missing - receiver.told.keys())
+            assert missing <= receiver.told.keys(), "a notification is lost"
         finally:
             for writer in writers:
                 writer.ended = True
