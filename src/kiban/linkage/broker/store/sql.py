@@ -676,10 +676,6 @@ class Statements(Past):
             self.many("UPDATE outbox SET attempt = attempt + 1, due = ?, owner = ? WHERE seq = ?", [(now + lease, owner, row[0]) for row in rows])
         return [Message(endpoint, row[1], row[2], row[3], row[4], seq=row[0], attempt=row[5] + 1, first=row[6]) for row in rows]
 
-    def cancel(self, tenant: int, subscription: str) -> None:
-        """Drop what waits for a subscription that is gone."""
-        self.do("DELETE FROM outbox WHERE dead IS NULL AND tenant = ? AND subscription = ?", (tenant, subscription))
-
     def take_back(self, owner: str, now: int) -> int:
         """Messages that others than this owner hold wait again: it is the only one that sends, the others have gone. The count of attempts stays."""
         return self.do("UPDATE outbox SET owner = '', due = ? WHERE owner <> '' AND owner <> ? AND dead IS NULL", (now, owner))
