@@ -175,6 +175,11 @@ def test_types_and_attributes_of_sources_are_discovered(city: City) -> None:
     assert city.front("GET", "/attributes").value["attributeList"] == ["depth", "level", "volume"]
     details = {part["typeName"]: part["attributeNames"] for part in city.front("GET", "/types?details=true").value}
     assert details == {"Tank": ["volume"], "Well": ["depth", "level"], "Other": []}
+    assert city.front("POST", "/entities?local=true", {"id": "urn:w:2", "type": "Well", "rate": 1}).status == 201
+    well = city.front("GET", "/types/Well").value
+    assert (well["entityCount"], [part["attributeName"] for part in well["attributeDetails"]]) == (2, ["depth", "level", "rate"])
+    assert city.front("GET", "/attributes/level").value["typeNames"] == ["Well"]
+    assert [city.front("GET", path).status for path in ("/types/Nothing", "/attributes/nothing", "/attributes/level?local=true")] == [404, 404, 404]
 
 
 # A small world of wells, parts of which lie in one place or the other: what is found must not depend on where.

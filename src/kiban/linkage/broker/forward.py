@@ -979,6 +979,51 @@ class Forward:
             own[name] = sorted({*own[name], *told})
         return answer(call, own, headers=warnings)
 
+    async def information(self, call: Call, kind: str, iri: str, here: Callable[[Call, str], Awaitable[dict[str, Any]]]) -> Reply:
+        """GET /types/{type} and /attributes/{attr}; here: what is known here, 404 if nothing is."""
+        operation = "retrieveEntityTypeInfo" if kind == "types" else "retrieveAttrTypeInfo"
+        found, looped = await self.live(call)
+        asked = [source for source in found if operation in source.operations and source.mode != "auxiliary"] if not looped else []
+        missing: Problem | None = None
+        told: dict[str, Any] = {}
+        try:
+            told = await here(call, iri)
+        except Problem as problem:
+            if problem.status != 404 or not asked:
+                raise
+            missing = problem
+        path = f"/{kind}/{quote(call.terms.terms[iri], safe='')}"
+        answers = await asyncio.gather(*(self.remote.send(call, source, "GET", path, terms=call.terms) for source in asked))
+        warnings: Headers = [(WARNING, got.warning().encode("latin-1", "replace")) for got in answers if got.code and got.status != 404]
+        for got in answers:
+            if got.well and isinstance(got.value, dict) and got.value.get("id") == iri:
+                told = informed(told, got.value) if told else {name: value for name, value in got.value.items() if name != "@context"}
+        if not told and missing is not None:
+            return Reply(404, warnings, dumps(missing.body()), JSON)
+        return answer(call, told, headers=warnings)
+
+
+def informed(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """What two sources know of one type or attribute: counts are added, lists united, attributes by their ids.
+
+    >>> informed({"id": "ex:a", "attributeCount": 1, "typeNames": ["Well"]}, {"id": "ex:a", "attributeCount": 2, "typeNames": ["Tank", "Well"]})
+    {'id': 'ex:a', 'attributeCount': 3, 'typeNames': ['Tank', 'Well']}
+    """
+    found = dict(one)
+    for name in ("entityCount", "attributeCount"):
+        if name in one and isinstance(other.get(name), int):
+            found[name] = one[name] + other[name]
+    for name in ("attributeTypes", "typeNames"):
+        if name in one and isinstance(other.get(name), list):
+            found[name] = sorted({*one[name], *(each for each in other[name] if isinstance(each, str))})
+    if "attributeDetails" in one and isinstance(other.get("attributeDetails"), list):
+        details = {part["id"]: part for part in one["attributeDetails"]}
+        for part in other["attributeDetails"]:
+            if isinstance(part, dict) and isinstance(part.get("id"), str):
+                details[part["id"]] = informed(details[part["id"]], part) if part["id"] in details else part
+        found["attributeDetails"] = sorted(details.values(), key=lambda part: str(part.get("attributeName")))
+    return found
+
 
 def combined(old: list[Any], new: list[Any], filler: bool, stamp: str) -> list[Any]:
     """The instances of one attribute from two sources, one per datasetId: the one observed last, else the one changed last, else the first (4.5.5).
