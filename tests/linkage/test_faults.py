@@ -27,6 +27,9 @@ from tests.linkage.conftest import Client
 from tests.linkage.fuzz import free_port, start
 
 from kiban.linkage.broker import times
+from kiban.linkage.broker.delivery import Settled
+from kiban.linkage.broker.outbox import StoreOutbox
+from kiban.linkage.broker.store import Message, open_store
 
 KILLS = int(os.environ.get("KILLS", "5"))  # 100 for the whole proof
 LD = "/ngsi-ld/v1"
@@ -250,7 +253,7 @@ def small_disk(folder: Path, size: str) -> Iterator[Path]:
         subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-def test_on_a_disk_that_is_really_full_or_read_only_the_same_holds(tmp_path: Path, brokers: Callable[..., Client]) -> None:
+def test_on_a_small_disk_the_same_holds_and_a_read_only_one_is_refused_at_the_start(tmp_path: Path, brokers: Callable[..., Client]) -> None:
     with small_disk(tmp_path / "disk", "6m") as disk:
         client = brokers(db=str(disk / "broker.db"))
         kept = fill_up(client)
@@ -260,6 +263,10 @@ def test_on_a_disk_that_is_really_full_or_read_only_the_same_holds(tmp_path: Pat
         subprocess.run(["mount", "-o", "remount,size=60m", str(disk)], check=True)
         assert client("POST", f"{LD}/entities", big(9999)).status == 201
         client.runner.run(client.app.broker.stop())  # before the disk goes; a second stop does nothing
+        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+        done = broker_run(["--db", str(disk / "broker.db")])
+        assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+        assert "expected a SQLite file that can be written" in done.stderr
 
 
 def test_on_a_read_only_database_writes_are_refused_reads_go_on_and_it_ends_by_itself(brokers: Callable[..., Client]) -> None:
@@ -460,3 +467,69 @@ def test_a_database_that_goes_and_a_worker_that_is_killed_cost_errors_but_no_ack
             process.send_signal(signal.SIGTERM)
             process.wait(30)
         assert process.returncode == 0
+
+
+def test_what_a_worker_that_is_gone_had_in_hand_is_taken_over_at_once(postgres: Callable[[str], str]) -> None:
+    address = postgres("gone")
+
+    async def run() -> tuple[list[Any], list[Any], list[Any]]:
+        one, other = open_store(address), open_store(address)
+        first, second = StoreOutbox(one), StoreOutbox(other)
+        now = times.now_us()
+        try:
+            await one.write(lambda tx: tx.enqueue([Message("http://town.example/in", 1, "urn:s", "urn:e", b"x")], now))
+            held = await first.exchange(Settled(), {"http://town.example/in": 5}, now, 60 * times.SECOND)
+            there = await second.lanes(now)  # the first one is alive: nothing is free
+        finally:
+            await one.close()
+        try:
+            for _ in range(100):  # until the database has seen the connection off
+                if gone := await second.lanes(now):
+                    break
+                await asyncio.sleep(0.05)
+            taken = await second.exchange(Settled(), dict.fromkeys(gone, 5), now, 60 * times.SECOND)
+        finally:
+            await other.close()
+        return held, there, taken
+
+    with asyncio.Runner() as runner:
+        held, there, taken = runner.run(run())
+    assert [message.attempt for message in held] == [1]
+    assert there == []
+    assert [(message.seq, message.attempt) for message in taken] == [(held[0].seq, 2)]
+
+
+# --- one write that the database cannot take
+
+
+async def together(store: Any, *ops: Callable[[Any], Any]) -> list[Any]:
+    """The results of writes of one group, errors as they are."""
+    return await asyncio.gather(*(store.write(op) for op in ops), return_exceptions=True)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_a_write_that_the_database_cannot_take_fails_alone(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    address = str(tmp_path / "broker.db") if kind == "sqlite" else request.getfixturevalue("postgres")("alone")
+
+    async def run() -> tuple[list[Any], list[Any]]:
+        store = open_store(address)
+        try:
+            found = await together(
+                store,
+                lambda tx: tx.open_tenant("before"),
+                lambda tx: (
+                    tx.do("INSERT INTO tenant (key, name) VALUES (?, ?)", (1, "twice")) and tx.do("INSERT INTO tenant (key, name) VALUES (?, ?)", (1, "x"))
+                ),
+                lambda tx: tx.do("INSERT INTO nothing (key) VALUES (?)", (1,)),
+                lambda tx: tx.do("INSERT INTO tenant (name) VALUES (?)", ("\x00" if kind == "postgres" else object(),)),
+                lambda tx: tx.open_tenant("behind"),
+            )
+            return found, await store.slow(lambda tx: [name for _, name in tx.tenants()])
+        finally:
+            await store.close()
+
+    with asyncio.Runner() as runner:
+        found, names = runner.run(run())
+    assert [isinstance(one, Exception) for one in found] == [False, True, True, True, False]
+    assert names == ["before", "behind"]
+    assert kind == "sqlite" or (found[3].status, found[3].title) == (400, "the character NUL cannot be kept")

@@ -511,3 +511,80 @@ def test_a_tenant_without_registrations_is_not_concerned(pair: tuple[Node, Node]
         headers: dict[bytes, bytes] = {}
 
     assert forward.concerned(Call()) is False
+
+
+# --- subscriptions that reach further
+
+
+def until(done: Callable[[], Any]) -> Any:
+    deadline = time.monotonic() + 10
+    while not (found := done()):
+        assert time.monotonic() < deadline, "it does not happen"
+        time.sleep(0.02)
+    return found
+
+
+SUBSCRIBED = {"id": "urn:s:1", "type": "Subscription", "entities": [{"type": "Well"}]}
+FEDERATED = ["federationOps"]
+
+
+def test_a_subscriber_learns_what_changes_at_a_source(city: City, played: Callable[..., Played]) -> None:
+    listener = played(lambda _: (200, None))
+    city.register("inclusive", operations=FEDERATED)
+    doc = {**SUBSCRIBED, "q": "level>5", "notification": {"endpoint": {"uri": listener.url + "/n"}}}
+    assert city.front("POST", "/subscriptions", doc).status == 201
+    (copy,) = until(lambda: city.back("GET", "/subscriptions").value)
+    assert copy["q"] == "level>5"
+    assert listener.url not in copy["notification"]["endpoint"]["uri"]
+    assert len(city.front("GET", "/csourceSubscriptions").value) == 1
+    assert city.back("POST", "/entities", {**WELL, "level": 3}).status == 201
+    assert city.back("PATCH", path_of("urn:w:1") + "/attrs", {"level": {"type": "Property", "value": 7}}).status == 204
+    (heard,) = until(lambda: listener.heard)
+    assert (heard.path, heard.body["subscriptionId"], heard.body["data"][0]["level"]["value"]) == ("/n", "urn:s:1", 7)
+    assert city.front("DELETE", "/subscriptions/urn:s:1").status == 204
+    until(lambda: city.back("GET", "/subscriptions").value == [])
+    assert city.front("GET", "/csourceSubscriptions").value == []
+
+
+def test_parts_of_split_entities_are_looked_at_as_a_whole(city: City, played: Callable[..., Played]) -> None:
+    listener = played(lambda _: (200, None))
+    city.register("inclusive", operations=FEDERATED)
+    doc = {**SUBSCRIBED, "q": "level>5;depth==40", "splitEntities": True, "notification": {"endpoint": {"uri": listener.url + "/n"}}}
+    assert city.front("POST", "/entities?local=true", {"id": "urn:w:1", "type": "Well", "depth": 40}).status == 201
+    assert city.front("POST", "/subscriptions", doc).status == 201
+    (copy,) = until(lambda: city.back("GET", "/subscriptions").value)
+    assert "q" not in copy
+    assert city.back("POST", "/entities", {"id": "urn:w:1", "type": "Well", "level": 3}).status == 201
+    assert city.back("PATCH", path_of("urn:w:1") + "/attrs", {"level": {"type": "Property", "value": 7}}).status == 204
+    (heard,) = until(lambda: listener.heard)
+    assert values(heard.body["data"][0]) == {"level": 7, "depth": 40}
+
+
+def test_a_source_that_is_registered_later_gets_a_copy_and_loses_it_with_its_registration(city: City, played: Callable[..., Played]) -> None:
+    listener = played(lambda _: (200, None))
+    doc = {**SUBSCRIBED, "notification": {"endpoint": {"uri": listener.url + "/n"}}}
+    assert city.front("POST", "/subscriptions", doc).status == 201
+    assert city.front("POST", "/subscriptions", {**doc, "id": "urn:s:2", "localOnly": True}).status == 201
+    registration = city.register("inclusive", operations=FEDERATED)
+    until(lambda: len(city.back("GET", "/subscriptions").value) == 1)
+    assert city.front("DELETE", f"/csourceRegistrations/{registration}").status == 204
+    until(lambda: city.back("GET", "/subscriptions").value == [])
+
+
+def test_nobody_who_does_not_know_a_copy_can_notify(city: City) -> None:
+    city.register("inclusive", operations=FEDERATED)
+    said = city.nodes[0]("POST", "/../ex/remote-notify", {"type": "Notification", "subscriptionId": "urn:s:1", "data": []})
+    assert said.status == 404
+
+
+def test_a_subscription_does_not_run_in_circles(city: City, played: Callable[..., Played]) -> None:
+    listener = played(lambda _: (200, None))
+    city.register("inclusive", operations=FEDERATED)
+    doc = {"type": "ContextSourceRegistration", "information": information(), "endpoint": city.nodes[0].url, "tenant": city.tenant}
+    assert city.back("POST", "/csourceRegistrations", doc).status == 201
+    assert city.front("POST", "/subscriptions", {**SUBSCRIBED, "notification": {"endpoint": {"uri": listener.url + "/n"}}}).status == 201
+    until(lambda: city.back("GET", "/subscriptions").value)
+    assert city.back("POST", "/entities?local=true", WELL).status == 201
+    until(lambda: listener.heard)
+    assert [len(ask("GET", "/subscriptions").value) for ask in (city.front, city.back)] == [1, 1]
+    assert len(listener.heard) == 1

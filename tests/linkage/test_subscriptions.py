@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import shutil
+import subprocess
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import psycopg
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,8 +21,11 @@ from hypothesis import strategies as st
 from kiban.linkage.broker import outgoing, times
 from kiban.linkage.broker.broker import Options
 from kiban.linkage.broker.contexts import Contexts
+from kiban.linkage.broker.delivery import Settled
 from kiban.linkage.broker.model import Change
+from kiban.linkage.broker.outbox import StoreOutbox
 from kiban.linkage.broker.serving import make_app
+from kiban.linkage.broker.store.contract import Message
 from kiban.linkage.broker.subscriptions import Index, Ready, events, make_ready, picture, read_subscription, show_subscription, status
 from kiban.linkage.errors import Problem
 
@@ -39,7 +47,7 @@ class Answer(NamedTuple):
 class Town:
     """A broker with a clock of its own; `sent` is what its subscribers got, (path, headers, body), in order."""
 
-    def __init__(self, runner: asyncio.Runner, db: Path, **options: Any) -> None:
+    def __init__(self, runner: asyncio.Runner, db: Path | str, **options: Any) -> None:
         self.runner, self.sent = runner, []
         self.app = make_app(Options(db=str(db), **options))
         self.broker = self.app.broker
@@ -423,12 +431,12 @@ def test_throttling_leaves_out_what_comes_too_soon_even_after_a_restart(tmp_path
         for value in range(3):
             town.ask("POST", "/entityOperations/upsert", [well(1, level=value)])
         assert len(town.waiting()) == 1
-        assert town.broker.notices.missed == 2
+        assert town.broker.operation.meter.counts["throttled"] == 2
         runner.run(town.close())
         again = Town(runner, tmp_path / "town.db")
         again.quiet()
         again.ask("POST", "/entityOperations/upsert", [well(1, level=9)])
-        assert again.broker.notices.missed == 1
+        assert again.broker.operation.meter.counts["throttled"] == 1
         runner.run(again.close())
 
 
@@ -440,9 +448,10 @@ def test_a_paused_subscription_is_silent_until_it_goes_on(town: Town) -> None:
     assert town.ask("GET", "/subscriptions/urn:s:1").body["status"] == "paused"
     assert town.ask("PATCH", "/subscriptions/urn:s:1", {"isActive": True}).status == 204
     town.ask("POST", "/entities", well(2, level=1))
+    assert [body["data"][0]["id"] for _, body in town.waiting()] == ["urn:w:2"]
     assert town.ask("DELETE", "/subscriptions/urn:s:1").status == 204
     town.ask("POST", "/entities", well(3, level=1))
-    assert [body["data"][0]["id"] for _, body in town.waiting()] == ["urn:w:2"]
+    assert town.waiting() == []  # what waited goes with the subscription
 
 
 def test_formats_and_views(town: Town) -> None:
@@ -598,3 +607,115 @@ def test_what_could_not_be_delivered_is_listed_and_sent_again(town: Town) -> Non
     shown = town.ask("GET", "/subscriptions/urn:s:1").body["notification"]
     assert (shown["timesSent"], shown["timesFailed"], shown["status"]) == (2, 1, "ok")
     assert town.ask("GET", "/kiban/v1/deadLetters").body == []
+
+
+# --- several workers on PostgreSQL ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def database(postgres_bin: Path) -> Iterator[Callable[[str], str]]:
+    """A server of its own; makes a database and gives its address."""
+    if not Path(f"/usr/share/postgresql/{postgres_bin.parent.name}/extension/postgis.control").exists():
+        pytest.skip("needs PostGIS")
+    folder = Path(tempfile.mkdtemp(prefix="kiban-pg-"))
+    owner: list[str] = []
+    if os.geteuid() == 0:
+        owner = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
+        shutil.chown(folder, "postgres", "postgres")
+
+    def run(*words: str) -> None:
+        subprocess.run([*owner, str(postgres_bin / words[0]), *words[1:]], check=True, capture_output=True, timeout=100, cwd=folder)
+
+    data = str(folder / "data")
+    run("initdb", "-D", data, "-U", "clerk", "-A", "trust", "-E", "UTF8", "--no-locale", "-N")
+    run("pg_ctl", "-D", data, "-w", "-l", str(folder / "log"), "-o", f"-c listen_addresses='' -c unix_socket_directories={folder}", "start")
+
+    def make(name: str) -> str:
+        whole = f"postgresql://clerk@/postgres?host={folder}"
+        with psycopg.connect(whole, autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{name}"')
+        return whole.replace("/postgres?", f"/{name}?")
+
+    yield make
+    run("pg_ctl", "-D", data, "-w", "-m", "immediate", "stop")
+    shutil.rmtree(folder)
+
+
+def test_workers_hear_of_each_others_subscriptions_before_the_next_write(database: Callable[[str], str]) -> None:
+    db = database("workers")
+    with asyncio.Runner() as runner:
+        one, other = Town(runner, db), Town(runner, db)
+        for town in (one, other):
+            town.quiet()
+        other.ask("POST", "/entities", well(0))
+        one.subscribe("urn:s:1")
+        one.subscribe("urn:s:2", throttling=60)
+        other.ask("POST", "/entities", well(1, level=1))
+        assert sorted(id for id, _ in one.waiting()) == ["urn:s:1", "urn:s:2"]
+        one.ask("POST", "/entities", well(2, level=1))  # too soon for the second one, whichever worker told it last
+        assert other.ask("PATCH", "/subscriptions/urn:s:1", {"isActive": False}).status == 204
+        one.ask("POST", "/entities", well(3, level=1))
+        assert [body["data"][0]["id"] for id, body in one.waiting() if id == "urn:s:1"] == ["urn:w:1", "urn:w:2"]
+        assert other.ask("DELETE", "/subscriptions/urn:s:1").status == 204
+        assert one.ask("GET", "/subscriptions/urn:s:1").status == 404
+        for town in (one, other):
+            runner.run(town.close())
+
+
+def test_one_of_the_workers_sends_what_comes_at_intervals(database: Callable[[str], str]) -> None:
+    db = database("intervals")
+    with asyncio.Runner() as runner:
+        one, other = Town(runner, db), Town(runner, db)
+        for town in (one, other):
+            town.quiet()
+        one.ask("POST", "/entities", well(1, level=1))
+        one.subscribe(timeInterval=30)
+        timed, later = ready({"entities": [{"type": "Well"}], "timeInterval": 30}), times.now_us() + 31_000_000
+
+        async def claims() -> list[bool]:
+            asked = [town.broker.store.write(lambda tx: one.broker.notices.claim(tx, 1, timed, later)) for town in (one, other, one)]
+            return [mine for mine, _ in await asyncio.gather(*asked)]
+
+        assert sorted(runner.run(claims())) == [False, False, True]
+        for town in (one, other):
+            runner.run(town.close())
+
+
+def test_a_message_does_not_overtake_another_that_a_worker_is_just_taking(database: Callable[[str], str]) -> None:
+    from kiban.linkage.broker.store.postgres import PostgresStore, Session
+    from kiban.linkage.broker.store.sql import Names
+
+    store = PostgresStore(database("order"))
+    first, second = (Session(store.connect(), Names(), writes=True) for _ in range(2))
+    lane, now = "http://town.example:80/n", 1_000_000
+    first.enqueue([Message(lane, 1, "urn:s:1", "urn:w:1", b"%d" % number) for number in range(4)], now)
+    first.do("BEGIN")
+    assert first.take_lane(lane)
+    assert [message.request for message in first.hand_out("first", lane, 2, now, 60)] == [b"0", b"1"]
+    second.do("BEGIN")
+    assert not second.take_lane(lane)
+    assert second.take_lane("http://town.example:80/other")
+    assert [message.request for message in second.hand_out("second", lane, 2, now, 60)] == [b"2", b"3"]  # what the lock is for
+    second.do("ROLLBACK")
+    first.do("COMMIT")
+    second.do("BEGIN")
+    assert second.take_lane(lane)
+    assert second.hand_out("second", lane, 2, now, 60) == []  # behind those that the first holds
+    second.do("COMMIT")
+
+    first.do("BEGIN")
+    assert first.take_lane(lane)
+    told: list[list[str]] = []
+
+    async def ask() -> None:
+        outbox = StoreOutbox(store)
+        outbox.again = told.append
+        assert list(await outbox.exchange(Settled(), {lane: 8}, now, 60)) == []
+        await asyncio.sleep(0.05)
+        first.do("COMMIT")
+        await store.close()
+
+    asyncio.run(ask())
+    assert told == [[lane]]
+    for session in (first, second):
+        session.connection.close()

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 from typing import Any, Final
 
-from kiban.linkage.broker import entities, maps, times
-from kiban.linkage.broker.api_query import make_view, query_params, query_selection
-from kiban.linkage.broker.asked import selected
+from kiban.linkage.broker import entities, maps, model, times
+from kiban.linkage.broker.api_query import make_view, query_params, query_selection, run_query
+from kiban.linkage.broker.asked import MOST, Page, selected
 from kiban.linkage.broker.maps import MAP, SNAPSHOT, Given, Maps, Wanted, checked_id
 from kiban.linkage.broker.negotiate import accepted, answer, open_body, open_call
 from kiban.linkage.broker.query import parse_q, plain_record
 from kiban.linkage.broker.render import View
-from kiban.linkage.broker.server import JSON, Call, Reply
+from kiban.linkage.broker.server import JSON, Call, Reply, dumps, loads
 from kiban.linkage.broker.store import Selection
 from kiban.linkage.errors import Problem, bad_request, not_found
 
@@ -160,8 +162,32 @@ async def create_snapshot(call: Call) -> Reply:
     running: Maps = call.broker.maps
     tenant, key = await call.broker.store.write(lambda tx: new_snapshot(call, tx, doc))
     source = entities.read_tenant(call, call.broker.store.reader)
-    running.fill(tenant, id, key, lambda: running.read(source, chosen))
+    read = functools.partial(everywhere, call, queries, chosen) if call.broker.forward.concerned(call) else functools.partial(running.read, source, chosen)
+    running.fill(tenant, id, key, read)
     return Reply(201, [(b"location", maps.location(SNAPSHOT, id).encode())])
+
+
+async def everywhere(call: Call, queries: list[Any], chosen: list[Wanted]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """What the queries of a snapshot find here and at registered context sources, page by page."""
+    found: dict[str, dict[str, Any]] = {}
+    details: list[dict[str, Any]] = []
+    for raw, one in zip(queries, chosen, strict=True):
+        asking = copy.copy(call)
+        asking.method, asking.params, asking.body = "POST", {}, dumps(raw)
+        offset = 0
+        while True:
+            reply = await run_query(asking, one.chosen, View(sys=True), JSON, Page(MOST, offset, False), None)
+            page = loads(reply.body)
+            for part in page:
+                entity = one.cut(model.parse_entity(part, call.terms, now=times.now(), trusted=True))
+                found[entity["id"]] = {**found.get(entity["id"], {}), **entity}
+            if len(found) > maps.SNAPSHOT_ENTITIES:
+                raise Problem("TooManyResults", "too many entities for a snapshot", f"more than {maps.SNAPSHOT_ENTITIES}: narrow its queries")
+            if len(page) < MOST:
+                break
+            offset += MOST
+        details.append({"resultStatus": "success" if page or offset else "empty"})
+    return list(found.values()), details
 
 
 def new_snapshot(call: Call, tx: Any, doc: dict[str, Any]) -> tuple[int, int]:

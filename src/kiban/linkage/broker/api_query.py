@@ -213,7 +213,7 @@ def page_links(call: Call, asked: Page, more: bool, media: bytes = JSON) -> Head
     for name, offset in (("prev", max(0, asked.offset - asked.limit)), ("next", asked.offset + asked.limit)):
         if (name == "prev" and asked.offset > 0) or (name == "next" and more):
             query = urlencode(sorted({**call.params, "limit": str(asked.limit), "offset": str(offset)}.items()), safe=":,/*")
-            found.append((b"link", f'<{path}?{query}>; rel="{name}"; type="{media.decode()}"'.encode()))
+            found.append((b"link", f'<{path}?{query}>;rel="{name}";type="{media.decode()}"'.encode()))
     return found
 
 

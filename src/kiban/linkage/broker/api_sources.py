@@ -79,6 +79,7 @@ def keep(tx: Any, call: Call, tenant: int, id: str, old: sources.Doc | None, doc
     else:
         tx.put_thing(tenant, KIND, id, doc, expires=times.parse(doc["expiresAt"]) if "expiresAt" in doc else None)
     call.broker.source_notices.changed(tx, tenant, call.tenant, id, old, doc)
+    call.broker.relay.source_changed(tx, call.tenant, tenant, id, doc)
 
 
 async def update(call: Call) -> Reply:

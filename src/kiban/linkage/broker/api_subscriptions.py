@@ -13,7 +13,6 @@ from kiban.linkage.broker.asked import page, whole_number
 from kiban.linkage.broker.hosting import PATH
 from kiban.linkage.broker.negotiate import accepted, answer, open_body, open_call
 from kiban.linkage.broker.notices import KIND
-from kiban.linkage.broker.outbox import counted
 from kiban.linkage.broker.server import JSON, LD, Call, Headers, Reply, dumps
 from kiban.linkage.broker.subscriptions import read_subscription, show_subscription
 from kiban.linkage.broker.values import is_uri
@@ -57,7 +56,10 @@ async def create(call: Call) -> Reply:
     link = await broker.hosting.implicit(source, tenant, fresh=True)
     own = None if isinstance(source, str) else link
     doc = document(members, link, own, source, call.subject)
+    if b"via" in call.headers:
+        doc["passed"] = True
     await broker.notices.learn(doc, tenant, call.terms)
+    places = await broker.relay.places(call)
 
     def op(tx: Any, mark: object) -> None:
         tenant_key = entities.write_tenant(call, tx, make=True)
@@ -68,6 +70,8 @@ async def create(call: Call) -> Reply:
         if "timeInterval" in members:
             tx.set_state(tenant_key, KIND, id, {"ticked": times.now_us()})
         broker.notices.changed(tx, tenant_key, tenant, id, mark)
+        if places:
+            broker.relay.put(tx, call, tenant_key, id, doc, places)
 
     try:
         await write(call, op)
@@ -109,7 +113,7 @@ async def listed(call: Call) -> Reply:
     reader = call.broker.store.reader
     tenant = entities.read_tenant(call, reader)
     rows = reader.things(tenant, KIND, asked.limit + 1, asked.offset)
-    shown = [shown_to(call, tenant, row[1], row[2], row[3]) for row in rows[: asked.limit]]
+    shown = [shown_to(call, row[1], row[2], row[3]) for row in rows[: asked.limit]]
     headers: Headers = page_links(call, asked, len(rows) > asked.limit, media)
     if asked.counted:
         headers.append((b"ngsild-results-count", str(reader.count_things(tenant, KIND)).encode()))
@@ -124,16 +128,15 @@ async def retrieve(call: Call) -> Reply:
     entities.allowed(call, "subscriptions.read")
     reader = call.broker.store.reader
     tenant = entities.read_tenant(call, reader)
+    await call.broker.dispatcher.written(tenant, id)
     found = reader.thing(tenant, KIND, id)
     if found is None:
         raise not_found(id, "Subscription")
-    return preferring(call, answer(call, shown_to(call, tenant, id, found[0], found[1]), media=media))
+    return preferring(call, answer(call, shown_to(call, id, found[0], found[1]), media=media))
 
 
-def shown_to(call: Call, tenant: int, id: str, doc: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
-    """A kept subscription as this client reads it, with what this worker has sent and not yet written down."""
-    count = call.broker.dispatcher.unwritten(tenant, id)
-    state = state if count is None else counted(state, count)
+def shown_to(call: Call, id: str, doc: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
+    """A kept subscription as this client reads it."""
     return show_subscription(id, doc["members"], state, call.terms, times.now_us(), own=doc["own"])
 
 
@@ -164,6 +167,8 @@ async def update(call: Call) -> Reply:
     asked = call.terms.source
     await broker.notices.learn({"context": raw.get("jsonldContext") or asked, "asked": asked}, call.tenant)
 
+    places = await broker.relay.places(call)
+
     def op(tx: Any, mark: object) -> None:
         broker.notices.follow(tx)
         tenant = entities.write_tenant(call, tx, make=False)
@@ -179,6 +184,8 @@ async def update(call: Call) -> Reply:
             tx.set_state(tenant, KIND, id, {**(tx.state(tenant, KIND, id) or {}), "ticked": times.now_us()})
         tx.put_thing(tenant, KIND, id, doc)
         broker.notices.changed(tx, tenant, call.tenant, id, mark)
+        if places:
+            broker.relay.put(tx, call, tenant, id, doc, places)
 
     await write(call, op)
     return Reply(204)
@@ -199,7 +206,9 @@ async def delete(call: Call) -> Reply:
             raise not_found(id, "Subscription")
         own[:] = [found[0]["own"]] if found[0]["own"] else []
         tx.delete_thing(tenant, KIND, id)
+        tx.withdraw(tenant, id)
         call.broker.notices.changed(tx, tenant, call.tenant, id, mark)
+        call.broker.relay.drop(tx, call.tenant, tenant, id)
 
     await write(call, op)
     for url in own:

@@ -23,6 +23,7 @@ from kiban.linkage.broker.maps import Maps
 from kiban.linkage.broker.notices import Notices
 from kiban.linkage.broker.operate import Operation
 from kiban.linkage.broker.outbox import StoreOutbox
+from kiban.linkage.broker.relay import Relay
 from kiban.linkage.broker.server import Reply
 from kiban.linkage.broker.source_subscriptions import SourceNotices
 from kiban.linkage.broker.sources import Sources
@@ -104,7 +105,7 @@ class Broker:
         self.dispatcher = Dispatcher(outbox, {"http": http, "https": http, "mqtt": mqtt, "mqtts": mqtt})
         self.store.after = outbox.again = self.dispatcher.wake
         self.sources, self.source_notices = Sources(self), SourceNotices(self)
-        self.forward = Forward(self)
+        self.forward, self.relay = Forward(self), Relay(self)
         self.maps = Maps(self)
         self.notices = Notices(self)
         self.effects.append(self.notices.effect)

@@ -27,7 +27,7 @@ import random
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -266,6 +266,7 @@ class Dispatcher:
         self._flying = 0
         self._settled = Settled()
         self._writing: Settled | None = None  # what is on its way to the store
+        self._wrote = asyncio.Event()  # set when it has got there; a new one each time
         self._bell = asyncio.Event()
         self._random = random.Random(self.policy.seed)  # noqa: S311 - spreads retries
         self._workers: set[asyncio.Task[None]] = set()
@@ -336,15 +337,16 @@ class Dispatcher:
         self.wake(endpoints)
         return len(endpoints)
 
-    def unwritten(self, tenant: int, subscription: str) -> Count | None:
-        """What this worker has sent for a subscription and the store does not know yet; None: nothing."""
-        found: Count | None = None
-        for settled in (self._writing, self._settled):
-            count = settled.counts.get((tenant, subscription)) if settled is not None else None
-            if count is not None:
-                found = replace(found) if found is not None else Count(ok=count.ok)
-                found.add(count)
-        return found
+    async def written(self, tenant: int, subscription: str, seconds: float = 0.2) -> None:
+        """Wait until the store knows what this worker has sent for a subscription by now, at most that long."""
+        who = (tenant, subscription)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                for _ in range(2):  # what is on its way to the store, and what goes there next
+                    if who not in self._settled.counts and (self._writing is None or who not in self._writing.counts):
+                        return
+                    self._bell.set()
+                    await self._wrote.wait()
 
     # --- lanes
     def _lane(self, name: str) -> _Lane:
@@ -634,6 +636,8 @@ class Dispatcher:
             raise
 
         self._writing = None
+        self._wrote.set()
+        self._wrote = asyncio.Event()
         got = dict.fromkeys(wanted, 0)
         for message in messages:
             got[message.endpoint] = got.get(message.endpoint, 0) + 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isinf
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
@@ -167,7 +168,10 @@ def _literal(text: str, what: str) -> Literal:
     if _NUMBER.match(text):
         if len(text) > 300:
             raise bad(f"a number is too long in {what}")
-        return Literal("number", float(text) if re.search("[.eE]", text) else int(text))
+        number = float(text) if re.search("[.eE]", text) else int(text)
+        if isinf(number):
+            raise bad(f"a number is too large in {what}")
+        return Literal("number", number)
     us = instant(text)
     if us is not None:
         return Literal("datetime", times.border(us)[:-1])

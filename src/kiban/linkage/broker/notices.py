@@ -42,7 +42,6 @@ class Notices:
         self.maps: dict[tuple[str, str], Any] = {}  # (tenant, @context as JSON) → its names; subscriptions cannot wait for them
         self.loop: asyncio.AbstractEventLoop | None = None
         self.next: dict[tuple[int, str], int] = {}  # when a timed subscription is due, µs
-        self.missed = 0  # notifications left out by throttling, since the start
 
     # --- the index
     async def open(self) -> None:
@@ -249,7 +248,7 @@ class Notices:
         if state is None:
             return False
         if 0 <= now - state.get("told", -ready.throttling) < ready.throttling:  # below 0: the clock was set back
-            self.missed += 1
+            self.broker.operation.meter.add("throttled")
             return False
         tx.set_state(tenant, KIND, ready.id, {**state, "told": now})
         return True

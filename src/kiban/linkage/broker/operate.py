@@ -54,6 +54,7 @@ COUNTERS: Final = {
     "store_errors": "Groups of writes that the database did not take.",
     "unexpected_errors": "Errors inside the broker that nobody foresaw.",
     "refused": "Requests refused for want of a right or a known sender.",
+    "throttled": "Notifications left out because their subscription wants fewer.",
 }
 
 

@@ -13,6 +13,7 @@ from kiban.linkage.broker import (
     api_temporal,
     api_v2,
     operate,
+    relay,
 )
 from kiban.linkage.broker.openapi import Description
 from kiban.linkage.broker.server import Routes
@@ -106,6 +107,7 @@ def routes() -> Routes:
     add("GET", "/kiban/v1/deadLetters", api_subscriptions.dead_letters, names("subscription after limit"))
     add("POST", "/kiban/v1/deadLetters/replay", api_subscriptions.replay, names(""))
     add("POST", f"{LD}/temporal/entityOperations/query", api_temporal.query_document, FORM | PAGED | MAPPED | names("local via"))
+    add("POST", relay.PATH, relay.inbound, names("tenant"))
     api_v2.add_routes(found)
     operate.add_routes(add)
     Description(found).add_routes(add)

@@ -214,7 +214,7 @@ def render(doc: Doc, id: str, terms: Any, state: Mapping[str, Any], *, sys: tupl
             shown[name] = [names[each] for each in value]
         elif name == "notification":
             shown[name] = _render_notification(value, names, state)
-        elif name not in ("names", "context", "subject") and not (name == "isActive" and value):
+        elif name not in ("names", "context", "internal") and not (name == "isActive" and value):
             shown[name] = value
     shown["status"] = status(doc, times.now_us())
     if sys is not None:
@@ -273,7 +273,7 @@ class SourceNotices:
         found = self.kept.get(tenant)
         if found is None:
             names = dict(reader.tenants())
-            found = self.kept[tenant] = [Watcher(id, doc, names[tenant]) for _, id, doc, *_ in reader.things(tenant, KIND)]
+            found = self.kept[tenant] = [Watcher(id, doc, names[tenant]) for _, id, doc, *_ in reader.things(tenant, KIND) if "internal" not in doc]
         return found
 
     def changed(self, tx: Any, tenant: int, name: str, id: str, old: Doc | None, new: Doc | None) -> None:

@@ -13,6 +13,7 @@ How the standard is read
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -298,6 +299,7 @@ MEMBERS: Final[dict[str, Any]] = {
     "subscriptionName": _text, "description": _text, "entities": _selectors, "notificationTrigger": _triggers, "watchedAttributes": _names,
     "timeInterval": _above, "q": _query, "geoQ": _geo, "csf": _query, "scopeQ": _scope, "temporalQ": _temporal, "isActive": _truth,
     "notification": _notification, "expiresAt": _moment, "throttling": _above, "lang": _text, "datasetId": _datasets, "jsonldContext": _context,
+    "localOnly": _truth, "splitEntities": _truth,
 }  # fmt: skip
 
 
@@ -464,6 +466,18 @@ def events(change: Change) -> tuple[dict[str, int], int]:
 
 
 _LOOKS: dict[Any, int] = {}
+_MOST_LOOKS: Final = 20_000
+_numbers = itertools.count()
+
+
+def _look(key: Any) -> int:
+    """A number for a view; never the same for two views, mostly the same for one."""
+    if len(_LOOKS) >= _MOST_LOOKS:
+        _LOOKS.clear()
+    found = _LOOKS.get(key)
+    if found is None:
+        found = _LOOKS[key] = next(_numbers)
+    return found
 
 
 def make_ready(id: str, members: Mapping[str, Any], terms: Any, asked_with: Any, context: str, tenant: str, subject: str) -> Ready:
@@ -539,7 +553,7 @@ def make_ready(id: str, members: Mapping[str, Any], terms: Any, asked_with: Any,
         interval=int(interval * 1_000_000),
         changes=told.get("showChanges", False),
         view=view,
-        look=_LOOKS.setdefault(key, len(_LOOKS)),
+        look=_look(key),
         asked=(q.attributes if q else frozenset()) | (frozenset([geo.attr]) if geo else frozenset()) | (watched or frozenset()),
         target=Target(endpoint, tenant, context),
         terms=terms,

@@ -122,14 +122,12 @@ class Way(NamedTuple):
     found   SELECT that gives the keys of the entities, each at least once; with its values
     has     expression that is true for an entity e that fulfils it, with the same values; "" if a look at the entity tells anyway
     walk    source that gives the entities in the order of their keys, with the same values; "" if there is none
-    window  True for a window on the map: small, as a rule, and not worth counting
     """
 
     found: str
     values: Sequence[Any]
     has: str = ""
     walk: str = ""
-    window: bool = False
 
 
 class Plan:
@@ -164,7 +162,7 @@ class Plan:
                 self.rest.append(part.scope)
             if part.geo is not None:
                 session.by_place(part.geo, self)
-        self.quick = not self.rest and (self.ids or any(way.has for way in self.ways))
+        self.quick = not self.rest and (self.ids or bool(self.ways))
         session.lead(self)
         self.text = " AND ".join([f"{self.source} WHERE (e.expires IS NULL OR e.expires > ?)", *self.where])
 
@@ -634,6 +632,11 @@ class Statements(Past):
             [(part.endpoint, part.tenant, part.subscription, part.order, part.request, now, now) for part in messages],
         )
         self.rung.update(part.endpoint for part in messages)
+
+    def withdraw(self, tenant: int, subscription: str) -> None:
+        """Drop the messages of a subscription that is gone."""
+        self.do("DELETE FROM outbox WHERE dead IS NULL AND subscription = ? AND tenant = ?", (subscription, tenant))
+        self.do("DELETE FROM outbox WHERE dead IS NOT NULL AND tenant = ? AND subscription = ?", (tenant, subscription))
 
     def lanes(self, now: int) -> list[str]:
         """The endpoints that have a message which may be sent now; one step of the index for each endpoint."""
