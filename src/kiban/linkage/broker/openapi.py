@@ -272,6 +272,7 @@ OPERATIONS: Final[dict[str, Told]] = {
     "GET /ready": Told("要求を受けられるか", "Can it serve requests?", gives="Object"),
     "GET /metrics": Told("計測値（Prometheus）", "Figures for Prometheus"),
     "GET /version": Told("版", "Version", gives="Object"),
+    "GET /": Told("この説明書のページへ", "To the page of this description", gives="Object"),
     "GET /openapi.json": Told("この説明書（OpenAPI 3.1）", "This description (OpenAPI 3.1)", gives="Object"),
     "GET /docs": Told("この画面", "This page"),
 }
