@@ -353,6 +353,8 @@ class IdPattern:
     [True, False]
     """
 
+    start = ""  # nothing that every NGSI-LD id begins with whose NGSIv2 id is found
+
     def __init__(self, text: str) -> None:
         self.pattern = regular(text, "idPattern")
         head = "urn:ngsi-ld:[^:]+:v2:"
