@@ -29,7 +29,7 @@ from kiban.cli import build_parser
 from kiban.linkage.policy import read_policy
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("tutorials/broker-five-minutes", "tutorials/broker-town-data", "how-to/broker-federate")
+PAGES = ("tutorials/broker-five-minutes", "tutorials/broker-town-data", "how-to/broker-import", "how-to/broker-federate")
 BLOCK = re.compile(r"^```(sh|text|json)(?: terminal-(\d))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LOCAL = re.compile(r"<(http://127\.0\.0\.1:[^>]+)>")
 CHANGING = [
@@ -204,7 +204,7 @@ def commands(page: Path) -> list[list[str]]:
     found = []
     for body in re.findall(r"^```(?:sh)?\n(.*?)^```$", page.read_text("utf-8"), re.MULTILINE | re.DOTALL):
         for line in body.splitlines():
-            if called := re.search(r"(?:^|[/=])(?:[\w./-]*/)?kiban (broker.*)", line):
+            if called := re.search(r"(?:^|[/=])(?:[\w./-]*/)?kiban (broker[^|]*)", line):
                 found.append(shlex.split(called.group(1), comments=True))
     return found
 

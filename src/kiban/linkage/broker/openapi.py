@@ -582,8 +582,13 @@ class Description:
         name = call.raw_path.rsplit(b"/", 1)[1].decode("ascii", "replace")
         return Reply(200, [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-cache")], self.static[name], STATIC[name])
 
+    async def home(self, _: Call) -> Reply:
+        """GET /: the page on which everything can be tried."""
+        return Reply(303, [(b"location", b"/docs")])
+
     def add_routes(self, add: Callable[[str, str, Any], None]) -> None:
         """The addresses of the description."""
+        add("GET", "/", self.home)
         add("GET", "/openapi.json", self.openapi)
         add("GET", "/docs", self.docs)
         for name in STATIC:
