@@ -20,7 +20,7 @@ from kiban.linkage.broker.asked import Page, truth
 from kiban.linkage.broker.entities import Entity
 from kiban.linkage.broker.negotiate import answer
 from kiban.linkage.broker.query import parse_q
-from kiban.linkage.broker.remote import INVALID, Got, Remote, renamed
+from kiban.linkage.broker.remote import INVALID, SILENT, Got, Remote, renamed
 from kiban.linkage.broker.render import View, decode, render_all
 from kiban.linkage.broker.selection import parse_types
 from kiban.linkage.broker.server import JSON, LOCATION, Call, Headers, Reply, Spelled, dumps
@@ -604,6 +604,8 @@ class Forward:
 
     async def retrieve(self, call: Call, id: str, view: View, media: bytes, reach: Selection | None) -> Reply:
         """GET /entities/{id}"""
+        if self.mapped(call):
+            return await api_query.retrieve_here(call, id, view, media, reach)
         entity, warnings = await self.gather(call, id, self.wanted(view))
         if warnings is None:
             return await api_query.retrieve_here(call, id, view, media, reach)
@@ -617,6 +619,16 @@ class Forward:
         except Problem as problem:
             return Reply(problem.status, warnings, dumps(problem.body()), JSON)
         return reply._replace(headers=[*reply.headers, *warnings])
+
+    @staticmethod
+    def mapped(call: Call) -> bool:
+        """Whether an entity map is asked for or given."""
+        return "entityMap" in call.params or b"ngsild-entitymap" in call.headers
+
+    @staticmethod
+    def unmapped(source: Source) -> tuple[bytes, bytes]:
+        """The warning of an answer by an entity map: maps hold what is kept here."""
+        return WARNING, Got(source, 0, code=SILENT, reason="not asked: entity maps hold entities of this broker").warning().encode("latin-1", "replace")
 
     @staticmethod
     def wanted(view: View) -> Share:
@@ -760,6 +772,9 @@ class Forward:
             return await api_query.query_here(call, chosen, view, media, asked, order, reach)
         if looped:
             raise Problem("LoopDetected", "the request came through this broker before", f"{readers[0].id} leads back to it")
+        if self.mapped(call):
+            reply = await api_query.query_here(call, chosen, view, media, asked, order, reach)
+            return reply._replace(headers=[*reply.headers, *map(self.unmapped, readers)])
         if order:
             raise bad_request("orderBy: found in a query that other context sources have a part in; expected with local=true only")
         reader = self.broker.store.reader

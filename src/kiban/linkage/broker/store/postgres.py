@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import threading
 import time
+import uuid
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -62,6 +64,7 @@ class Session(Statements):
         self.rung = set()
         self.skip = " FOR UPDATE OF o SKIP LOCKED" if writes else ""
         self.wrote = False
+        self.alive: set[str] = set()  # workers that were there at the last look
         self.seen: dict[str, int] | None = {} if writes else None  # what `changes` said in this transaction
 
     def all(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
@@ -114,6 +117,15 @@ class Session(Statements):
         """
         key = int.from_bytes(blake2b(endpoint.encode(), digest_size=8, person=b"lane").digest(), signed=True)
         return bool(self.one("SELECT pg_try_advisory_xact_lock(?::bigint)", (key,))[0])
+
+    def lanes(self, now: int) -> list[str]:
+        """The endpoints that have a message which may be sent now; those of workers that are gone first wait again. A worker is known by its connection."""
+        rows = self.all("SELECT application_name FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'kiban-%'")
+        alive = {row[0] for row in rows}
+        if not self.alive or self.alive - alive:
+            self.do("UPDATE outbox SET owner = '', due = ? WHERE owner <> '' AND dead IS NULL AND NOT owner = ANY(?)", (now, list(alive)))
+        self.alive = alive
+        return super().lanes(now)
 
     def document(self, entity: Entity) -> tuple[str, ...]:
         """Keep where the entity is."""
@@ -219,6 +231,7 @@ class PostgresStore:
 
     def __init__(self, address: str, *, readers: int = 2) -> None:
         self.address = address
+        self.owner = f"kiban-{os.getpid()}-{uuid.uuid4().hex[:8]}"  # of what is handed out here, and of the connection that does it
         self.names = Names()
         prepare(address)
         self.declared: frozenset[int] = frozenset()
@@ -235,9 +248,9 @@ class PostgresStore:
         self.thread = threading.Thread(target=self.writing, name="writer", daemon=True)
         self.thread.start()
 
-    def connect(self, *, seconds: float = 0.0) -> psycopg.Connection[Any]:
-        """One more connection; seconds: the longest a statement may take."""
-        return connect(self.address, seconds=seconds)
+    def connect(self, *, seconds: float = 0.0, name: str = "kiban") -> psycopg.Connection[Any]:
+        """One more connection; seconds: the longest a statement may take; name: how the database knows it."""
+        return connect(self.address, seconds=seconds, name=name)
 
     # --- writing
     def write(self, op: Callable[[Any], T]) -> asyncio.Future[T]:
@@ -271,7 +284,7 @@ class PostgresStore:
             try:
                 if session is None or session.connection.closed:
                     self.names.forget()
-                    session = Session(check_settings(self.connect()), self.names, writes=True)
+                    session = Session(check_settings(self.connect(name=self.owner)), self.names, writes=True)
                     session.names.declared = self.declared
                 results = self.group(session, batch)
             except (psycopg.Error, Problem) as error:
@@ -300,7 +313,7 @@ class PostgresStore:
                     self.names.forget()
                     session.seen, session.rung = {}, set()
                     session.connection.execute("BEGIN")
-                    results = self.apart(session, batch)
+                    results = self.apart(session, batch, last=attempt == AGAIN)
                 finished = True
                 session.connection.execute("COMMIT")
             except psycopg.Error as error:
@@ -340,8 +353,8 @@ class PostgresStore:
                 results.append((False, error))
         return results
 
-    def apart(self, session: Session, batch: list[Any]) -> list[tuple[bool, Any]]:
-        """Every function behind its own savepoint."""
+    def apart(self, session: Session, batch: list[Any], *, last: bool) -> list[tuple[bool, Any]]:
+        """Every function behind its own savepoint. last: what still looks like another worker in the way is the function's own error."""
         results: list[tuple[bool, Any]] = []
         for op, _ in batch:
             rung = set(session.rung)
@@ -349,7 +362,7 @@ class PostgresStore:
             try:
                 results.append((True, op(session)))
             except Exception as error:  # noqa: BLE001 - handed to the one who asked
-                if isinstance(error, psycopg.Error) and not of_one(error):
+                if isinstance(error, psycopg.Error) and not of_one(error, last=last):
                     raise
                 session.connection.execute("ROLLBACK TO one")
                 self.names.forget()
@@ -503,9 +516,9 @@ def away() -> Problem:
     return Problem("InternalError", "the database cannot be used now", "no connection to the database; send it again", status=503)
 
 
-def of_one(error: psycopg.Error) -> bool:
-    """Whether an error is that of one function and its values, not of the database or of another worker in the way."""
-    return isinstance(error, psycopg.DataError | psycopg.IntegrityError | psycopg.ProgrammingError) and error.sqlstate not in AGAIN_STATES
+def of_one(error: psycopg.Error, *, last: bool = False) -> bool:
+    """Whether an error is that of one function and its values, not of the database or (unless that was tried often enough) of another worker in the way."""
+    return isinstance(error, psycopg.DataError | psycopg.IntegrityError | psycopg.ProgrammingError) and (last or error.sqlstate not in AGAIN_STATES)
 
 
 def trouble(error: psycopg.Error) -> Problem:
@@ -529,12 +542,13 @@ def check_settings(connection: psycopg.Connection[Any]) -> psycopg.Connection[An
     return connection
 
 
-def connect(address: str, *, seconds: float = 0.0) -> psycopg.Connection[Any]:
+def connect(address: str, *, seconds: float = 0.0, name: str = "kiban") -> psycopg.Connection[Any]:
     """A connection that notices within seconds that the other side has vanished; seconds: the longest a statement may take."""
     try:
         connection = psycopg.connect(
             address,
             autocommit=True,
+            application_name=name,
             connect_timeout=5,
             prepare_threshold=2,
             keepalives_idle=5,
