@@ -777,8 +777,41 @@ class Forward:
             return reply._replace(headers=[*reply.headers, *map(self.unmapped, readers)])
         if order:
             raise bad_request("orderBy: found in a query that other context sources have a part in; expected with local=true only")
+        reader = self.broker.store.reader
+        mapped = api_query.given_map(call, reader, entities.read_tenant(call, reader))
         split = truth(call.params, "splitEntities")
-        need = FOUND if split or asked.counted else min(asked.offset + asked.limit + 1, FOUND)
+        need = FOUND if split or asked.counted or mapped is not None else min(asked.offset + asked.limit + 1, FOUND)
+        merged, tellers, warnings = await self.found(call, chosen, view, readers, split, need)
+        if mapped is not None and mapped.new:
+            mapped.found = {entity["id"]: tellers[entity["id"]] for entity in merged}
+        elif mapped is not None:
+            there = {entity["id"]: entity for entity in merged}
+            merged = [there[id] for id in mapped.ids or () if id in there]
+            mapped.gone = [id for id in mapped.ids or () if id not in there]
+        shown = merged[asked.offset : asked.offset + asked.limit]
+        headers = [*api_query.page_links(call, asked, len(merged) > asked.offset + asked.limit, media), *warnings]
+        if asked.counted:
+            headers.append((b"ngsild-results-count", str(len(merged)).encode()))
+        if mapped is not None:
+            headers.append(await mapped.settle(self.broker.store, prune=reach is None and not warnings))
+        tenant = reader.tenant(call.tenant)
+        if view.join and tenant is not None:
+            known = api_query.linked(reader, tenant, shown, view, reach)
+            view = api_query.with_links(view, known) if known else view
+        reply = api_query.finish(call, render_all(shown, call.terms, view), media, headers)
+        return reply._replace(status=201) if mapped is not None and mapped.new and reply.status == 200 else reply
+
+    async def everything(self, call: Call, chosen: Selection, view: View) -> tuple[list[Entity], dict[str, list[str]]]:
+        """All entities of a selection, here and at the context sources, and who has them: "@none" for this broker, else ids of registrations."""
+        found, looped = await self.live(call)
+        readers = [source for source in self.readers(found, looped) if self.meets(source, replace(chosen, attrs=()))]
+        merged, tellers, _ = await self.found(call, chosen, view, [] if looped else readers, truth(call.params, "splitEntities"), FOUND)
+        return merged, tellers
+
+    async def found(
+        self, call: Call, chosen: Selection, view: View, readers: list[Source], split: bool, need: int
+    ) -> tuple[list[Entity], dict[str, list[str]], Headers]:
+        """The entities of a selection, who has them, and what went wrong."""
         stamp = times.now()
         wanted = self.wanted(view)
         if chosen.attrs:
@@ -793,11 +826,12 @@ class Forward:
         )
         able = [source for source in readers if not source.operations.isdisjoint(READS)]
         pieces: dict[str, list[tuple[Entity, bool]]] = {}
+        tellers: dict[str, list[str]] = {}
         warnings: Headers = []
         for entity in local:
             rest = self.unclaimed(entity, readers, None)
             if rest is not None:
-                pieces[entity["id"]] = [(rest, False)]
+                pieces[entity["id"]], tellers[entity["id"]] = [(rest, False)], ["@none"]
         for source, (entities_found, problems) in zip(able, answers, strict=True):
             warnings += [(WARNING, got.warning().encode("latin-1", "replace")) for got in problems]
             for entity in entities_found:
@@ -808,21 +842,13 @@ class Forward:
                     kept = self.kept(call, entity["id"])
                     rest = self.unclaimed(kept, readers, None) if kept is not None else None
                     pieces[entity["id"]] = [(rest, False)] if rest is not None else []
+                    tellers[entity["id"]] = ["@none"] if rest is not None else []
                 pieces[entity["id"]].append((mine, source.mode == "auxiliary"))
+                tellers[entity["id"]].append(source.id)
         merged = [entity for parts in pieces.values() if (entity := self.joined(parts, stamp)) is not None]
         # What a source was asked with is what it answers for; all that it was not asked with is looked at here.
         last = chosen if split else Selection(attrs=chosen.attrs, also=chosen.also)
-        merged = [entity for entity in merged if last.matches(entity)]
-        shown = merged[asked.offset : asked.offset + asked.limit]
-        headers = [*api_query.page_links(call, asked, len(merged) > asked.offset + asked.limit, media), *warnings]
-        if asked.counted:
-            headers.append((b"ngsild-results-count", str(len(merged)).encode()))
-        reader = self.broker.store.reader
-        tenant = reader.tenant(call.tenant)
-        if view.join and tenant is not None:
-            known = api_query.linked(reader, tenant, shown, view, reach)
-            view = api_query.with_links(view, known) if known else view
-        return api_query.finish(call, render_all(shown, call.terms, view), media, headers)
+        return [entity for entity in merged if last.matches(entity)], tellers, warnings
 
     async def local_rows(self, call: Call, chosen: Selection, need: int) -> list[Entity]:
         """The entities of a selection that are kept here."""

@@ -361,7 +361,7 @@ class PostgresStore:
             session.connection.execute("SAVEPOINT one")
             try:
                 results.append((True, op(session)))
-            except Exception as error:  # noqa: BLE001 - handed to the one who asked
+            except Exception as error:  # handed to the one who asked
                 if isinstance(error, psycopg.Error) and not of_one(error, last=last):
                     raise
                 session.connection.execute("ROLLBACK TO one")

@@ -314,7 +314,7 @@ class SqliteStore:
             connection.execute("SAVEPOINT one")
             try:
                 results.append((True, op(self.writer)))
-            except Exception as error:  # noqa: BLE001 - handed to the one who asked
+            except Exception as error:  # handed to the one who asked
                 if isinstance(error, sqlite3.Error) and not of_one(error):
                     raise
                 connection.execute("ROLLBACK TO one")
