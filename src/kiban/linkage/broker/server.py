@@ -192,7 +192,7 @@ class Routes:
         """The handlers by method and the variable parts of a raw path; None if nothing lives there. A slash at the end says nothing."""
         node = self.root
         found: tuple[str, ...] = ()
-        for part in (path[:-1] if path[-1:] == b"/" and len(path) > 1 else path).split(b"/")[1:]:
+        for part in (path[:-1] if path[-1:] == b"/" else path).split(b"/")[1:]:
             below = node.get(part)
             if below is None:
                 below = node.get(b"{}")

@@ -22,6 +22,7 @@ from importlib.resources import files
 from typing import Any, TypeVar
 
 import psycopg
+import shapely
 
 from kiban.linkage.broker.geo import shape
 from kiban.linkage.broker.jsonpath import scope_jsonpath, to_jsonpath, types_jsonpath
@@ -157,7 +158,10 @@ class Session(Statements):
             metres, inside = (geo.most, "<=") if geo.most is not None else (geo.least, ">")
             window = geo.window() or ()
             box = " AND p.shape && ST_MakeEnvelope(?, ?, ?, ?)" if window else ""
-            away = "ST_Distance(ST_SetSRID(p.shape, 4326)::geography, ST_SetSRID(ST_GeomFromWKB(?), 4326)::geography)"
+            # Lines are straight in degrees (RFC 7946), those of the ellipsoid are not: where both ends are near, they are the same.
+            straight = "CASE WHEN ST_GeometryType(p.shape) = 'ST_Point' THEN p.shape ELSE ST_Segmentize(p.shape, 1) END"
+            reference = shapely.segmentize(geo.geometry, 1).wkb
+            away = f"ST_Distance(ST_SetSRID({straight}, 4326)::geography, ST_SetSRID(ST_GeomFromWKB(?), 4326)::geography)"
             plan.hold(f"e.key IN (SELECT p.entity FROM place p WHERE p.attr = ?{box} AND {away} {inside} ?)", (number, *window, reference, metres))  # noqa: S608
         else:
             plan.hold(f"e.key IN (SELECT p.entity FROM place p, ST_GeomFromWKB(?) g WHERE p.attr = ? AND {RELATIONS[geo.relation]})", (reference, number))  # noqa: S608
