@@ -300,6 +300,28 @@ def test_work_beside_the_requests_goes_on_after_the_database_refused_it(brokers:
     assert client.app.broker.store.reader.one("SELECT count(*) FROM entity")[0] == 0
 
 
+@pytest.mark.parametrize("sent", [0, 1])
+def test_a_body_that_never_ends_is_given_up(sent: int, brokers: Callable[..., Client]) -> None:
+    client = brokers()
+    client.app.seconds = 0.05
+    events = [{"type": "http.request", "body": b'{"id": ', "more_body": True}] * sent
+    answered: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        if events:
+            return events.pop()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def send(event: dict[str, Any]) -> None:
+        answered.append(event)
+
+    head = [(b"content-type", b"application/json"), (b"content-length", b"500")]
+    scope = {"type": "http", "method": "POST", "raw_path": f"{LD}/entities".encode(), "query_string": b"", "headers": head}
+    client.runner.run(client.app(scope, receive, send))
+    assert (answered[0]["status"], json.loads(answered[1]["body"])["title"]) == (408, "the body did not come in time")
+
+
 def test_a_file_that_cannot_be_opened_is_told_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "broker.db").write_bytes(b"This is no database" * 100)
     done = broker_run(["--db", str(tmp_path / "broker.db")])

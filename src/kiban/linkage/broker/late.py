@@ -54,7 +54,11 @@ class LateSender:
             await self._sender.close()
 
 
-def load(names: tuple[str, ...] = ("numpy", "shapely.geometry", "pyproj", "aiohttp")) -> None:
-    """Load modules now: in a thread beside a broker that has started, so that the first request that needs them does not wait."""
+def load(names: tuple[str, ...] = ("numpy", "shapely", "pyproj", "aiohttp")) -> None:
+    """Load packages now: in a thread beside a broker that has started, so that the first request that needs them does not wait.
+
+    Whole packages only: two threads of which one begins with a part and the other with the whole wait for each other, and Python then gives one of
+    them an unfinished module.
+    """
     for name in names:
         importlib.import_module(name)

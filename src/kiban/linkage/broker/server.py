@@ -377,13 +377,20 @@ class App:
             raise Bare(411)
         if length is not None and int(length) > self.body_limit:
             raise Problem("BadRequestData", "the body is too large", f"at most {self.body_limit} bytes", status=413)
+        try:
+            async with asyncio.timeout(self.seconds):
+                return await self.read_parts(receive)
+        except TimeoutError:
+            raise Problem("InvalidRequest", "the body did not come in time", f"all of it within {self.seconds:g} s", status=408) from None
+
+    async def read_parts(self, receive: Any) -> bytes:
+        """The body as it comes in."""
         event = await receive()
         if not event.get("more_body"):
             return event.get("body", b"")  # type: ignore[no-any-return]
         parts, size = [event["body"]], len(event["body"])
         while event.get("more_body"):
-            async with asyncio.timeout(self.seconds):
-                event = await receive()
+            event = await receive()
             if event["type"] == "http.disconnect":
                 raise Problem("InvalidRequest", "the connection ended before the body did", "send it again")
             parts.append(event.get("body", b""))
