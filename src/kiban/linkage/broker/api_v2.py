@@ -91,7 +91,7 @@ class Around:
         if tenant not in self.types or (again and now - self.read[tenant] > FRESH):
             self.read[tenant] = now
             self.types[tenant] = {iri for iri, _ in reader.types(tenant)} | self.types.get(tenant, set())
-        return [names.type_name(iri) for iri in self.types[tenant]]
+        return [names.type_name(iri) for iri in tuple(self.types[tenant])]  # a copy: a writing thread may add one meanwhile
 
 
 class Asking(NamedTuple):
