@@ -15,6 +15,7 @@ import argparse
 import asyncio
 import json
 import random
+import re
 import shlex
 import signal
 import socket
@@ -664,7 +665,7 @@ async def drive(first: int, cases: int, port: int, pid: int, growth: int, client
             done += 1
             if problem:
                 wrong += 1
-                kind = problem[:160]
+                kind = re.sub("[0-9a-f]{32}", "", problem)[:160]
                 if kind not in told and len(told) < 40:
                     told.add(kind)
                     print(f"case {number}: {problem}\n  {case.curl(f'http://127.0.0.1:{port}')}\n", flush=True)
@@ -731,13 +732,24 @@ def faults_of(log: str) -> dict[str, tuple[int, str]]:
     return found
 
 
-def hunt(first: int, cases: int, *, growth: int = 48, db: str | None = None) -> int:
+def explore(port: int, examples: int) -> int:
+    """Requests that schemathesis makes out of the description at /openapi.json, so many for each operation; 1 if one of them found a fault."""
+    command = [sys.executable, "-m", "schemathesis.cli", "run", f"http://127.0.0.1:{port}/openapi.json", "--checks", "not_a_server_error"]
+    command += ["--max-examples", str(examples), "--phases", "examples,coverage,fuzzing", "--generation-database", "none", "--seed", "1", "--no-color"]
+    command += ["--continue-on-failure", "--request-timeout", str(LIMIT), "--warnings", "off", "--suppress-health-check", "all"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    print(done.stdout[-6000:] if done.returncode else done.stdout[-1200:], done.stderr[-2000:])
+    return 1 if done.returncode else 0
+
+
+def hunt(first: int, cases: int, *, growth: int = 48, db: str | None = None, examples: int = 0) -> int:
     """Cases `first` to `first + cases` against a broker of their own; how many things were wrong, which are printed."""
     with tempfile.TemporaryDirectory() as name:
         folder, port = Path(name), free_port()
         process = start(folder, port, *(("--db", db) if db else ()))
         try:
             wrong = asyncio.run(drive(first, cases, port, process.pid, growth))
+            wrong += explore(port, examples) if examples else 0
             if process.poll() is not None:
                 print(f"the broker ended with {process.returncode}")
                 wrong += 1
@@ -758,8 +770,9 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="number of the first case (its seed)")
     parser.add_argument("--growth", type=int, default=48, metavar="MIB", help="memory that may be added in the second half")
     parser.add_argument("--db", help="postgresql://… instead of a file")
+    parser.add_argument("--schemathesis", type=int, default=0, metavar="N", help="then N examples for each operation of the OpenAPI description")
     args = parser.parse_args()
-    return 1 if hunt(args.first, args.cases, growth=args.growth, db=args.db) else 0
+    return 1 if hunt(args.first, args.cases, growth=args.growth, db=args.db, examples=args.schemathesis) else 0
 
 
 if __name__ == "__main__":

@@ -27,7 +27,9 @@ from tests.linkage.conftest import Client
 from tests.linkage.fuzz import free_port, start
 
 from kiban.linkage.broker import times
-from kiban.linkage.broker.store import open_store
+from kiban.linkage.broker.delivery import Settled
+from kiban.linkage.broker.outbox import StoreOutbox
+from kiban.linkage.broker.store import Message, open_store
 
 KILLS = int(os.environ.get("KILLS", "5"))  # 100 for the whole proof
 LD = "/ngsi-ld/v1"
@@ -444,6 +446,7 @@ def test_a_database_that_goes_and_a_worker_that_is_killed_cost_errors_but_no_ack
             before = [len(writer.acknowledged) for writer in writers]
             assert until(lambda: all(len(writer.acknowledged) > many + 5 for writer, many in zip(writers, before, strict=True)))
 
+            assert until(lambda: len(workers_of(process.pid)) == 2)
             first, second = workers_of(process.pid)
             os.kill(first, signal.SIGKILL)
             assert ask(port, "GET", "/health")[0] == 200  # the other one answers
@@ -459,12 +462,45 @@ def test_a_database_that_goes_and_a_worker_that_is_killed_cost_errors_but_no_ack
             assert refused, "nobody noticed"
             for id, serial in dict(pair for writer in writers for pair in writer.acknowledged).items():
                 assert value_of(port, id) >= serial, f"{id}: a write that was acknowledged is lost"
+            missing = {(path, *pair) for writer in writers for pair in writer.acknowledged for path in ("/ld", "/v2")}
+            until(lambda: not missing - receiver.told.keys())
+            assert missing <= receiver.told.keys(), "a notification is lost"
         finally:
             for writer in writers:
                 writer.ended = True
             process.send_signal(signal.SIGTERM)
             process.wait(30)
         assert process.returncode == 0
+
+
+def test_what_a_worker_that_is_gone_had_in_hand_is_taken_over_at_once(postgres: Callable[[str], str]) -> None:
+    address = postgres("gone")
+
+    async def run() -> tuple[list[Any], list[Any], list[Any]]:
+        one, other = open_store(address), open_store(address)
+        first, second = StoreOutbox(one), StoreOutbox(other)
+        now = times.now_us()
+        try:
+            await one.write(lambda tx: tx.enqueue([Message("http://town.example/in", 1, "urn:s", "urn:e", b"x")], now))
+            held = await first.exchange(Settled(), {"http://town.example/in": 5}, now, 60 * times.SECOND)
+            there = await second.lanes(now)  # the first one is alive: nothing is free
+        finally:
+            await one.close()
+        try:
+            for _ in range(100):  # until the database has seen the connection off
+                if gone := await second.lanes(now):
+                    break
+                await asyncio.sleep(0.05)
+            taken = await second.exchange(Settled(), dict.fromkeys(gone, 5), now, 60 * times.SECOND)
+        finally:
+            await other.close()
+        return held, there, taken
+
+    with asyncio.Runner() as runner:
+        held, there, taken = runner.run(run())
+    assert [message.attempt for message in held] == [1]
+    assert there == []
+    assert [(message.seq, message.attempt) for message in taken] == [(held[0].seq, 2)]
 
 
 # --- one write that the database cannot take

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -174,6 +175,11 @@ def test_types_and_attributes_of_sources_are_discovered(city: City) -> None:
     assert city.front("GET", "/attributes").value["attributeList"] == ["depth", "level", "volume"]
     details = {part["typeName"]: part["attributeNames"] for part in city.front("GET", "/types?details=true").value}
     assert details == {"Tank": ["volume"], "Well": ["depth", "level"], "Other": []}
+    assert city.front("POST", "/entities?local=true", {"id": "urn:w:2", "type": "Well", "rate": 1}).status == 201
+    well = city.front("GET", "/types/Well").value
+    assert (well["entityCount"], [part["attributeName"] for part in well["attributeDetails"]]) == (2, ["depth", "level", "rate"])
+    assert city.front("GET", "/attributes/level").value["typeNames"] == ["Well"]
+    assert [city.front("GET", path).status for path in ("/types/Nothing", "/attributes/nothing", "/attributes/level?local=true")] == [404, 404, 404]
 
 
 # A small world of wells, parts of which lie in one place or the other: what is found must not depend on where.
@@ -588,3 +594,35 @@ def test_a_subscription_does_not_run_in_circles(city: City, played: Callable[...
     until(lambda: listener.heard)
     assert [len(ask("GET", "/subscriptions").value) for ask in (city.front, city.back)] == [1, 1]
     assert len(listener.heard) == 1
+
+
+# --- access
+
+
+def test_what_a_subject_may_reach_holds_for_what_sources_have_too(tmp_path: Path, pair: tuple[Node, Node]) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(
+        """version: 1
+rules:
+  - {who: anyone, operations: registrations.*, allow: true}
+  - {who: anyone, operations: [entities.read, entities.update], only: {types: Well, q: "level<5"}}
+""",
+        encoding="utf-8",
+    )
+    back = City(pair, "kept").back
+    for id, kind, level in (("urn:w:1", "Well", 3), ("urn:w:2", "Well", 9), ("urn:t:1", "Tank", 1)):
+        back("DELETE", path_of(id))
+        assert back("POST", "/entities", {"id": id, "type": kind, "level": level}).status == 201
+    front = Node(tmp_path, "guarded", policy=policy)
+    try:
+        endpoint, info = pair[1].url, [{"entities": [{"type": "Well"}, {"type": "Tank"}]}]
+        front.register(endpoint, information=info, tenant="kept", operations=WRITES)
+        assert [front("GET", path_of(id)).status for id in ("urn:w:1", "urn:w:2", "urn:t:1")] == [200, 404, 404]
+        assert [entity["id"] for entity in front("GET", "/entities?type=Well,Tank").value] == ["urn:w:1"]
+        change = {"level": {"type": "Property", "value": 4}}
+        assert [front("PATCH", path_of(id) + "/attrs", change).status for id in ("urn:w:2", "urn:t:1")] == [404, 404]
+        assert front("POST", "/entities", {"id": "urn:w:3", "type": "Well", "level": 1}).status in (401, 403)
+        assert front("DELETE", path_of("urn:w:1")).status in (401, 403)
+        assert [back("GET", path_of(id)).value["level"]["value"] for id in ("urn:w:1", "urn:w:2", "urn:t:1")] == [3, 9, 1]
+    finally:
+        front.stop()

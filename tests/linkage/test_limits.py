@@ -145,7 +145,13 @@ def test_headers_without_end_end_the_connection(port: int) -> None:
 
 def entity(number: int, kind: str) -> dict[str, Any]:
     at = "2026-01-01T00:00:00.000Z"
-    return {"id": f"urn:e:{number}", "type": [kind], "createdAt": at, "modifiedAt": at, "ex:a": [{"type": "Property", "value": number, "createdAt": at, "modifiedAt": at}]}
+    return {
+        "id": f"urn:e:{number}",
+        "type": [kind],
+        "createdAt": at,
+        "modifiedAt": at,
+        "ex:a": [{"type": "Property", "value": number, "createdAt": at, "modifiedAt": at}],
+    }
 
 
 def test_a_read_that_would_hold_up_the_event_loop_is_ended_there(tmp_path: Path) -> None:

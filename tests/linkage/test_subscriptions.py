@@ -587,6 +587,14 @@ def test_a_context_written_inside_goes_with_its_subscription(town: Town) -> None
     town.ask("POST", "/entities", well(1, level=3))
     ((_, told),) = town.waiting()
     assert told["data"] == [well(1, height=3)]
+    assert town.ask("PATCH", "/subscriptions/urn:s:1", {"jsonldContext": CORE.source, "q": "level>3"}).status == 204
+    assert town.ask("PATCH", "/subscriptions/urn:s:1", {"jsonldContext": {"a": "urn:a"}}).body["type"].endswith("BadRequestData")
+    town.ask("POST", "/entities", well(2, level=3))
+    town.ask("POST", "/entities", well(3, level=4))
+    assert [body["data"] for _, body in town.waiting()][1:] == [[well(3, level=4)]]
+    assert town.ask("PATCH", "/subscriptions/urn:s:1", {"jsonldContext": None}).status == 204
+    town.ask("POST", "/entities", well(4, level=4))
+    assert town.waiting()[-1][1]["data"] == [well(4, height=4)]
     assert town.ask("DELETE", "/subscriptions/urn:s:1").status == 204
     assert town.ask("GET", "/jsonldContexts?kind=ImplicitlyCreated").body == []
 

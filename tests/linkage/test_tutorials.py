@@ -29,7 +29,7 @@ from kiban.cli import build_parser
 from kiban.linkage.policy import read_policy
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("tutorials/broker-five-minutes", "tutorials/broker-town-data", "how-to/broker-federate")
+PAGES = ("tutorials/broker-five-minutes", "tutorials/broker-town-data", "how-to/broker-import", "how-to/broker-federate")
 BLOCK = re.compile(r"^```(sh|text|json)(?: terminal-(\d))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LOCAL = re.compile(r"<(http://127\.0\.0\.1:[^>]+)>")
 CHANGING = [
@@ -204,7 +204,7 @@ def commands(page: Path) -> list[list[str]]:
     found = []
     for body in re.findall(r"^```(?:sh)?\n(.*?)^```$", page.read_text("utf-8"), re.MULTILINE | re.DOTALL):
         for line in body.splitlines():
-            if called := re.search(r"(?:^|[/=])(?:[\w./-]*/)?kiban (broker.*)", line):
+            if called := re.search(r"(?:^|[/=])(?:[\w./-]*/)?kiban (broker[^|]*)", line):
                 found.append(shlex.split(called.group(1), comments=True))
     return found
 
@@ -223,3 +223,14 @@ def test_the_policy_of_the_documentation_is_one(tmp_path: Path) -> None:
         (tmp_path / "keys.json").write_text('{"keys": []}', "utf-8")
         (tmp_path / "policy.yaml").write_text(policy + jwt, "utf-8")
         assert len(read_policy(tmp_path / "policy.yaml").rules) == 3
+
+
+def test_the_rows_of_the_tutorial_are_few_and_each_names_its_source() -> None:
+    folder = ROOT / "examples" / "broker"
+    rows = [json.loads(line) for line in (folder / "water-level.ndjson").read_text("utf-8").splitlines()]
+    files = [json.loads((folder / f"{name}.geojson").read_text("utf-8")) for name in ("shelters", "bus-stops")]
+    assert all(file["attribution"] and file["license"] for file in files)
+    rows += [feature["properties"] for file in files for feature in file["features"]]
+    assert len(rows) == 41
+    named = (folder / "README.md").read_text("utf-8")
+    assert all(re.split(r"[ 、のデ]", row["source"])[0] in named for row in rows)

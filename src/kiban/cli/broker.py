@@ -134,6 +134,8 @@ def serve(options: Options) -> int:
     except OSError as error:
         raise KibanError("--port", f"port {options.port}: {error.strerror}", "a free port", f"--port {options.port + 1}") from error
     settings = config(options)
+    where = "PostgreSQL" if options.db.startswith("postgres") else options.db  # an address may hold a password
+    print(f"kiban: {options.url}  ({where})  → {options.url}/docs", flush=True)
     if options.workers == 1:
         server = uvicorn.Server(settings)
         with suppress(KeyboardInterrupt):

@@ -51,6 +51,7 @@ DENY, ALLOW = Verdict.DENY, Verdict.ALLOW
 # path makes something new and POST below changes what is there.
 # "open": answered to anybody who can reach the broker, since a load balancer cannot sign in; such an answer names no data.
 ROUTES: Final[dict[str, str]] = {
+    "/": "open",
     "/health": "open",
     "/ready": "open",
     # Notifications of copies of subscriptions, which name an id that only the source was told.
@@ -102,6 +103,8 @@ def operation_of(method: str, path: str) -> str:
     >>> operation_of("POST", "/ngsi-ld/v1/entities/{id}/attrs"), operation_of("POST", "/admin/outbox/{seq}/retry")
     ('entities.update', 'admin.update')
     """
+    if path == "/":
+        return ROUTES[path]
     parts = path.rstrip("/").split("/")
     for length in range(len(parts), 1, -1):
         area = ROUTES.get("/".join(parts[:length]))

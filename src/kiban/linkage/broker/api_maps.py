@@ -6,14 +6,14 @@ import copy
 import functools
 from typing import Any, Final
 
-from kiban.linkage.broker import entities, maps, model, times
-from kiban.linkage.broker.api_query import make_view, query_params, query_selection, run_query
-from kiban.linkage.broker.asked import MOST, Page, selected
+from kiban.linkage.broker import entities, maps, times
+from kiban.linkage.broker.api_query import make_view, query_params, query_selection
+from kiban.linkage.broker.asked import selected
 from kiban.linkage.broker.maps import MAP, SNAPSHOT, Given, Maps, Wanted, checked_id
 from kiban.linkage.broker.negotiate import accepted, answer, open_body, open_call
 from kiban.linkage.broker.query import parse_q, plain_record
 from kiban.linkage.broker.render import View
-from kiban.linkage.broker.server import JSON, Call, Reply, dumps, loads
+from kiban.linkage.broker.server import JSON, Call, Reply, dumps
 from kiban.linkage.broker.store import Selection
 from kiban.linkage.errors import Problem, bad_request, not_found
 
@@ -36,7 +36,10 @@ async def create_map(call: Call) -> Reply:
     store = call.broker.store
     tenant = entities.read_tenant(call, store.reader)
     made = Given(tenant, call.subject, lifetime=call.params.get("entityMapLifetime"))
-    await store.slow(lambda session: made.take(session, chosen), call.broker.options.query_seconds)
+    if call.broker.forward.concerned(call):
+        _, made.found = await call.broker.forward.everything(call, chosen, View())
+    else:
+        await store.slow(lambda session: made.take(session, chosen), call.broker.options.query_seconds)
     header = await made.settle(store, prune=False)
     return answer(call, maps.map_doc(made.id, {"entityMap": made.found}, made.expires), status=201, media=media, headers=[header])
 
@@ -167,26 +170,19 @@ async def create_snapshot(call: Call) -> Reply:
     return Reply(201, [(b"location", maps.location(SNAPSHOT, id).encode())])
 
 
-async def everywhere(call: Call, queries: list[Any], chosen: list[Wanted]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """What the queries of a snapshot find here and at registered context sources, page by page."""
+async def everywhere(call: Call, queries: list[dict[str, Any]], chosen: list[Wanted]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """What the queries of a snapshot find here and at other context sources, and how each of them went."""
     found: dict[str, dict[str, Any]] = {}
     details: list[dict[str, Any]] = []
     for raw, one in zip(queries, chosen, strict=True):
-        asking = copy.copy(call)
-        asking.method, asking.params, asking.body = "POST", {}, dumps(raw)
-        offset = 0
-        while True:
-            reply = await run_query(asking, one.chosen, View(sys=True), JSON, Page(MOST, offset, False), None)
-            page = loads(reply.body)
-            for part in page:
-                entity = one.cut(model.parse_entity(part, call.terms, now=times.now(), trusted=True))
-                found[entity["id"]] = {**found.get(entity["id"], {}), **entity}
-            if len(found) > maps.SNAPSHOT_ENTITIES:
-                raise Problem("TooManyResults", "too many entities for a snapshot", f"more than {maps.SNAPSHOT_ENTITIES}: narrow its queries")
-            if len(page) < MOST:
-                break
-            offset += MOST
-        details.append({"resultStatus": "success" if page or offset else "empty"})
+        each = copy.copy(call)
+        each.method, each.body, each.params, each.query = "POST", dumps(raw), {}, b""
+        some, _ = await call.broker.forward.everything(each, one.chosen, View())
+        for entity in some:
+            found[entity["id"]] = {**found.get(entity["id"], {}), **one.cut(entity)}
+        if len(found) > maps.SNAPSHOT_ENTITIES:
+            raise Problem("TooManyResults", "too many entities for a snapshot", f"more than {maps.SNAPSHOT_ENTITIES}: narrow its queries")
+        details.append({"resultStatus": "success" if some else "empty"})
     return list(found.values()), details
 
 

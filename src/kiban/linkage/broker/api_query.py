@@ -442,6 +442,13 @@ async def type_information(call: Call) -> Reply:
     accepted(call)
     entities.entirely(call, "types.read")
     iri = call.terms.expand_type(call.path[0])
+    if call.broker.forward.concerned(call):
+        return await call.broker.forward.information(call, "types", iri, type_here)  # type: ignore[no-any-return]
+    return answer(call, await type_here(call, iri))
+
+
+async def type_here(call: Call, iri: str) -> dict[str, Any]:
+    """What is known here of a type; 404 if no entity has it."""
     names = call.terms.terms
 
     def read(session: Any) -> Any:
@@ -456,7 +463,7 @@ async def type_information(call: Call) -> Reply:
         details.sort(key=lambda part: str(part["attributeName"]))
         return {"id": iri, "type": "EntityTypeInfo", "typeName": names[iri], "entityCount": count, "attributeDetails": details}
 
-    return answer(call, await call.broker.store.slow(read))
+    return await call.broker.store.slow(read)  # type: ignore[no-any-return]
 
 
 async def attributes(call: Call) -> Reply:
@@ -493,6 +500,13 @@ async def attribute_information(call: Call) -> Reply:
     accepted(call)
     entities.entirely(call, "types.read")
     iri = call.terms.expand(call.path[0])
+    if call.broker.forward.concerned(call):
+        return await call.broker.forward.information(call, "attributes", iri, attribute_here)  # type: ignore[no-any-return]
+    return answer(call, await attribute_here(call, iri))
+
+
+async def attribute_here(call: Call, iri: str) -> dict[str, Any]:
+    """What is known here of an attribute; 404 if no entity has it."""
     names = call.terms.terms
 
     def read(session: Any) -> Any:
@@ -509,4 +523,4 @@ async def attribute_information(call: Call) -> Reply:
             "typeNames": sorted(names[kind] for kind, _ in session.types_with(tenant, iri)),
         }
 
-    return answer(call, await call.broker.store.slow(read))
+    return await call.broker.store.slow(read)  # type: ignore[no-any-return]

@@ -18,7 +18,7 @@ from kiban.linkage.broker.server import LOCATION, Call, Headers, Reply
 from kiban.linkage.broker.sources import EVERY, KIND, Asked
 from kiban.linkage.broker.store import Who
 from kiban.linkage.broker.values import is_uri
-from kiban.linkage.errors import Problem, already_exists, bad_request, not_found
+from kiban.linkage.errors import Problem, already_exists, bad_request, conflict, not_found
 
 BASE = "/ngsi-ld/v1/csourceRegistrations"
 
@@ -250,13 +250,20 @@ async def update_subscription(call: Call) -> Reply:
 
     def op(tx: Any) -> None:
         tenant = write_tenant(call, tx, make=False)
-        found = tx.thing(tenant, watching.KIND, id)
-        if found is None:
-            raise not_found(id, "Subscription")
-        keep_subscription(tx, call, tenant, id, watching.merged(found[0], fragment))
+        keep_subscription(tx, call, tenant, id, watching.merged(own_subscription(tx, tenant, id), fragment))
 
     await call.broker.store.write(op)
     return Reply(204)
+
+
+def own_subscription(tx: Any, tenant: int, id: str) -> sources.Doc:
+    """A subscription that clients may change; 409 for one that the broker keeps for a subscription to entities."""
+    found = tx.thing(tenant, watching.KIND, id)
+    if found is None:
+        raise not_found(id, "Subscription")
+    if "internal" in found[0]:
+        raise conflict(f"{id} belongs to the subscription {found[0]['internal']}")
+    return found[0]  # type: ignore[no-any-return]
 
 
 async def unsubscribe(call: Call) -> Reply:
@@ -267,9 +274,9 @@ async def unsubscribe(call: Call) -> Reply:
 
     def op(tx: Any) -> None:
         tenant = write_tenant(call, tx, make=False)
-        if not tx.delete_thing(tenant, watching.KIND, id):
-            raise not_found(id, "Subscription")
-        tx.cancel(tenant, id)
+        own_subscription(tx, tenant, id)
+        tx.delete_thing(tenant, watching.KIND, id)
+        tx.withdraw(tenant, id)
 
     await call.broker.store.write(op)
     return Reply(204)
@@ -282,7 +289,9 @@ async def retrieve_subscription(call: Call) -> Reply:
     id = path_id(call, "subscription")
     demand_all(call, "registrations.read")
     reader = call.broker.store.reader
-    found = reader.thing(read_tenant(call, reader), watching.KIND, id)
+    tenant = read_tenant(call, reader)
+    await call.broker.dispatcher.written(tenant, id)
+    found = reader.thing(tenant, watching.KIND, id)
     if found is None:
         raise not_found(id, "Subscription")
     return answer(call, watching.render(found[0], id, call.terms, found[1], sys=found[2:] if with_times(call) else None), media=media)

@@ -160,12 +160,13 @@ async def update(call: Call) -> Reply:
     broker, now = call.broker, times.now()
     reader = broker.store.reader
     key = entities.read_tenant(call, reader)
-    if reader.thing(key, KIND, id) is None:
+    before = reader.thing(key, KIND, id)
+    if before is None:
         raise not_found(id, "Subscription")
-    if isinstance(raw.get("jsonldContext"), str):
-        await broker.contexts.term_map(raw["jsonldContext"], call.tenant)
-    asked = call.terms.source
-    await broker.notices.learn({"context": raw.get("jsonldContext") or asked, "asked": asked}, call.tenant)
+    asked, link = call.terms.source, before[0]["implied"]
+    # What follows must not wait for a @context inside of the transaction, where the fragment is read again with what stands there then.
+    told = read_subscription(raw, call.terms, now, old=before[0]["members"]).get("jsonldContext", link)
+    await broker.notices.learn({"context": told, "asked": asked}, call.tenant)
 
     places = await broker.relay.places(call)
 

@@ -147,6 +147,7 @@ class Broker:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
         await self.maps.stop()
+        await self.sources.flush()
         await self.dispatcher.stop(self.options.stop_seconds / 2)
         await self.store.close()
         self.state = "stopped"

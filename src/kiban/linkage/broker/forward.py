@@ -20,7 +20,7 @@ from kiban.linkage.broker.asked import Page, truth
 from kiban.linkage.broker.entities import Entity
 from kiban.linkage.broker.negotiate import answer
 from kiban.linkage.broker.query import parse_q
-from kiban.linkage.broker.remote import INVALID, Got, Remote, renamed
+from kiban.linkage.broker.remote import INVALID, SILENT, Got, Remote, renamed
 from kiban.linkage.broker.render import View, decode, render_all
 from kiban.linkage.broker.selection import parse_types
 from kiban.linkage.broker.server import JSON, LOCATION, Call, Headers, Reply, Spelled, dumps
@@ -604,6 +604,8 @@ class Forward:
 
     async def retrieve(self, call: Call, id: str, view: View, media: bytes, reach: Selection | None) -> Reply:
         """GET /entities/{id}"""
+        if self.mapped(call):
+            return await api_query.retrieve_here(call, id, view, media, reach)
         entity, warnings = await self.gather(call, id, self.wanted(view))
         if warnings is None:
             return await api_query.retrieve_here(call, id, view, media, reach)
@@ -617,6 +619,16 @@ class Forward:
         except Problem as problem:
             return Reply(problem.status, warnings, dumps(problem.body()), JSON)
         return reply._replace(headers=[*reply.headers, *warnings])
+
+    @staticmethod
+    def mapped(call: Call) -> bool:
+        """Whether an entity map is asked for or given."""
+        return "entityMap" in call.params or b"ngsild-entitymap" in call.headers
+
+    @staticmethod
+    def unmapped(source: Source) -> tuple[bytes, bytes]:
+        """The warning of an answer by an entity map: maps hold what is kept here."""
+        return WARNING, Got(source, 0, code=SILENT, reason="not asked: entity maps hold entities of this broker").warning().encode("latin-1", "replace")
 
     @staticmethod
     def wanted(view: View) -> Share:
@@ -760,10 +772,46 @@ class Forward:
             return await api_query.query_here(call, chosen, view, media, asked, order, reach)
         if looped:
             raise Problem("LoopDetected", "the request came through this broker before", f"{readers[0].id} leads back to it")
+        if self.mapped(call):
+            reply = await api_query.query_here(call, chosen, view, media, asked, order, reach)
+            return reply._replace(headers=[*reply.headers, *map(self.unmapped, readers)])
         if order:
             raise bad_request("orderBy: found in a query that other context sources have a part in; expected with local=true only")
+        reader = self.broker.store.reader
+        mapped = api_query.given_map(call, reader, entities.read_tenant(call, reader))
         split = truth(call.params, "splitEntities")
-        need = FOUND if split or asked.counted else min(asked.offset + asked.limit + 1, FOUND)
+        need = FOUND if split or asked.counted or mapped is not None else min(asked.offset + asked.limit + 1, FOUND)
+        merged, tellers, warnings = await self.found(call, chosen, view, readers, split, need)
+        if mapped is not None and mapped.new:
+            mapped.found = {entity["id"]: tellers[entity["id"]] for entity in merged}
+        elif mapped is not None:
+            there = {entity["id"]: entity for entity in merged}
+            merged = [there[id] for id in mapped.ids or () if id in there]
+            mapped.gone = [id for id in mapped.ids or () if id not in there]
+        shown = merged[asked.offset : asked.offset + asked.limit]
+        headers = [*api_query.page_links(call, asked, len(merged) > asked.offset + asked.limit, media), *warnings]
+        if asked.counted:
+            headers.append((b"ngsild-results-count", str(len(merged)).encode()))
+        if mapped is not None:
+            headers.append(await mapped.settle(self.broker.store, prune=reach is None and not warnings))
+        tenant = reader.tenant(call.tenant)
+        if view.join and tenant is not None:
+            known = api_query.linked(reader, tenant, shown, view, reach)
+            view = api_query.with_links(view, known) if known else view
+        reply = api_query.finish(call, render_all(shown, call.terms, view), media, headers)
+        return reply._replace(status=201) if mapped is not None and mapped.new and reply.status == 200 else reply
+
+    async def everything(self, call: Call, chosen: Selection, view: View) -> tuple[list[Entity], dict[str, list[str]]]:
+        """All entities of a selection, here and at the context sources, and who has them: "@none" for this broker, else ids of registrations."""
+        found, looped = await self.live(call)
+        readers = [source for source in self.readers(found, looped) if self.meets(source, replace(chosen, attrs=()))]
+        merged, tellers, _ = await self.found(call, chosen, view, [] if looped else readers, truth(call.params, "splitEntities"), FOUND)
+        return merged, tellers
+
+    async def found(
+        self, call: Call, chosen: Selection, view: View, readers: list[Source], split: bool, need: int
+    ) -> tuple[list[Entity], dict[str, list[str]], Headers]:
+        """The entities of a selection, who has them, and what went wrong."""
         stamp = times.now()
         wanted = self.wanted(view)
         if chosen.attrs:
@@ -778,11 +826,12 @@ class Forward:
         )
         able = [source for source in readers if not source.operations.isdisjoint(READS)]
         pieces: dict[str, list[tuple[Entity, bool]]] = {}
+        tellers: dict[str, list[str]] = {}
         warnings: Headers = []
         for entity in local:
             rest = self.unclaimed(entity, readers, None)
             if rest is not None:
-                pieces[entity["id"]] = [(rest, False)]
+                pieces[entity["id"]], tellers[entity["id"]] = [(rest, False)], ["@none"]
         for source, (entities_found, problems) in zip(able, answers, strict=True):
             warnings += [(WARNING, got.warning().encode("latin-1", "replace")) for got in problems]
             for entity in entities_found:
@@ -793,21 +842,13 @@ class Forward:
                     kept = self.kept(call, entity["id"])
                     rest = self.unclaimed(kept, readers, None) if kept is not None else None
                     pieces[entity["id"]] = [(rest, False)] if rest is not None else []
+                    tellers[entity["id"]] = ["@none"] if rest is not None else []
                 pieces[entity["id"]].append((mine, source.mode == "auxiliary"))
+                tellers[entity["id"]].append(source.id)
         merged = [entity for parts in pieces.values() if (entity := self.joined(parts, stamp)) is not None]
         # What a source was asked with is what it answers for; all that it was not asked with is looked at here.
         last = chosen if split else Selection(attrs=chosen.attrs, also=chosen.also)
-        merged = [entity for entity in merged if last.matches(entity)]
-        shown = merged[asked.offset : asked.offset + asked.limit]
-        headers = [*api_query.page_links(call, asked, len(merged) > asked.offset + asked.limit, media), *warnings]
-        if asked.counted:
-            headers.append((b"ngsild-results-count", str(len(merged)).encode()))
-        reader = self.broker.store.reader
-        tenant = reader.tenant(call.tenant)
-        if view.join and tenant is not None:
-            known = api_query.linked(reader, tenant, shown, view, reach)
-            view = api_query.with_links(view, known) if known else view
-        return api_query.finish(call, render_all(shown, call.terms, view), media, headers)
+        return [entity for entity in merged if last.matches(entity)], tellers, warnings
 
     async def local_rows(self, call: Call, chosen: Selection, need: int) -> list[Entity]:
         """The entities of a selection that are kept here."""
@@ -963,6 +1004,51 @@ class Forward:
             told = {each for got in answers if got.well and isinstance(got.value, dict) for each in got.value.get(name, ()) if isinstance(each, str)}
             own[name] = sorted({*own[name], *told})
         return answer(call, own, headers=warnings)
+
+    async def information(self, call: Call, kind: str, iri: str, here: Callable[[Call, str], Awaitable[dict[str, Any]]]) -> Reply:
+        """GET /types/{type} and /attributes/{attr}; here: what is known here, 404 if nothing is."""
+        operation = "retrieveEntityTypeInfo" if kind == "types" else "retrieveAttrTypeInfo"
+        found, looped = await self.live(call)
+        asked = [source for source in found if operation in source.operations and source.mode != "auxiliary"] if not looped else []
+        missing: Problem | None = None
+        told: dict[str, Any] = {}
+        try:
+            told = await here(call, iri)
+        except Problem as problem:
+            if problem.status != 404 or not asked:
+                raise
+            missing = problem
+        path = f"/{kind}/{quote(call.terms.terms[iri], safe='')}"
+        answers = await asyncio.gather(*(self.remote.send(call, source, "GET", path, terms=call.terms) for source in asked))
+        warnings: Headers = [(WARNING, got.warning().encode("latin-1", "replace")) for got in answers if got.code and got.status != 404]
+        for got in answers:
+            if got.well and isinstance(got.value, dict) and got.value.get("id") == iri:
+                told = informed(told, got.value) if told else {name: value for name, value in got.value.items() if name != "@context"}
+        if not told and missing is not None:
+            return Reply(404, warnings, dumps(missing.body()), JSON)
+        return answer(call, told, headers=warnings)
+
+
+def informed(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """What two sources know of one type or attribute: counts are added, lists united, attributes by their ids.
+
+    >>> informed({"id": "ex:a", "attributeCount": 1, "typeNames": ["Well"]}, {"id": "ex:a", "attributeCount": 2, "typeNames": ["Tank", "Well"]})
+    {'id': 'ex:a', 'attributeCount': 3, 'typeNames': ['Tank', 'Well']}
+    """
+    found = dict(one)
+    for name in ("entityCount", "attributeCount"):
+        if name in one and isinstance(other.get(name), int):
+            found[name] = one[name] + other[name]
+    for name in ("attributeTypes", "typeNames"):
+        if name in one and isinstance(other.get(name), list):
+            found[name] = sorted({*one[name], *(each for each in other[name] if isinstance(each, str))})
+    if "attributeDetails" in one and isinstance(other.get("attributeDetails"), list):
+        details = {part["id"]: part for part in one["attributeDetails"]}
+        for part in other["attributeDetails"]:
+            if isinstance(part, dict) and isinstance(part.get("id"), str):
+                details[part["id"]] = informed(details[part["id"]], part) if part["id"] in details else part
+        found["attributeDetails"] = sorted(details.values(), key=lambda part: str(part.get("attributeName")))
+    return found
 
 
 def combined(old: list[Any], new: list[Any], filler: bool, stamp: str) -> list[Any]:

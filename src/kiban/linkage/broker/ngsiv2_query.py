@@ -353,6 +353,8 @@ class IdPattern:
     [True, False]
     """
 
+    start = ""  # no beginning that all ids have which it finds: those of NGSIv2 stand at the end of others
+
     def __init__(self, text: str) -> None:
         self.pattern = regular(text, "idPattern")
         head = "urn:ngsi-ld:[^:]+:v2:"

@@ -115,6 +115,7 @@ PARAMETERS: Final[dict[str, tuple[dict[str, Any], str, str]]] = {
     "aggrMethods": (TEXT, "集計。例: min,max,avg", "aggregates, such as min,max,avg"),
     "aggrPeriodDuration": (TEXT, "集計の幅。例: PT1H", "width of the aggregation, such as PT1H"),
     "details": (TRUTH, "詳しく", "in detail"),
+    "tenant": (TEXT, "テナント", "tenant"),
     "kind": (TEXT, "種類", "kind"),
     "reload": (TRUTH, "取り直す", "fetch anew"),
     "keep": (TEXT, "残す属性", "attributes to keep"),
@@ -209,6 +210,7 @@ OPERATIONS: Final[dict[str, Told]] = {
     f"GET {_LD}/csourceSubscriptions/{{id}}": Told("情報源の通知の登録を読む", "Retrieve a subscription to context sources", "options", gives="Subscription"),
     f"PATCH {_LD}/csourceSubscriptions/{{id}}": Told("情報源の通知の登録を変える", "Update a subscription to context sources", "", "SubscriptionPatch", 204),
     f"DELETE {_LD}/csourceSubscriptions/{{id}}": Told("情報源の通知の登録を消す", "Delete a subscription to context sources", status=204),
+    "POST /ngsi-ld/ex/remote-notify": Told("他の情報源からの通知を受ける", "Take a notification of another context source", "tenant"),
     f"GET {_LD}/entityMaps": Told("エンティティマップを作る", "Create an entity map", _MAP, status=201, gives="Object"),
     f"GET {_LD}/temporal/entityMaps": Told(
         "履歴のエンティティマップを作る", "Create an entity map of the history", f"{_SPAN} {_MAP}", status=201, gives="Object"
@@ -270,6 +272,7 @@ OPERATIONS: Final[dict[str, Told]] = {
     "GET /ready": Told("要求を受けられるか", "Can it serve requests?", gives="Object"),
     "GET /metrics": Told("計測値（Prometheus）", "Figures for Prometheus"),
     "GET /version": Told("版", "Version", gives="Object"),
+    "GET /": Told("この説明書のページへ", "To the page of this description", gives="Object"),
     "GET /openapi.json": Told("この説明書（OpenAPI 3.1）", "This description (OpenAPI 3.1)", gives="Object"),
     "GET /docs": Told("この画面", "This page"),
 }
@@ -580,8 +583,13 @@ class Description:
         name = call.raw_path.rsplit(b"/", 1)[1].decode("ascii", "replace")
         return Reply(200, [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-cache")], self.static[name], STATIC[name])
 
+    async def home(self, _: Call) -> Reply:
+        """GET /: the page on which everything can be tried."""
+        return Reply(303, [(b"location", b"/docs")])
+
     def add_routes(self, add: Callable[[str, str, Any], None]) -> None:
         """The addresses of the description."""
+        add("GET", "/", self.home)
         add("GET", "/openapi.json", self.openapi)
         add("GET", "/docs", self.docs)
         for name in STATIC:

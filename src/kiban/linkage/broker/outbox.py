@@ -25,7 +25,7 @@ class StoreOutbox:
 
     def __init__(self, store: Any) -> None:
         self.store = store
-        self.owner = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        self.owner = getattr(store, "owner", "") or f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self.again: Callable[[list[str]], None] | None = None
 
     async def run(self, op: Any) -> Any:

@@ -132,7 +132,7 @@ class HttpSender:
     def __init__(self, guard: Guard, connections: int = 512, idle: float = 15.0, tls: ssl.SSLContext | None = None) -> None:
         self.guard, self.connections, self.idle, self.tls = guard, connections, idle, tls
         self._session: aiohttp.ClientSession | None = None
-        self._allowed: set[str] = set()  # literal addresses, which no resolver is asked about
+        self._allowed: set[str] = set()  # hosts that need no question: literal addresses that were asked about, names of `exchange`
 
     def _open(self) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(
@@ -223,12 +223,13 @@ class HttpSender:
         address = URL(url, encoded=True)
         host = address.host or ""
         if host not in self._allowed:
-            await addresses(self.guard, host, address.port or 0)
             try:
                 ipaddress.ip_address(host)
-                self._allowed.add(host)
             except ValueError:
-                pass  # a name is looked up again, its address may change
+                pass  # a name: the resolver asks the guard whenever a connection is made
+            else:
+                await addresses(self.guard, host, address.port or 0)
+            self._allowed.add(host)
         async with session.request(method, address, data=body or None, headers=list(headers), allow_redirects=False) as response:
             parts, size = [], 0
             async for part in response.content.iter_chunked(ANSWER_BYTES):

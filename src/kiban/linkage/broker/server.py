@@ -183,7 +183,7 @@ class Routes:
     def add(self, method: str, path: str, handler: Handler, params: frozenset[str] | None = None) -> None:
         """A handler for a method and a path; params: the names that its query string may have, None for any."""
         node = self.root
-        for part in path.encode().split(b"/")[1:]:
+        for part in path.rstrip("/").encode().split(b"/")[1:]:  # "/" itself is the root
             node = node.setdefault(b"{}" if part.startswith(b"{") else part, {})
         methods = node.setdefault(b"/methods", Methods())
         methods[method], methods.route = (handler, params), path

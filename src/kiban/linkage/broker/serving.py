@@ -65,5 +65,6 @@ def config(options: Options) -> uvicorn.Config:
         date_header=False,
         backlog=2048,
         timeout_keep_alive=75,
+        timeout_worker_healthcheck=20,  # a worker answers only when all is loaded, which a busy machine takes long for
         timeout_graceful_shutdown=int(options.stop_seconds),
     )

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import threading
 import time
+import uuid
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,6 +22,7 @@ from importlib.resources import files
 from typing import Any, TypeVar
 
 import psycopg
+import shapely
 
 from kiban.linkage.broker.geo import shape
 from kiban.linkage.broker.jsonpath import scope_jsonpath, to_jsonpath, types_jsonpath
@@ -64,6 +67,7 @@ class Session(Statements):
         self.rung = set()
         self.skip = " FOR UPDATE OF o SKIP LOCKED" if writes else ""
         self.wrote = False
+        self.alive: set[str] = set()  # workers that were there at the last look
         self.seen: dict[str, int] | None = {} if writes else None  # what `changes` said in this transaction
 
     def all(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
@@ -117,6 +121,15 @@ class Session(Statements):
         key = int.from_bytes(blake2b(endpoint.encode(), digest_size=8, person=b"lane").digest(), signed=True)
         return bool(self.one("SELECT pg_try_advisory_xact_lock(?::bigint)", (key,))[0])
 
+    def lanes(self, now: int) -> list[str]:
+        """The endpoints that have a message which may be sent now; those of workers that are gone first wait again. A worker is known by its connection."""
+        rows = self.all("SELECT application_name FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'kiban-%'")
+        alive = {row[0] for row in rows}
+        if not self.alive or self.alive - alive:
+            self.do("UPDATE outbox SET owner = '', due = ? WHERE owner <> '' AND dead IS NULL AND NOT owner = ANY(?)", (now, list(alive)))
+        self.alive = alive
+        return super().lanes(now)
+
     def document(self, entity: Entity) -> tuple[str, ...]:
         """Keep where the entity is."""
         text = json.dumps(entity, ensure_ascii=False)
@@ -147,7 +160,10 @@ class Session(Statements):
             metres, inside = (geo.most, "<=") if geo.most is not None else (geo.least, ">")
             window = geo.window() or ()
             box = " AND p.shape && ST_MakeEnvelope(?, ?, ?, ?)" if window else ""
-            away = "ST_Distance(ST_SetSRID(p.shape, 4326)::geography, ST_SetSRID(ST_GeomFromWKB(?), 4326)::geography)"
+            # Lines are straight in degrees (RFC 7946), those of the ellipsoid are not: where both ends are near, they are the same.
+            straight = "CASE WHEN ST_GeometryType(p.shape) = 'ST_Point' THEN p.shape ELSE ST_Segmentize(p.shape, 1) END"
+            reference = shapely.segmentize(geo.geometry, 1).wkb
+            away = f"ST_Distance(ST_SetSRID({straight}, 4326)::geography, ST_SetSRID(ST_GeomFromWKB(?), 4326)::geography)"
             plan.hold(f"e.key IN (SELECT p.entity FROM place p WHERE p.attr = ?{box} AND {away} {inside} ?)", (number, *window, reference, metres))  # noqa: S608
         else:
             plan.hold(f"e.key IN (SELECT p.entity FROM place p, ST_GeomFromWKB(?) g WHERE p.attr = ? AND {RELATIONS[geo.relation]})", (reference, number))  # noqa: S608
@@ -221,6 +237,7 @@ class PostgresStore:
 
     def __init__(self, address: str, *, readers: int = 2) -> None:
         self.address = address
+        self.owner = f"kiban-{os.getpid()}-{uuid.uuid4().hex[:8]}"  # of what is handed out here, and of the connection that does it
         self.names = Names()
         prepare(address)
         self.declared: frozenset[int] = frozenset()
@@ -237,9 +254,9 @@ class PostgresStore:
         self.thread = threading.Thread(target=self.writing, name="writer", daemon=True)
         self.thread.start()
 
-    def connect(self, *, seconds: float = 0.0) -> psycopg.Connection[Any]:
-        """One more connection; seconds: the longest a statement may take."""
-        return connect(self.address, seconds=seconds)
+    def connect(self, *, seconds: float = 0.0, name: str = "kiban") -> psycopg.Connection[Any]:
+        """One more connection; seconds: the longest a statement may take; name: how the database knows it."""
+        return connect(self.address, seconds=seconds, name=name)
 
     # --- writing
     def write(self, op: Callable[[Any], T]) -> asyncio.Future[T]:
@@ -277,7 +294,7 @@ class PostgresStore:
             try:
                 if session is None or session.connection.closed:
                     self.names.forget()
-                    session = Session(check_settings(self.connect()), self.names, writes=True)
+                    session = Session(check_settings(self.connect(name=self.owner)), self.names, writes=True)
                     session.names.declared = self.declared
                 results = self.group(session, batch)
             except (psycopg.Error, Problem) as error:
@@ -306,7 +323,7 @@ class PostgresStore:
                     self.names.forget()
                     session.seen, session.rung = {}, set()
                     session.connection.execute("BEGIN")
-                    results = self.apart(session, batch)
+                    results = self.apart(session, batch, last=attempt == AGAIN)
                 finished = True
                 session.connection.execute("COMMIT")
             except psycopg.Error as error:
@@ -346,16 +363,16 @@ class PostgresStore:
                 results.append((False, error))
         return results
 
-    def apart(self, session: Session, batch: list[Any]) -> list[tuple[bool, Any]]:
-        """Every function behind its own savepoint."""
+    def apart(self, session: Session, batch: list[Any], *, last: bool) -> list[tuple[bool, Any]]:
+        """Every function behind its own savepoint. last: what still looks like another worker in the way is the function's own error."""
         results: list[tuple[bool, Any]] = []
         for op, _ in batch:
             rung = set(session.rung)
             session.connection.execute("SAVEPOINT one")
             try:
                 results.append((True, op(session)))
-            except Exception as error:
-                if isinstance(error, psycopg.Error) and not of_one(error):
+            except Exception as error:  # handed to the one who asked
+                if isinstance(error, psycopg.Error) and not of_one(error, last=last):
                     raise
                 session.connection.execute("ROLLBACK TO one")
                 self.names.forget()
@@ -518,9 +535,9 @@ def away() -> Problem:
     return Problem("InternalError", "the database cannot be used now", "no connection to the database; send it again", status=503)
 
 
-def of_one(error: psycopg.Error) -> bool:
-    """Whether an error is that of one function and its values, not of the database or of another worker in the way."""
-    return isinstance(error, psycopg.DataError | psycopg.IntegrityError | psycopg.ProgrammingError) and error.sqlstate not in AGAIN_STATES
+def of_one(error: psycopg.Error, *, last: bool = False) -> bool:
+    """Whether an error is that of one function and its values, not of the database or (unless that was tried often enough) of another worker in the way."""
+    return isinstance(error, psycopg.DataError | psycopg.IntegrityError | psycopg.ProgrammingError) and (last or error.sqlstate not in AGAIN_STATES)
 
 
 def trouble(error: psycopg.Error) -> Problem:
@@ -544,12 +561,13 @@ def check_settings(connection: psycopg.Connection[Any]) -> psycopg.Connection[An
     return connection
 
 
-def connect(address: str, *, seconds: float = 0.0) -> psycopg.Connection[Any]:
+def connect(address: str, *, seconds: float = 0.0, name: str = "kiban") -> psycopg.Connection[Any]:
     """A connection that notices within seconds that the other side has vanished; seconds: the longest a statement may take."""
     try:
         connection = psycopg.connect(
             address,
             autocommit=True,
+            application_name=name,
             connect_timeout=5,
             prepare_threshold=2,
             keepalives_idle=5,

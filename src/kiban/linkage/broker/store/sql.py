@@ -124,14 +124,12 @@ class Way(NamedTuple):
     found   SELECT that gives the keys of the entities, each at least once; with its values
     has     expression that is true for an entity e that fulfils it, with the same values; "" if a look at the entity tells anyway
     walk    source that gives the entities in the order of their keys, with the same values; "" if there is none
-    window  True for a window on the map: small, as a rule, and not worth counting
     """
 
     found: str
     values: Sequence[Any]
     has: str = ""
     walk: str = ""
-    window: bool = False
 
 
 class Plan:
@@ -166,7 +164,7 @@ class Plan:
                 self.rest.append(part.scope)
             if part.geo is not None:
                 session.by_place(part.geo, self)
-        self.quick = not self.rest and (self.ids or any(way.has for way in self.ways))
+        self.quick = not self.rest and (self.ids or bool(self.ways))
         session.lead(self)
         self.text = " AND ".join([f"{self.source} WHERE (e.expires IS NULL OR e.expires > ?)", *self.where])
 
@@ -681,10 +679,6 @@ class Statements(Past):
         if rows:
             self.many("UPDATE outbox SET attempt = attempt + 1, due = ?, owner = ? WHERE seq = ?", [(now + lease, owner, row[0]) for row in rows])
         return [Message(endpoint, row[1], row[2], row[3], row[4], seq=row[0], attempt=row[5] + 1, first=row[6]) for row in rows]
-
-    def cancel(self, tenant: int, subscription: str) -> None:
-        """Drop what waits for a subscription that is gone."""
-        self.do("DELETE FROM outbox WHERE dead IS NULL AND tenant = ? AND subscription = ?", (tenant, subscription))
 
     def take_back(self, owner: str, now: int) -> int:
         """Messages that others than this owner hold wait again: it is the only one that sends, the others have gone. The count of attempts stays."""

@@ -33,10 +33,9 @@ BRIEF = 0.02  # seconds that a read may keep the event loop
 BRIEF_STEPS = 2_000  # the same as STEPS, for those
 STEPS = 20_000  # virtual machine steps between two looks at the clock
 MANY = 20_000  # entities up to which an index is worth to be gone through; where it gives more, going through all of a type fills a page as soon
-LOOK = 10  # as much as one more entity of an index costs a look at a place
+LOOK = 4  # entities of one more index that cost as much as to ask it for a single one
 LASTING = 10_000_000  # µs after which the choice of an index is made anew
 CACHE_KIB = 64 * 1024
-ITS_OWN = (sqlite3.DataError, sqlite3.IntegrityError)  # what is wrong with one write alone
 
 
 def box(geometry: Any) -> tuple[float, float, float, float] | None:
@@ -109,38 +108,42 @@ class Session(Statements):
         return [self.turn]
 
     def lead(self, plan: Plan) -> None:
-        """The narrowest index gives the keys in their order, so that a page is full after a few of them; the others are asked for one entity."""
-        best = None if plan.ids else self.narrowest(plan)
+        """The narrowest indexes give the keys in their order, so that a page is full after a few of them; the others are asked for one entity."""
+        key = "e.key"
+        leading = [] if plan.ids else self.narrowest(plan)
         if plan.ids:
             plan.hold("e.tenant = ?", (plan.tenant,))
-        elif best is None:
+        elif not leading:
             plan.hold("+e.tenant = ?", (plan.tenant,))  # in the order of the keys, not of the ids
-        elif best.walk and best.found.startswith("SELECT entity"):
-            plan.source, plan.leading, plan.key = best.walk, best.values, "t.entity"
+        elif len(leading) == 1 and leading[0].walk:
+            plan.source, plan.leading = leading[0].walk, leading[0].values
+            key = plan.key = "t.entity"
         else:
-            plan.source = f"(SELECT DISTINCT * FROM ({best.found}) ORDER BY 1 LIMIT -1) c CROSS JOIN entity e ON e.key = c.{best.found.split()[1]}"  # noqa: S608 - own text
-            plan.leading, plan.key = best.values, ""
+            found = " INTERSECT ".join(f"SELECT * FROM ({way.found})" for way in leading)  # noqa: S608 - own text
+            plan.source = f"(WITH f(key) AS ({found}) SELECT DISTINCT key FROM f ORDER BY key LIMIT -1) c CROSS JOIN entity e ON e.key = c.key"  # noqa: S608
+            plan.leading = [value for way in leading for value in way.values]
+            key, plan.key = "c.key", ""
             plan.hold("+e.tenant = ?", (plan.tenant,))
-        asked = [way for way in plan.ways if way is not best and way.has]
+        asked = [way for way in plan.ways if way not in leading and way.has]
+        tests = [way.has.replace("e.key", key) for way in asked]
         plan.values += [value for way in asked for value in way.values]
-        tests = [way.has for way in asked]
-        if plan.rest:  # what indexes tell comes first: SQLite itself would look at the entity before it asks another table
-            tests = [f"CASE WHEN {' AND '.join(tests)} THEN fits(e.lean, e.sys, ?) END"] if tests else ["fits(e.lean, e.sys, ?)"]
-        plan.where += tests
+        if key == "e.key" and tests and plan.rest:
+            # What indexes tell comes first: SQLite itself would look at the entity before it asks another table.
+            plan.where.append(f"CASE WHEN {' AND '.join(tests)} THEN fits(e.lean, e.sys, ?) END")
+        else:
+            plan.where += [*tests, *(["fits(e.lean, e.sys, ?)"] if plan.rest else [])]
 
-    def narrowest(self, plan: Plan) -> Way | None:
-        """What leads to the entities of a plan; None: all are gone through. Each index is counted a little way, so the plan lasts a little while."""
-        if not plan.ways or (len(plan.ways) == 1 and plan.ways[0].walk):
-            return plan.ways[0] if plan.ways else None
-        plan.until = min(plan.until, times.now_us() + LASTING)
-        placed = any(way.window for way in plan.ways)
-        costs = []
-        for way in plan.ways:
-            size = self.one(f"SELECT count(*) FROM ({way.found} LIMIT ?)", (*way.values, MANY))[0]  # noqa: S608 - own text
-            costs.append(MANY * LOOK if size == MANY else size * LOOK if placed and not way.window else size)
-        if min(costs) < MANY * LOOK:
-            return plan.ways[costs.index(min(costs))]
-        return next((way for way in plan.ways if way.walk), None)
+    def narrowest(self, plan: Plan) -> list[Way]:
+        """What leads to the entities of a plan; nothing: all are gone through. Each index is counted a little way, so the plan lasts a little while."""
+        if len(plan.ways) == 1 and plan.ways[0].walk:
+            return plan.ways
+        if plan.ways:
+            plan.until = min(plan.until, times.now_us() + LASTING)
+        sized = [(self.one(f"SELECT count(*) FROM ({way.found} LIMIT ?)", (*way.values, MANY))[0], way) for way in plan.ways]  # noqa: S608 - own text
+        small = sorted((pair for pair in sized if pair[0] < MANY), key=lambda pair: pair[0])
+        if not small:
+            return next(([way] for way in plan.ways if way.walk), [])
+        return [way for size, way in small if size <= LOOK * small[0][0] or way is small[0][1]]
 
     def document(self, entity: Entity) -> tuple[str, ...]:
         """Nothing, as it is here; but 400 before anything is written for more places than can be kept."""
@@ -188,9 +191,14 @@ class Session(Statements):
         window = geo.window()
         if window is not None:
             west, south, east, north = window
-            number = (plan.numbers(self, [geo.attr]) or [-1])[0]
-            found = "SELECT entity FROM place WHERE west <= ? AND east >= ? AND south <= ? AND north >= ? AND attr = ?"
-            plan.ways.append(Way(found, (east, west, north, south, number), window=True))
+            # The tree alone tells the entity; its other columns, each in another place of the file, would cost ten times as much.
+            found = f"SELECT id / {PLACES} FROM place WHERE west <= ? AND east >= ? AND south <= ? AND north >= ?"  # noqa: S608 - a number
+            # Of one entity its first place is asked, if it has no other.
+            has = (
+                f"(NOT EXISTS (SELECT 1 FROM place p WHERE p.id = e.key * {PLACES} AND NOT (p.west <= ? AND p.east >= ? AND p.south <= ? AND p.north >= ?)) "  # noqa: S608
+                f"OR EXISTS (SELECT 1 FROM place p WHERE p.id = e.key * {PLACES} + 1))"
+            )
+            plan.ways.append(Way(found, (east, west, north, south), has))
 
 
 class Late(Exception):
@@ -336,7 +344,7 @@ class SqliteStore:
             connection.execute("SAVEPOINT one")
             try:
                 results.append((True, op(self.writer)))
-            except Exception as error:
+            except Exception as error:  # handed to the one who asked
                 if isinstance(error, sqlite3.Error) and not of_one(error):
                     raise
                 connection.execute("ROLLBACK TO one")
