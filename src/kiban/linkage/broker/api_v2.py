@@ -92,7 +92,7 @@ class Around:
         if tenant not in self.types or (again and now - self.read[tenant] > FRESH):
             self.read[tenant] = now
             self.types[tenant] = {iri for iri, _ in reader.types(tenant)} | self.types.get(tenant, set())
-        return [names.type_name(iri) for iri in self.types[tenant]]
+        return [names.type_name(iri) for iri in tuple(self.types[tenant])]  # a copy: a writing thread may add one meanwhile
 
 
 class Asking(NamedTuple):
@@ -587,10 +587,8 @@ async def run_query(ask: Asking, asked: Sequence[Asked], q: Any, geo: dict[str, 
             found = [decode(row[0], row[1]) for row in session.find(tenant, chosen, page.limit, page.offset)]
         return found, session.count(tenant, chosen) if page.total else 0
 
-    if not order and not page.total and reader.indexed(tenant, chosen):
-        found, count = read(reader)
-    else:
-        found, count = await broker.store.slow(read, broker.options.query_seconds)
+    brief = broker.store.brief(read) if not order and not page.total and reader.indexed(tenant, chosen) else None
+    found, count = brief or await broker.store.slow(read, broker.options.query_seconds)
     return json([ngsiv2.show_entity(entity, names, shape) for entity in found], headers=[total(count)] if page.total else [])
 
 
