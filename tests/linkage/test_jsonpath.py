@@ -305,7 +305,7 @@ def slowly(text: str, entity: dict[str, Any]) -> bool:
 # --------------------------------------------------------------------------------------------------------------------------------- agreement
 
 
-@settings(max_examples=400)
+@settings(max_examples=150)
 @given(terms(), st.lists(entities, min_size=1, max_size=4))
 def test_a_term_matches_what_a_plain_reading_of_the_standard_matches(text: str, some: list[dict[str, Any]]) -> None:
     try:
@@ -317,7 +317,7 @@ def test_a_term_matches_what_a_plain_reading_of_the_standard_matches(text: str, 
         assert matches(entity) is slowly(text, entity), entity
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(queries, st.lists(entities, min_size=6, max_size=6))
 def test_postgresql_answers_a_query_as_matches_does(ask: Ask, text: str, some: list[dict[str, Any]]) -> None:
     q = parse_q(text, TERMS)
@@ -326,7 +326,7 @@ def test_postgresql_answers_a_query_as_matches_does(ask: Ask, text: str, some: l
     assert ask(predicate, some) == [q.matches(entity) for entity in some]
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(queries, st.lists(entities, min_size=6, max_size=6))
 def test_postgresql_answers_also_where_single_instances_stand_without_a_list(ask: Ask, text: str, some: list[dict[str, Any]]) -> None:
     def lean(each: Any) -> Any:
@@ -343,7 +343,7 @@ def test_postgresql_answers_also_where_single_instances_stand_without_a_list(ask
     assert ask(predicate, [lean(entity) for entity in some]) == [q.matches(entity) for entity in some]
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(
     st.recursive(
         st.sampled_from("ABC"),
@@ -362,7 +362,7 @@ def test_types_are_selected_alike_by_a_set_formula_by_matches_and_by_postgresql(
     assert ask(types_jsonpath(types), some) == expected
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(
     st.lists(
         st.lists(st.sampled_from(["/A", "/A/#", "/A/+", "/A/+/C", "/+/B", "/#", "/+/#", "/Ab", "/A/x-1/#", "/東/+"]), min_size=1, max_size=2),
@@ -402,7 +402,7 @@ pieces = st.recursive(
 subjects = st.text(st.sampled_from("abc1.é \nA]x"), max_size=8)
 
 
-@settings(max_examples=200)
+@settings(max_examples=80)
 @given(st.sampled_from(["", "^"]), pieces, st.sampled_from(["", "$"]), st.lists(subjects, min_size=1, max_size=8))
 def test_a_pattern_finds_what_the_library_finds_with_and_without_the_automaton(start: str, body: str, end: str, texts: list[str]) -> None:
     pattern = compile_pattern(start + body + end)

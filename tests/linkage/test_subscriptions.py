@@ -280,7 +280,7 @@ def changes(draw: st.DrawFn) -> Change:
     return Change(new, start, done)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(st.lists(subscription, max_size=12), st.lists(changes(), min_size=1, max_size=6), st.sets(st.integers(0, 11)))
 def test_the_index_finds_what_asking_every_subscription_finds(raws: list[dict[str, Any]], made: list[Change], dropped: set[int]) -> None:
     index = Index()

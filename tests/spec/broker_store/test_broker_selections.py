@@ -20,7 +20,7 @@ from kiban.linkage.errors import Problem
 
 TENANTS = (f"t{number}" for number in itertools.count())
 DECLARED = (BASE + "level", DEFAULT + "height")
-relaxed = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+relaxed = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
 
 # The same names as `strategies` draws, with the values that make a difference.
 values = st.one_of(

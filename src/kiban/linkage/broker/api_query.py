@@ -28,11 +28,11 @@ FORMATS = {"normalized": "normalized", "concise": "concise", "simplified": "simp
 
 def view_of(call: Call, media: bytes) -> View:
     """The view that a call's query string asks for, remembered."""
-    key = (call.query, call.terms.key, media)
+    key = (call.query, call.terms.serial, media)
     if media == GEO:
         return make_view(call.params, call, media)
     found = VIEWS.get(key)
-    return found if found is not None else VIEWS.keep(key, make_view(call.params, call, media))  # type: ignore[no-any-return]
+    return found if found is not None else VIEWS.keep(key, make_view(call.params, call, media), len(call.query))  # type: ignore[no-any-return]
 
 
 def form_of(params: Mapping[str, str]) -> str:
@@ -269,10 +269,8 @@ async def query_here(call: Call, chosen: Selection, view: View, media: bytes, as
         known = linked(session, tenant, [decode(row[0], row[1]) for row in shown], view, reach) if view.join else {}
         return shown, total, len(rows) > asked.limit, known
 
-    if not order and not asked.counted and reader.indexed(tenant, chosen):
-        rows, total, more, known = read(reader)
-    else:
-        rows, total, more, known = await broker.store.slow(read, broker.options.query_seconds)
+    found = broker.store.brief(read) if not order and not asked.counted and reader.indexed(tenant, chosen) else None
+    rows, total, more, known = found or await broker.store.slow(read, broker.options.query_seconds)
     headers = page_links(call, asked, more, media)
     if asked.counted:
         headers.append((b"ngsild-results-count", str(total).encode()))
@@ -388,12 +386,12 @@ async def purge(call: Call) -> Reply:
 
 async def purge_here(call: Call, chosen: Selection) -> Reply:
     """Delete the selected entities that are kept here, or attributes of them."""
-    broker, drop, keep = call.broker, call.params.get("drop"), call.params.get("keep")
-    from kiban.linkage.broker.purging import purge_in
+    drop, keep = call.params.get("drop"), call.params.get("keep")
+    from kiban.linkage.broker.purging import purge
 
     dropped = parse_names(drop, call.terms, "drop") if drop else ()
     kept = parse_names(keep, call.terms, "keep") if keep else ()
-    await broker.store.write(lambda tx: purge_in(tx, call, entities.write_tenant(call, tx, make=False), chosen, dropped, kept))
+    await purge(call, chosen, dropped, kept)
     return Reply(204)
 
 

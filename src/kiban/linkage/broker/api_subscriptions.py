@@ -10,6 +10,7 @@ from kiban.linkage.broker import entities, times
 from kiban.linkage.broker.api_entities import BASE
 from kiban.linkage.broker.api_query import page_links, preferred
 from kiban.linkage.broker.asked import page, whole_number
+from kiban.linkage.broker.guard import GuardError
 from kiban.linkage.broker.hosting import PATH
 from kiban.linkage.broker.negotiate import accepted, answer, open_body, open_call
 from kiban.linkage.broker.notices import KIND
@@ -34,6 +35,14 @@ async def without_id(call: Call) -> Reply:
     raise Problem("MethodNotAllowed", f"{call.method} is not offered here", "expected /subscriptions/{id}")
 
 
+def reachable(call: Call, members: Any) -> None:
+    """400 for an endpoint that the guard would refuse later; what a name leads to is seen only then."""
+    try:
+        call.broker.guard.check_url(members["notification"]["endpoint"]["uri"])
+    except GuardError as error:
+        raise bad_request(f"notification.endpoint.uri: {error}") from None
+
+
 async def create(call: Call) -> Reply:
     """POST /subscriptions"""
     raw = await open_body(call)
@@ -47,6 +56,7 @@ async def create(call: Call) -> Reply:
         raise bad_request(f"id: found {str(id)[:200]!r}; expected a URI")
     broker, tenant = call.broker, call.tenant
     members = read_subscription(raw, call.terms, times.now())
+    reachable(call, members)
     if "jsonldContext" in members:
         await broker.contexts.term_map(members["jsonldContext"], tenant)
     key = broker.store.reader.tenant(tenant)
@@ -165,7 +175,9 @@ async def update(call: Call) -> Reply:
         raise not_found(id, "Subscription")
     asked, link = call.terms.source, before[0]["implied"]
     # What follows must not wait for a @context inside of the transaction, where the fragment is read again with what stands there then.
-    told = read_subscription(raw, call.terms, now, old=before[0]["members"]).get("jsonldContext", link)
+    wanted = read_subscription(raw, call.terms, now, old=before[0]["members"])
+    reachable(call, wanted)
+    told = wanted.get("jsonldContext", link)
     await broker.notices.learn({"context": told, "asked": asked}, call.tenant)
 
     places = await broker.relay.places(call)

@@ -17,6 +17,7 @@ import msgspec
 
 from kiban.linkage.broker import entities, ngsiv2, ngsiv2_query, ngsiv2_subs, times
 from kiban.linkage.broker.geo import parse_geo
+from kiban.linkage.broker.guard import GuardError
 from kiban.linkage.broker.model import Change
 from kiban.linkage.broker.model import create as created
 from kiban.linkage.broker.negotiate import accepted
@@ -91,7 +92,7 @@ class Around:
         if tenant not in self.types or (again and now - self.read[tenant] > FRESH):
             self.read[tenant] = now
             self.types[tenant] = {iri for iri, _ in reader.types(tenant)} | self.types.get(tenant, set())
-        return [names.type_name(iri) for iri in self.types[tenant]]
+        return [names.type_name(iri) for iri in tuple(self.types[tenant])]  # a copy: a writing thread may add one meanwhile
 
 
 class Asking(NamedTuple):
@@ -586,10 +587,8 @@ async def run_query(ask: Asking, asked: Sequence[Asked], q: Any, geo: dict[str, 
             found = [decode(row[0], row[1]) for row in session.find(tenant, chosen, page.limit, page.offset)]
         return found, session.count(tenant, chosen) if page.total else 0
 
-    if not order and not page.total and reader.indexed(tenant, chosen):
-        found, count = read(reader)
-    else:
-        found, count = await broker.store.slow(read, broker.options.query_seconds)
+    brief = broker.store.brief(read) if not order and not page.total and reader.indexed(tenant, chosen) else None
+    found, count = brief or await broker.store.slow(read, broker.options.query_seconds)
     return json([ngsiv2.show_entity(entity, names, shape) for entity in found], headers=[total(count)] if page.total else [])
 
 
@@ -829,9 +828,22 @@ def _kept_document(ask: Asking, doc: dict[str, Any]) -> dict[str, Any]:
     return {**doc, "servicePath": ask.call.header(b"fiware-servicepath"), "by": ask.call.subject}
 
 
+def reachable(ask: Asking, doc: dict[str, Any]) -> None:
+    """400 for a target that the guard would refuse later; one with a template in it is seen only then."""
+    for transport in ("http", "httpCustom", "mqtt", "mqttCustom"):
+        url = doc["notification"].get(transport, {}).get("url", "")
+        if url and "${" not in url:
+            try:
+                ask.call.broker.guard.check_url(url)
+            except GuardError as error:
+                raise bad(f"notification {transport} url: {error}") from None
+
+
 async def create_subscription(ask: Asking) -> Reply:
     """POST /v2/subscriptions"""
-    return await _create(ask, SUBSCRIPTION, "subscriptions.create", ngsiv2_subs.read_subscription(body(ask.call), ask.names), "/v2/subscriptions")
+    doc = ngsiv2_subs.read_subscription(body(ask.call), ask.names)
+    reachable(ask, doc)
+    return await _create(ask, SUBSCRIPTION, "subscriptions.create", doc, "/v2/subscriptions")
 
 
 async def create_registration(ask: Asking) -> Reply:
@@ -912,6 +924,7 @@ async def update_subscription(ask: Asking) -> Reply:
     def op(tx: Any) -> None:
         tenant, doc, _ = _thing(ask, tx, SUBSCRIPTION)
         new = ngsiv2_subs.read_subscription(raw, ask.names, old=_clean(doc))
+        reachable(ask, new)
         tx.put_thing(tenant, SUBSCRIPTION, ask.call.path[0], {**new, "servicePath": doc["servicePath"], "by": doc["by"]})
 
     await ask.call.broker.store.write(op)

@@ -156,9 +156,9 @@ SELECTIONS: Remembered = Remembered()
 
 def selected(call: Call) -> Selection:
     """The selection of a call's query string, remembered."""
-    key = (call.query, call.terms.key)
+    key = (call.query, call.terms.serial)
     found = SELECTIONS.get(key)
-    return found if found is not None else SELECTIONS.keep(key, selection(call.params, call.terms))  # type: ignore[no-any-return]
+    return found if found is not None else SELECTIONS.keep(key, selection(call.params, call.terms), len(call.query))  # type: ignore[no-any-return]
 
 
 def ordering(params: Mapping[str, str], terms: Any) -> Ordering | None:

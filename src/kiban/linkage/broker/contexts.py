@@ -17,6 +17,7 @@ a fetch function is given.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import re
 import warnings
 from collections import OrderedDict
@@ -44,6 +45,7 @@ DEFAULT_VOCAB = "https://uri.etsi.org/ngsi-ld/default-context/"
 # Every published version is answered by the packaged one: a name never changed its meaning since v1.3, names were added.
 _CORE = re.compile(r"https?://uri\.etsi\.org/ngsi-ld/v1/ngsi-ld-core-context(?:-v1\.[0-9](?:\.[0-9])?)?\.jsonld\Z")
 
+_SERIALS = itertools.count()
 MAX_MAPS = 512  # compiled contexts kept
 MAX_DOCUMENTS = 32  # remote contexts that one context may draw in
 MAX_DEPTH = 16  # contexts inside contexts
@@ -136,6 +138,7 @@ class TermMap:
     terms   IRI → name
     source  the user's context as it is given out again: an address, an object or a list; the core context's address if there is none
     key     hashable, the same for the same context
+    serial  another number for each map: what is remembered of a map must not outlive it, as the same address may say something else later
     urls    every context that was drawn in, for counting uses and for forgetting
     uses    how many requests have named it, and when the last one did (seconds since 1970)
     """
@@ -150,6 +153,7 @@ class TermMap:
         "iris",
         "key",
         "scopes",
+        "serial",
         "source",
         "terms",
         "urls",
@@ -166,6 +170,7 @@ class TermMap:
         self._best: dict[str, str] | None = None
         self._prefixes: list[tuple[str, str]] = []
         self._inner: dict[str, TermMap] = {}
+        self.serial = next(_SERIALS)
         self.uses, self.used = 0, 0.0
 
     def expand(self, name: str) -> str:

@@ -8,7 +8,8 @@ from typing import Any
 from kiban.linkage.broker.server import GEO, JSON, LD, LINK_REL, Call, Headers, Remembered, Reply, dumps
 from kiban.linkage.errors import Problem
 
-LINK = re.compile(r'<([^>]*)>\s*((?:;\s*[\w!#$&+.^`|~-]+\s*=\s*(?:"[^"]*"|[^;,\s]*)\s*)*)')
+# Neither part may hold `<`: each then is looked at once, however long a header is.
+LINK = re.compile(r'<([^<>]*)>\s*((?:;\s*[\w!#$&+.^`|~-]+\s*=\s*(?:"[^"]*"|[^;,\s]*)\s*)*)')
 ACCEPTED: Remembered = Remembered()
 LINKED: Remembered = Remembered()
 BODIES = {b"application/json", b"application/ld+json"}
@@ -28,7 +29,7 @@ def link_context(header: bytes) -> str | None:
         found = [url for url, rest in LINK.findall(header.decode("latin-1")) if "http://www.w3.org/ns/json-ld#context" in rest]
         if len(found) > 1:
             raise Problem("BadRequestData", "more than one @context in the Link header", header.decode("latin-1"))
-        known = LINKED.keep(header, found[0] if found else "")
+        known = LINKED.keep(header, found[0] if found else "", len(header))
     return known or None
 
 
@@ -66,7 +67,7 @@ def accepted(call: Call, offered: tuple[bytes, ...] = (JSON, LD)) -> bytes:
                 fits = name in (text, "application/*", "*/*")
                 if fits and text not in refused and (best is None or (quality, -place) > best):
                     best, known = (quality, -place), media
-        ACCEPTED.keep(key, known)
+        ACCEPTED.keep(key, known, len(header))
     if not known:
         raise Problem("NotAcceptable", "no such media type is offered", f"offered: {', '.join(media.decode() for media in offered)}")
     return known
@@ -145,10 +146,10 @@ async def name_context(call: Call) -> None:
 
 
 def context_header(terms: Any) -> tuple[bytes, bytes]:
-    """The Link header of an answer in application/json."""
-    known = LINKED.get(terms.key)
+    """The Link header of an answer in application/json; `name_context` comes before where the @context may have no address of its own."""
+    known = LINKED.get(terms.serial)
     if known is None:
-        known = LINKED.keep(terms.key, (b"link", b"<" + str(terms.source).encode() + LINK_REL))
+        known = LINKED.keep(terms.serial, (b"link", b"<" + str(terms.source).encode() + LINK_REL), len(terms.source))
     return known  # type: ignore[no-any-return]
 
 
@@ -162,6 +163,6 @@ def answer(call: Call, value: Any, *, status: int = 200, media: bytes | None = N
             value = [{**part, "@context": source} if isinstance(part, dict) else part for part in value]
         elif isinstance(value, dict):
             value = {**value, "@context": source}
-    elif media in (JSON, GEO):
+    elif media in (JSON, GEO) and isinstance(call.terms.source, str):
         found = [*found, context_header(call.terms)]
     return Reply(status, found, dumps(value), media)

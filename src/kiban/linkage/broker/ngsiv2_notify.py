@@ -6,7 +6,6 @@ looked into that could be concerned.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -101,16 +100,14 @@ class Notices:
         self.names: Names | None = None
         # Set around one change by the handler that makes it; changes of a transaction are made one after another.
         self.cause = Cause()
-        self.kept: dict[int, tuple[int, Index]] = {}
-        self.last: dict[tuple[int, str], float] = {}
 
     def index(self, tx: Any, tenant: int, names: Names) -> Index:
-        """The subscriptions of a tenant, read again when one has changed."""
+        """The subscriptions of a tenant, read again when one has changed; kept where a rollback forgets it."""
         number = tx.changes(SUBSCRIPTION)
-        known = self.kept.get(tenant)
+        known = tx.names.made.get((SUBSCRIPTION, tenant))
         if known is None or known[0] != number:
-            known = self.kept[tenant] = number, Index(tx.things(tenant, SUBSCRIPTION), names)
-        return known[1]
+            known = tx.names.made[(SUBSCRIPTION, tenant)] = number, Index(tx.things(tenant, SUBSCRIPTION), names)
+        return known[1]  # type: ignore[no-any-return]
 
     def effect(self, tx: Any, tenant: int, name: str, change: Change) -> None:
         """Put the notifications of one change into the outbox."""
@@ -128,14 +125,20 @@ class Notices:
         )
         now = times.now_us()
         for ready in near:
-            if (ready.expires is None or ready.expires > now) and self.due(ready, tenant, name, entity, moment):
+            if (ready.expires is None or ready.expires > now) and self.due(ready, name, entity, moment) and self.in_time(tx, tenant, ready, now):
                 self.tell(tx, tenant, name, ready, entity, moment, now)
 
-    def due(self, ready: Ready, tenant: int, name: str, entity: Entity, moment: Moment) -> bool:
+    @staticmethod
+    def in_time(tx: Any, tenant: int, ready: Ready, now: int) -> bool:
+        """Whether enough time has passed since the last notification. Kept with the subscription: for all workers, and undone with the transaction."""
+        pause = int(ready.doc.get("throttling", 0) * times.SECOND)
+        if not pause:
+            return True
+        state = tx.state(tenant, SUBSCRIPTION, ready.id) or {}
+        return not 0 <= now - state.get("told", -pause) < pause  # below 0: the clock was set back
+
+    def due(self, ready: Ready, name: str, entity: Entity, moment: Moment) -> bool:
         """Whether this subscription is to be told of the change."""
-        pause = ready.doc.get("throttling", 0)
-        if pause and time.monotonic() - self.last.get((tenant, ready.id), -pause) < pause:
-            return False
         if not ready.concerns(entity) or self.names is None:
             return False
         if not ngsiv2_subs.wants(ready.doc, self.names, moment, entity, ready.doc.get("servicePath") or None, forced=self.cause.forced):
@@ -153,7 +156,8 @@ class Notices:
             return
         out = outgoing_request(request)
         tx.enqueue([Message(outgoing.lane_of(out.url), tenant, ready.id, entity["id"], outgoing.encode(out))], now)
-        self.last[(tenant, ready.id)] = time.monotonic()
+        if ready.doc.get("throttling"):
+            tx.set_state(tenant, SUBSCRIPTION, ready.id, {**(tx.state(tenant, SUBSCRIPTION, ready.id) or {}), "told": now})
         if ready.doc["status"] == "oneshot":
             tx.put_thing(tenant, SUBSCRIPTION, ready.id, {**ready.doc, "status": "inactive"})
 

@@ -40,6 +40,7 @@ from kiban.linkage.broker.ngsiv2 import (
     shown,
 )
 from kiban.linkage.broker.ngsiv2_query import asked_of_entity, condition, geo_params, name_list
+from kiban.linkage.broker.outgoing import RESERVED
 from kiban.linkage.broker.query import Q
 
 METHODS = frozenset(("GET", "PUT", "POST", "DELETE", "PATCH", "HEAD", "OPTIONS"))
@@ -49,7 +50,7 @@ MAX_TIMEOUT = 1_800_000
 _TRANSPORTS = ("http", "httpCustom", "mqtt", "mqttCustom")
 _CONTENTS = ("payload", "json", "ngsi")
 _COUNTERS = ("timesSent", "lastNotification", "lastSuccess", "lastSuccessCode", "lastFailure", "lastFailureReason", "failsCounter")
-_MACRO = re.compile(r"\$\{([^}]*)\}")
+_MACRO = re.compile(r"\$\{([^{}]*)\}")  # without braces inside: each is looked at once, however long a template is
 _PLAIN_WORD = re.compile(r"(?:(?![&?/#<>\"'=;()|+*\[\]{}])[!-~])+\Z")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z")
 
@@ -476,7 +477,12 @@ def _own_headers(headers: dict[str, str], told: Mapping[str, str], words: _Words
     present = {name.lower(): name for name in headers}
     for key, value in told.items():
         name, text = unquote(words.text(key)), unquote(words.text(value))
-        if name.lower() in ("fiware-correlator", "ngsiv2-attrsformat") or not _HEADER.match(name) or any(letter < " " for letter in text):
+        if (
+            name.lower() in RESERVED
+            or name.lower() in ("fiware-correlator", "ngsiv2-attrsformat")
+            or not _HEADER.match(name)
+            or any(letter < " " for letter in text)
+        ):
             continue
         headers.pop(present.get(name.lower(), name), None)
         if text:

@@ -27,6 +27,7 @@ BODY_LIMIT = 16 * 1024 * 1024
 DEPTH_LIMIT = 64
 QUERY_LIMIT = 32 * 1024
 REMEMBERED = 8192
+LONG = 1024  # bytes of what was asked from which on it is not remembered: a memory of many long ones would be large
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -206,13 +207,19 @@ class Routes:
 
 
 class Remembered(dict[Any, Any]):
-    """A bounded memory: when it is full it starts anew."""
+    """A bounded memory: when it is full it starts anew, and what is long is not kept.
 
-    def keep(self, key: Any, value: Any) -> Any:
-        """Remember and give back."""
-        if len(self) >= REMEMBERED:
-            self.clear()
-        self[key] = value
+    >>> memory = Remembered()
+    >>> memory.keep(b"q=a==1", "read", 6), memory.keep(b"q=" + b"x" * 2000, "read", 2002), len(memory)
+    ('read', 'read', 1)
+    """
+
+    def keep(self, key: Any, value: Any, size: int) -> Any:
+        """Remember and give back; size: bytes of what was asked."""
+        if size < LONG:
+            if len(self) >= REMEMBERED:
+                self.clear()
+            self[key] = value
         return value
 
 
@@ -235,7 +242,7 @@ def read_query(query: bytes) -> dict[str, str]:
         pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=100)
     except ValueError as error:
         raise Problem("InvalidRequest", "the query string cannot be read", str(error)) from None
-    return QUERIES.keep(query, dict(pairs))  # type: ignore[no-any-return]
+    return QUERIES.keep(query, dict(pairs), len(query))  # type: ignore[no-any-return]
 
 
 class Bare(Exception):
@@ -377,27 +384,25 @@ class App:
             raise Bare(411)
         if length is not None and int(length) > self.body_limit:
             raise Problem("BadRequestData", "the body is too large", f"at most {self.body_limit} bytes", status=413)
+        parts: list[bytes] = []
+        size = 0
         try:
-            async with asyncio.timeout(self.seconds):
-                return await self.read_parts(receive)
+            async with asyncio.timeout(self.seconds):  # of the whole body: one byte now and then does not keep a connection
+                while True:
+                    event = await receive()
+                    if event["type"] == "http.disconnect":
+                        raise Problem("InvalidRequest", "the connection ended before the body did", "send it again")
+                    part = event.get("body", b"")
+                    if not parts and not event.get("more_body"):
+                        return part  # type: ignore[no-any-return]
+                    parts.append(part)
+                    size += len(part)
+                    if size > self.body_limit:
+                        raise Problem("BadRequestData", "the body is too large", f"at most {self.body_limit} bytes", status=413)
+                    if not event.get("more_body"):
+                        return b"".join(parts)
         except TimeoutError:
-            raise Problem("InvalidRequest", "the body did not come in time", f"all of it within {self.seconds:g} s", status=408) from None
-
-    async def read_parts(self, receive: Any) -> bytes:
-        """The body as it comes in."""
-        event = await receive()
-        if not event.get("more_body"):
-            return event.get("body", b"")  # type: ignore[no-any-return]
-        parts, size = [event["body"]], len(event["body"])
-        while event.get("more_body"):
-            event = await receive()
-            if event["type"] == "http.disconnect":
-                raise Problem("InvalidRequest", "the connection ended before the body did", "send it again")
-            parts.append(event.get("body", b""))
-            size += len(parts[-1])
-            if size > self.body_limit:
-                raise Problem("BadRequestData", "the body is too large", f"at most {self.body_limit} bytes", status=413)
-        return b"".join(parts)
+            raise Problem("InvalidRequest", "the body did not come in time", f"it was waited for {self.seconds:g} s", status=408) from None
 
     def problem(self, call: Call, problem: Problem) -> Reply:
         """An error as the API in use says it."""

@@ -5,10 +5,37 @@ from __future__ import annotations
 import functools
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from kiban.linkage.broker.broker import Broker, Options
 from kiban.linkage.broker.routes import routes
 from kiban.linkage.broker.server import App
+
+HEAD_LIMIT = 64 * 1024  # bytes of the first line and the headers of a request
+
+
+class Protocol(HttpToolsProtocol):
+    """HTTP/1.1 with a limit on what a client may send before the body, which the parser itself gathers without end."""
+
+    head = 0
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of the connection; it ends where they are too many for headers."""
+        self.head += len(data)
+        super().data_received(data)
+        if self.head > HEAD_LIMIT and not self.transport.is_closing():
+            self.transport.write(b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+            self.transport.close()
+
+    def on_headers_complete(self) -> None:
+        """What comes from here on is body."""
+        self.head = 0
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A part of the body."""
+        self.head = 0
+        super().on_body(body)
 
 
 def make_app(options: Options) -> App:
@@ -28,7 +55,7 @@ def config(options: Options) -> uvicorn.Config:
         factory=True,
         workers=options.workers,
         loop="uvloop",
-        http="httptools",
+        http=Protocol,
         ws="none",
         lifespan="on",
         log_level="warning",

@@ -262,19 +262,16 @@ class SourceNotices:
 
     def __init__(self, broker: Any) -> None:
         self.broker = broker
-        self.number = -1
-        self.kept: dict[int, list[Watcher]] = {}
 
-    def watchers(self, reader: Any, tenant: int) -> list[Watcher]:
-        """The subscriptions of a tenant, read again when one has changed."""
-        number = reader.changes(KIND)
-        if number != self.number:
-            self.kept, self.number = {}, number
-        found = self.kept.get(tenant)
-        if found is None:
-            names = dict(reader.tenants())
-            found = self.kept[tenant] = [Watcher(id, doc, names[tenant]) for _, id, doc, *_ in reader.things(tenant, KIND) if "internal" not in doc]
-        return found
+    def watchers(self, tx: Any, tenant: int) -> list[Watcher]:
+        """The subscriptions of a tenant, read again when one has changed; kept where a rollback forgets it."""
+        number = tx.changes(KIND)
+        known = tx.names.made.get((KIND, tenant))
+        if known is None or known[0] != number:
+            name = dict(tx.tenants())[tenant]
+            found = [Watcher(id, doc, name) for _, id, doc, *_ in tx.things(tenant, KIND) if "internal" not in doc]
+            known = tx.names.made[(KIND, tenant)] = number, found
+        return known[1]  # type: ignore[no-any-return]
 
     def changed(self, tx: Any, tenant: int, name: str, id: str, old: Doc | None, new: Doc | None) -> None:
         """A registration was made, changed or removed (new None): notify whom it concerns, in the same transaction."""

@@ -154,6 +154,9 @@ class Store(Protocol):
     def write(self, op: Callable[[Any], T]) -> Awaitable[T]:
         """Run a function in the next group of writes; returns its result when all is on disk. It may run twice: no effects outside the transaction."""
 
+    def brief(self, fn: Callable[[Any], T]) -> T | None:
+        """Run a read by indexes in the event loop; None if it is not over soon: ask `slow` then."""
+
     def slow(self, fn: Callable[[Any], T], seconds: float = 10.0) -> Awaitable[T]:
         """Run reads that may scan, beside the event loop, with a time limit (403 TooComplexQuery)."""
 

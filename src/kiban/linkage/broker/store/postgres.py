@@ -16,7 +16,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import cache
+from functools import lru_cache
 from hashlib import blake2b
 from importlib.resources import files
 from typing import Any, TypeVar
@@ -35,6 +35,8 @@ from kiban.linkage.errors import Problem
 
 T = TypeVar("T")
 GROUP = 256  # writes in one transaction at most
+BRIEF = 1.0  # seconds that a read may keep the event loop
+QUEUE = 20_000  # writes that may wait
 AGAIN = 5  # times that a group is run anew after another worker was in its way
 SAFE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
 KEYS = {"outbox": "seq", "thing": "seq"}
@@ -49,7 +51,7 @@ RELATIONS = {
 }  # fmt: skip
 
 
-@cache
+@lru_cache(maxsize=4096)
 def translated(sql: str) -> str:
     """Statements say `?` for a value; PostgreSQL's driver wants `%s`."""
     return sql.replace("%", "%%").replace("?", "%s")
@@ -265,8 +267,12 @@ class PostgresStore:
             future.set_exception(Problem("InternalError", "the broker is stopping", "send it again to the next one", status=503))
             return future
         with self.wake:
-            self.waiting.append((op, future))
-            self.wake.notify()
+            full = len(self.waiting) >= QUEUE
+            if not full:
+                self.waiting.append((op, future))
+                self.wake.notify()
+        if full:
+            future.set_exception(Problem("InternalError", "too many writes wait", "nothing of this request was kept; send it again later", status=503))
         return future
 
     def writing(self) -> None:
@@ -389,6 +395,15 @@ class PostgresStore:
             self.after(rung)
 
     # --- reading
+    def brief(self, fn: Callable[[Any], T]) -> T | None:
+        """A read by indexes in the event loop; None if it is not over soon, which is then a case for `slow`."""
+        try:
+            return fn(self.reader)
+        except Problem as problem:
+            if problem.kind != "TooComplexQuery":
+                raise
+            return None
+
     async def slow(self, fn: Callable[[Any], T], seconds: float = 10.0) -> T:
         """Reads that may scan: in a thread, on a connection of its own, ended after `seconds`."""
         return await asyncio.get_running_loop().run_in_executor(self.slower, self.timed, fn, seconds)
@@ -461,7 +476,7 @@ class Reader(Session):
         self.mender = ThreadPoolExecutor(1, thread_name_prefix="mender")
         self.mending: Future[psycopg.Connection[Any]] | None = None
         self.failed = -PAUSE
-        super().__init__(store.connect(seconds=5.0), Names())
+        super().__init__(store.connect(seconds=BRIEF), Names())
 
     def all(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
         """All rows."""
@@ -478,7 +493,7 @@ class Reader(Session):
                 self.anew()
             return read(sql, values)
         except psycopg.errors.QueryCanceled as error:
-            raise Problem("TooComplexQuery", "the query takes too long", "it was ended after 5 s") from error
+            raise Problem("TooComplexQuery", "the query takes too long", f"it was ended after {BRIEF:g} s") from error
         except psycopg.DataError as error:
             raise trouble(error) from error
         except psycopg.OperationalError as error:
@@ -497,7 +512,7 @@ class Reader(Session):
         if self.mending is None:
             if time.monotonic() - self.failed < PAUSE:
                 raise away()
-            self.mending, patience = self.mender.submit(self.store.connect, seconds=5.0), PATIENCE
+            self.mending, patience = self.mender.submit(self.store.connect, seconds=BRIEF), PATIENCE
         try:
             self.connection = self.mending.result(patience)
         except TimeoutError:

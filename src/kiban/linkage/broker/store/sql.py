@@ -80,6 +80,7 @@ class Names:
         self.partitions: list[str] = []
         self.plans: dict[tuple[int, int], Plan] = {}
         self.heads: dict[tuple[int, str], tuple[int, tuple[str, ...]]] = {}  # tenant and id → key and types of a history
+        self.made: dict[Any, tuple[int, Any]] = {}  # what others have made of kept documents, with the number of their changes
 
     def forget(self) -> None:
         """Everything is read again."""
@@ -88,6 +89,7 @@ class Names:
         self.tenants.clear()
         self.heads.clear()
         self.plans.clear()
+        self.made.clear()
         self.partitions = []
 
 
@@ -427,6 +429,7 @@ class Statements(Past):
                 if stale is not None:
                     self.remove(tenant, stale[0], decode(stale[1], stale[2]))
                 key = self.insert(insert, row)
+            self.last = tenant, entity["id"], key
             before_types: Iterable[str] = ()
             before: dict[str, int] = {}
         else:
@@ -497,7 +500,8 @@ class Statements(Past):
 
     def whole(self, tenant: int, id: str) -> Entity | None:
         """An entity with what has expired in it."""
-        row = self.one("SELECT lean, sys FROM entity WHERE tenant = ? AND id = ?", (tenant, id))
+        row = self.one("SELECT lean, sys, key FROM entity WHERE tenant = ? AND id = ?", (tenant, id))
+        self.last = None if row is None else (tenant, id, row[2])
         return None if row is None else decode(row[0], row[1])
 
     def expired(self, now: int, limit: int = 500) -> list[tuple[int, Entity]]:

@@ -26,7 +26,11 @@ from kiban.linkage.errors import Problem
 T = TypeVar("T")
 PLACES = 256  # geometries of one entity at most
 GROUP = 256  # writes in one transaction at most
+SHARE = 0.05  # seconds after which a group takes in no more: its functions run in the event loop, where others want their turn
+QUEUE = 20_000  # writes that may wait
 OWN = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
+BRIEF = 0.02  # seconds that a read may keep the event loop
+BRIEF_STEPS = 2_000  # the same as STEPS, for those
 STEPS = 20_000  # virtual machine steps between two looks at the clock
 MANY = 20_000  # entities up to which an index is worth to be gone through; where it gives more, going through all of a type fills a page as soon
 LOOK = 4  # entities of one more index that cost as much as to ask it for a single one
@@ -141,14 +145,18 @@ class Session(Statements):
             return next(([way] for way in plan.ways if way.walk), [])
         return [way for size, way in small if size <= LOOK * small[0][0] or way is small[0][1]]
 
+    def document(self, entity: Entity) -> tuple[str, ...]:
+        """Nothing, as it is here; but 400 before anything is written for more places than can be kept."""
+        if sum(map(len, entity.values())) > PLACES and (many := len(places(entity))) > PLACES:
+            raise Problem("BadRequestData", "an entity with too many places", f"found {many}; expected at most {PLACES}")
+        return ()
+
     def place(self, tenant: int, key: int, entity: Entity, old: Entity | None) -> None:  # noqa: ARG002 - the other database needs it
         """The number of a place is made of the entity's key and its turn there: nobody has to look it up."""
         rows = places(entity)
         before = places(old) if old is not None else []
         if rows == before:
             return
-        if len(rows) > PLACES:
-            raise Problem("BadRequestData", "an entity with too many places", f"found {len(rows)}; expected at most {PLACES}")
         for turn, (attr, geometry) in enumerate(rows):
             if (corners := box(geometry)) is not None:
                 self.connection.execute(
@@ -193,22 +201,35 @@ class Session(Statements):
             plan.ways.append(Way(found, (east, west, north, south), has))
 
 
+class Late(Exception):
+    """A read in the event loop was ended, as it took too long there."""
+
+
 class Reader(Session):
     """Indexed reads in the event loop; what goes wrong is told as a problem."""
+
+    def __init__(self, connection: sqlite3.Connection, names: Names) -> None:
+        super().__init__(connection, names)
+        self.until = float("inf")  # of the clock, when a read is ended
+        connection.set_progress_handler(lambda: time.monotonic() > self.until, BRIEF_STEPS)
 
     def all(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
         """All rows."""
         try:
             return self.connection.execute(sql, values).fetchall()
         except sqlite3.Error as error:
-            raise trouble(error) from error
+            raise self.ended(error) from error
 
     def one(self, sql: str, values: Sequence[Any] = ()) -> Any:
         """The first row or None."""
         try:
             return self.connection.execute(sql, values).fetchone()
         except sqlite3.Error as error:
-            raise trouble(error) from error
+            raise self.ended(error) from error
+
+    def ended(self, error: sqlite3.Error) -> Exception:
+        """What ended a read: `brief`, or something that the client is told of."""
+        return Late() if "interrupted" in str(error) else trouble(error)
 
 
 class SqliteStore:
@@ -226,7 +247,7 @@ class SqliteStore:
             connection.execute(f"PRAGMA max_page_count = {int(page_limit)}")
         self.writer = Session(connection, self.names)
         self.writer.alone = True
-        self.reader: Session = Reader(self.connect(), Names())
+        self.reader = Reader(self.connect(), Names())
         for session in (self.writer, self.reader):
             declared = frozenset(row[0] for row in session.all("SELECT attr FROM declared"))
             session.names.declared = declared
@@ -259,6 +280,9 @@ class SqliteStore:
         if self.closing:
             future.set_exception(Problem("InternalError", "the broker is stopping", "send it again to the next one", status=503))
             return future
+        if len(self.waiting) >= QUEUE:
+            future.set_exception(Problem("InternalError", "too many writes wait", "nothing of this request was kept; send it again later", status=503))
+            return future
         self.waiting.append((op, future))
         if not self.busy:
             self.busy = True
@@ -279,14 +303,17 @@ class SqliteStore:
         except sqlite3.Error as error:
             self.fail(batch, error)
             return
+        self.waiting.extendleft(reversed(batch[len(results) :]))
+        del batch[len(results) :]
         began = time.perf_counter()
         job = loop.run_in_executor(self.committer, self.writer.connection.execute, "COMMIT")
         job.add_done_callback(lambda done: self.committed(done, batch, results, began))
 
     def run_all(self, batch: list[tuple[Callable[[Any], Any], asyncio.Future[Any]]]) -> list[tuple[bool, Any]]:
-        """The results of all functions; if one fails after it has written, all are rolled back and each runs again behind its own savepoint."""
+        """The results of the functions, as far as there was time; if one fails after it has written, all are rolled back and run again apart."""
         connection = self.writer.connection
         results: list[tuple[bool, Any]] = []
+        end = time.monotonic() + SHARE
         for op, _ in batch:
             before = connection.total_changes
             try:
@@ -299,6 +326,8 @@ class SqliteStore:
                 if connection.total_changes != before:
                     return self.run_apart(batch)
                 results.append((False, error))
+            if time.monotonic() > end:
+                break
         return results
 
     def run_apart(self, batch: list[tuple[Callable[[Any], Any], asyncio.Future[Any]]]) -> list[tuple[bool, Any]]:
@@ -309,6 +338,7 @@ class SqliteStore:
         self.writer.rung = set()
         connection.execute("BEGIN IMMEDIATE")
         results: list[tuple[bool, Any]] = []
+        end = time.monotonic() + SHARE
         for op, _ in batch:
             rung = set(self.writer.rung)
             connection.execute("SAVEPOINT one")
@@ -322,16 +352,16 @@ class SqliteStore:
                 self.writer.rung = rung
                 results.append((False, error))
             connection.execute("RELEASE one")
+            if time.monotonic() > end:
+                break
         return results
 
     def committed(self, done: asyncio.Future[Any], batch: list[Any], results: list[tuple[bool, Any]], began: float) -> None:
         """Everybody learns what became of their write."""
         error = done.exception()
-        if isinstance(error, sqlite3.Error):
+        if error is not None:
             self.fail(batch, error)
             return
-        if error is not None:
-            raise error
         if self.observe is not None:
             self.observe(len(batch), time.perf_counter() - began, "")
         for (_, future), (well, result) in zip(batch, results, strict=True):
@@ -346,7 +376,7 @@ class SqliteStore:
                 self.after(rung)
         self.next_group()
 
-    def fail(self, batch: list[Any], error: sqlite3.Error) -> None:
+    def fail(self, batch: list[Any], error: BaseException) -> None:
         """The group is not on disk: all of it is told so, and the next group starts anew."""
         if self.writer.connection.in_transaction:
             self.writer.connection.execute("ROLLBACK")
@@ -367,6 +397,16 @@ class SqliteStore:
             self.busy = False
 
     # --- reading
+    def brief(self, fn: Callable[[Any], T]) -> T | None:
+        """A read by indexes in the event loop; None if it is not over soon, which is then a case for `slow`."""
+        self.reader.until = time.monotonic() + BRIEF
+        try:
+            return fn(self.reader)
+        except Late:
+            return None
+        finally:
+            self.reader.until = float("inf")
+
     async def slow(self, fn: Callable[[Any], T], seconds: float = 10.0) -> T:
         """Reads that may scan: in a thread, on a connection of its own, ended after `seconds`."""
         return await asyncio.get_running_loop().run_in_executor(self.slower, self.timed, fn, seconds)
@@ -444,7 +484,7 @@ def of_one(error: sqlite3.Error) -> bool:
     return isinstance(error, OWN) or getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_ERROR
 
 
-def trouble(error: sqlite3.Error) -> Problem:
+def trouble(error: BaseException) -> Problem:
     """What an operator can do about an error of the database.
 
     >>> trouble(sqlite3.OperationalError("database or disk is full")).status
