@@ -310,6 +310,9 @@ def test_a_new_entity_goes_where_its_parts_belong(city: City) -> None:
     [
         ("POST", "/attrs", {"level": 5, "depth": 50}, {"depth": 50}, {"level": 5}),
         ("PATCH", "/attrs", {"level": 5, "depth": 50}, {"depth": 50}, {"level": 5}),
+        # The address says which entity is meant, whatever id the fragment has.
+        ("POST", "/attrs", {"id": "urn:w:9", "level": 5, "depth": 50}, {"depth": 50}, {"level": 5}),
+        ("PATCH", "/attrs", {"id": "urn:w:9", "level": 5, "depth": 50}, {"depth": 50}, {"level": 5}),
         ("PATCH", "", {"level": {"value": 5}}, {"depth": 40}, {"level": 5}),
         ("PUT", "", {"type": "Well", "level": 5, "rate": 1}, {"rate": 1}, {"level": 5}),
         ("PATCH", "/attrs/level", {"value": 5}, {"depth": 40}, {"level": 5}),

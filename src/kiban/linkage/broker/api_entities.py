@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import quote
 
 from kiban.linkage.broker import entities, model, times
@@ -63,10 +64,23 @@ def changed(call: Call, change: model.Change) -> Reply:
     return answer(call, told, status=207, media=JSON)
 
 
+def addressed(raw: Any, id: str) -> Any:
+    """A fragment of attributes under the id of its address: that alone says which entity is meant, whatever id the body has (5.6.2, 5.6.3).
+
+    >>> addressed({"id": "urn:w:9", "level": 1}, "urn:w:1"), addressed({"level": 1}, "urn:w:1")
+    ({'id': 'urn:w:1', 'level': 1}, {'level': 1})
+    """
+    if not isinstance(raw, dict):
+        return raw
+    name = "id" if "id" in raw else "@id"
+    known = raw.get(name)
+    return {**raw, name: id} if isinstance(known, str) and is_uri(known) else raw
+
+
 async def append(call: Call) -> Reply:
     """POST /entities/{id}/attrs"""
     id = entity_id(call)
-    raw = await open_body(call)
+    raw = addressed(await open_body(call), id)
     now = times.now()
     overwrite = "noOverwrite" not in options(call.params)
     fragment = model.parse_fragment(raw, call.terms, now=now, nulls="none", id=id)
@@ -79,7 +93,7 @@ async def append(call: Call) -> Reply:
 async def update(call: Call) -> Reply:
     """PATCH /entities/{id}/attrs"""
     id = entity_id(call)
-    raw = await open_body(call, patch=True)
+    raw = addressed(await open_body(call, patch=True), id)
     now = times.now()
     fragment = model.parse_fragment(raw, call.terms, now=now, id=id)
     forward = call.broker.forward

@@ -67,7 +67,12 @@ class Dead(NamedTuple):
 
 @dataclass(slots=True)
 class Count:
-    """What was sent for one subscription since the last time it was told; times in µs since 1970, 0: not at all; ok: the last answer was a success."""
+    """What was sent for one subscription since the last time it was told.
+
+    sent, failed            notifications (5.2.14), not attempts: one that is tried again counts once, and once as failed
+    last, success, failure  times in µs since 1970, 0: not at all
+    ok                      the last answer was a success
+    """
 
     sent: int = 0
     failed: int = 0
@@ -472,7 +477,9 @@ class Dispatcher:
                 answer = await sender.send(request, message.attempt, seconds)
         except BaseException:  # stopping, mostly; whether it arrived is not known, so its attempt counts
             self._drop(lane, message)
-            self._settled.retried.append(Retry(message.seq, self.now() + (SECOND if self._open else 0), "ended while waiting for an answer"))
+            # Without words unless it is counted already: what has an error is in the counters of its subscription.
+            words = "ended while waiting for an answer" if message.counted else ""
+            self._settled.retried.append(Retry(message.seq, self.now() + (SECOND if self._open else 0), words))
             self._give_back_behind(lane, key)
             self._ask(lane)
             raise
@@ -482,7 +489,7 @@ class Dispatcher:
         count = self._settled.counts.get(key[:2])
         if count is None:
             count = self._settled.counts[key[:2]] = Count()
-        count.sent += 1
+        count.sent += not message.counted
         count.last = begun
         if 200 <= answer.status < 300:
             count.success, count.ok = begun, True
@@ -494,7 +501,7 @@ class Dispatcher:
                 lane.failures = 0
                 self._pump(lane)
         else:
-            count.failed += 1
+            count.failed += not message.counted
             count.failure, count.ok = begun, False
             self.failed += 1
             self._failed(lane, message, request, answer, begun, now)

@@ -102,6 +102,7 @@ class Message:
     subscription  id of the subscription; tenant: its tenant's key
     order         messages of one subscription with the same word keep their order (the entity's id)
     request       the request to send, encoded
+    counted       it is in the counters of its subscription already: an earlier attempt failed
     """
 
     endpoint: str
@@ -112,6 +113,7 @@ class Message:
     seq: int = 0
     attempt: int = 0
     first: int = 0
+    counted: bool = False
 
 
 class Reader(Protocol):

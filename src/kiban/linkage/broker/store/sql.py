@@ -670,7 +670,7 @@ class Statements(Past):
     def hand_out(self, owner: str, endpoint: str, limit: int, now: int, lease: int) -> list[Message]:
         """The oldest free messages of an endpoint, leased; one waits behind an earlier one of the same word that is not to be sent yet."""
         rows = self.all(
-            "SELECT o.seq, o.tenant, o.subscription, o.word, o.request, o.attempt, o.first FROM outbox o "  # noqa: S608 - own text
+            "SELECT o.seq, o.tenant, o.subscription, o.word, o.request, o.attempt, o.first, o.error FROM outbox o "  # noqa: S608 - own text
             "WHERE o.dead IS NULL AND o.endpoint = ? AND o.due <= ? "
             "AND NOT EXISTS (SELECT 1 FROM outbox p WHERE p.dead IS NULL AND p.endpoint = o.endpoint AND p.subscription = o.subscription AND p.word = o.word "
             f"AND p.tenant = o.tenant AND p.seq < o.seq AND p.due > ? AND p.owner <> ?) ORDER BY o.seq LIMIT ?{self.skip}",
@@ -678,7 +678,7 @@ class Statements(Past):
         )
         if rows:
             self.many("UPDATE outbox SET attempt = attempt + 1, due = ?, owner = ? WHERE seq = ?", [(now + lease, owner, row[0]) for row in rows])
-        return [Message(endpoint, row[1], row[2], row[3], row[4], seq=row[0], attempt=row[5] + 1, first=row[6]) for row in rows]
+        return [Message(endpoint, row[1], row[2], row[3], row[4], seq=row[0], attempt=row[5] + 1, first=row[6], counted=bool(row[7])) for row in rows]
 
     def take_back(self, owner: str, now: int) -> int:
         """Messages that others than this owner hold wait again: it is the only one that sends, the others have gone. The count of attempts stays."""
