@@ -17,8 +17,10 @@ from kiban.linkage.broker.render import View
 from kiban.linkage.broker.selection import parse_types
 from kiban.linkage.broker.server import Call
 from kiban.linkage.broker.store import Selection
-from kiban.linkage.errors import Problem, already_exists, not_found
+from kiban.linkage.errors import Problem, already_exists, bad_request, not_found
 from kiban.linkage.policy import HEAD
+
+TENANT = 256  # characters of its name
 
 Entity = dict[str, Any]
 Alter = Callable[[Entity], Change]
@@ -89,6 +91,8 @@ def write_tenant(call: Call, tx: Any, *, make: bool) -> int:
     if key is None:
         if not make and call.tenant:
             raise Problem("NonexistentTenant", "there is no such tenant", call.tenant)
+        if len(call.tenant) > TENANT:
+            raise bad_request(f"the name of a tenant: found {len(call.tenant)} characters; expected at most {TENANT}")
         key = tx.open_tenant(call.tenant)
     return maps.inside(call, tx, key) if b"ngsild-snapshot" in call.headers else key
 

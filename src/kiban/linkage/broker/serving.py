@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+from urllib.parse import urlsplit
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from kiban.linkage.access import is_loopback
 from kiban.linkage.broker.broker import Broker, Options
 from kiban.linkage.broker.routes import routes
 from kiban.linkage.broker.server import App
@@ -44,8 +46,23 @@ def make_app(options: Options) -> App:
     app = App(broker, routes())
     app.body_limit = options.body_limit
     app.cors = options.cors.encode() or None
+    if options.policy is None:
+        app.hosts = functools.partial(is_own_name, options)
     broker.attach(app)
     return app
+
+
+def is_own_name(options: Options, host: str) -> bool:
+    """Whether a Host header names a broker that anybody on this machine may use: an address or name of this machine, or that of --public-url.
+
+    >>> [is_own_name(Options(public_url="https://data.town.example/x"), host) for host in ("127.0.0.1:1026", "[::1]:80", "data.town.example", "evil.example")]
+    [True, True, True, False]
+    """
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return False
+    return is_loopback(name) or name.endswith(".localhost") or name in (options.host.lower(), urlsplit(options.public_url).hostname)
 
 
 def config(options: Options) -> uvicorn.Config:
