@@ -9,7 +9,7 @@ JOBS ?= 2
 CERTIFICATES := $(or $(SSL_CERT_FILE),$(wildcard /etc/ssl/certs/ca-certificates.crt))
 KERNELS := $(shell find src/kiban/design -name '*.py' 2>/dev/null)
 
-.PHONY: run setup test check bench bench-steiner bench-mix bench-broker bundle pictures docs fuzz new deps
+.PHONY: run setup test check bench bench-steiner bench-mix bench-broker bundle pictures docs fuzz fuzz-broker new deps
 
 ## the example plan on a page: http://127.0.0.1:8000
 run: setup
@@ -85,6 +85,11 @@ docs: setup
 ## the same property tests with many more examples
 fuzz: setup
 	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -o timeout=0 $(or $(TEST),tests/cross)
+	@[ -n "$(TEST)" ] || $(MAKE) --no-print-directory fuzz-broker
+
+## hostile requests to a broker of its own: 100,000 cases, then schemathesis
+fuzz-broker: setup
+	$(BIN)/python tests/linkage/fuzz.py --cases $(or $(CASES),100000) --schemathesis 20
 
 ## a commented new data file: make new KIND=technologies ID=my-radio, or make new technologies my-radio
 new: setup

@@ -628,7 +628,7 @@ class Client:
             writer.write(case.raw)
             writer.write_eof()
             told = await reader.read()
-        except ConnectionError:
+        except OSError:
             return ""
         finally:
             await shut(writer)

@@ -21,6 +21,7 @@ from kiban.linkage.broker.temporal import (
     Wanted,
     aggregate,
     aggregated,
+    behind,
     border,
     borders,
     content_range,
@@ -498,7 +499,7 @@ class Asking:
         stop = (asked.high if asked.high is not None else last) if asked.step.empty else 0
 
         def period(place: int) -> tuple[int, int]:
-            return periods[place], stop if asked.step.empty else times.add(start, asked.step, place + 1)
+            return periods[place], stop if asked.step.empty else behind(start, asked.step, place + 1)
 
         for number in numbers:
             parts = self.in_sql(head, number, span, periods) if asked.last is None else None

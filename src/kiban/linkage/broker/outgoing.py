@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
+from kiban.base.errors import KibanError
 from kiban.linkage.errors import bad_request
 
 JSON, LD_JSON, GEO_JSON = "application/json", "application/ld+json", "application/geo+json"
@@ -28,6 +29,10 @@ RESERVED = frozenset(
         *("transfer-encoding", "upgrade", "kiban-notification-id", "kiban-delivery-attempt"),
     }
 )
+
+
+class OversizedAnswer(KibanError):
+    """An answer that is larger than what is read."""
 
 
 class Request(msgspec.Struct, frozen=True, array_like=True):

@@ -23,7 +23,7 @@ from yarl import URL
 
 from kiban.base.errors import KibanError
 from kiban.linkage.broker.delivery import Answer
-from kiban.linkage.broker.outgoing import Request
+from kiban.linkage.broker.outgoing import OversizedAnswer, Request
 
 ANSWER_BYTES = 65_536  # read of an answer, so that its connection can be used again; a longer one costs the connection
 LARGE = 1_048_576  # bytes of a body from which on it is written in parts, so that the loop goes on
@@ -49,10 +49,6 @@ class Refused(KibanError):
 
 class Unreachable(KibanError):
     """A server that cannot be reached, or breaks off."""
-
-
-class OversizedAnswer(KibanError):
-    """An answer that is larger than what is read."""
 
 
 async def addresses(guard: Guard, host: str, port: int) -> list[str]:

@@ -17,7 +17,7 @@ from kiban.base.errors import KibanError
 from kiban.linkage.broker import times
 from kiban.linkage.broker.model import MEMBER, OWN, RESERVED
 from kiban.linkage.broker.operate import alias_of
-from kiban.linkage.broker.posting import OversizedAnswer
+from kiban.linkage.broker.outgoing import OversizedAnswer
 from kiban.linkage.broker.server import Call, dumps
 from kiban.linkage.broker.sources import FROM_REQUEST, Source
 from kiban.linkage.errors import PREFIX, Problem

@@ -368,6 +368,18 @@ def borders(start: int, step: Duration, end: int) -> list[int]:
     return found
 
 
+def behind(start: int, step: Duration, periods: int) -> int:
+    """The end of so many periods from `start` on; the end of the year 9999 where that is earlier.
+
+    >>> times.border(behind(times.parse("2026-01-31T00:00:00Z"), times.duration("P1M"), 2))[:10]
+    '2026-03-31'
+    """
+    try:
+        return times.add(start, step, periods)
+    except ValueError:
+        return times.parse("9999-12-31T23:59:59.999999Z")
+
+
 def comparable(value: Any) -> Any:
     """What a value is compared by: a number, a text or, of an array, its size; None if it cannot be."""
     if isinstance(value, bool):
