@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl, quote, unquote
 
 import msgspec
 
@@ -94,6 +94,15 @@ class Call:
     def json(self) -> Any:
         """The body as JSON; 400 InvalidRequest if it is none."""
         return decode_json(self.body)
+
+
+def in_path(id: str) -> str:
+    """An id as a part of a path.
+
+    >>> in_path("urn:a:川/1")
+    'urn:a:%E5%B7%9D%2F1'
+    """
+    return quote(id, safe=":@!$&*+,;=~-._()")
 
 
 loads = msgspec.json.Decoder().decode
