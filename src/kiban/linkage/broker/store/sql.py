@@ -710,11 +710,6 @@ class Statements(Past):
         self.do(f"UPDATE outbox SET dead = NULL, error = NULL, due = ?, first = ?, owner = '' WHERE {where}", [now, now, *values])  # noqa: S608
         return found
 
-    def outbox_figures(self) -> tuple[int, int, int | None]:
-        """How many messages wait, how many were given up, and since when the oldest waits (µs)."""
-        row = self.one("SELECT count(*), min(first) FROM outbox WHERE dead IS NULL")
-        return row[0], self.one("SELECT count(*) FROM outbox WHERE dead IS NOT NULL")[0], row[1]
-
 
 def index_values(instances: list[dict[str, Any]]) -> Iterator[tuple[float | None, str | None]]:
     """The numbers and texts of an attribute that an index can find.
