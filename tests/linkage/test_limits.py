@@ -253,6 +253,14 @@ def test_a_value_that_makes_no_address_stops_a_notification_and_not_the_write(br
     assert broker("POST", "/v2/entities", {"id": "R9", "type": "Room", "port": {"value": ":9"}}).status == 201
 
 
+def test_a_batch_has_a_length_in_both_interfaces(brokers: Make) -> None:
+    broker = brokers(history=False)
+    many = [{"id": f"urn:a:{number}", "type": "Room"} for number in range(5001)]
+    assert broker("POST", "/v2/op/update", {"actionType": "append", "entities": many}).status == 413
+    assert broker("POST", f"{LD}/entityOperations/create", many).status == 413
+    assert broker("GET", "/v2/entities").body == []
+
+
 def test_a_subscriber_cannot_set_the_headers_that_belong_to_the_connection(brokers: Make) -> None:
     from kiban.linkage.broker import outgoing
 
