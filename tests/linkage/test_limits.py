@@ -143,6 +143,12 @@ def test_headers_without_end_end_the_connection(port: int) -> None:
     assert talk(port, b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n").startswith(b"HTTP/1.1 200")
 
 
+def test_headers_that_do_not_come_end_the_connection(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "HEAD_SECONDS", 0.2)
+    assert talk(port, b"GET /health HT") == b""
+    assert talk(port, b"GET /health HT", b"TP/1.1\r\nhost: localhost\r\n\r\n").startswith(b"HTTP/1.1 200")
+
+
 def entity(number: int, kind: str) -> dict[str, Any]:
     at = "2026-01-01T00:00:00.000Z"
     return {
