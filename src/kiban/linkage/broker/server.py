@@ -118,7 +118,10 @@ def decode_json(body: bytes) -> Any:
         raise Problem("InvalidRequest", "the body is empty", "JSON is expected")
     try:
         value = loads(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        found = f"the byte 0x{error.object[error.start]:02x}"
+        raise Problem("InvalidRequest", "the body is not UTF-8", f"found {found} in a text; expected UTF-8, not Shift_JIS or another encoding") from None
+    except msgspec.DecodeError as error:
         raise Problem("InvalidRequest", "the body is not JSON", str(error)) from None
     except RecursionError:
         raise Problem("InvalidRequest", "the body is nested too deeply", f"at most {DEPTH_LIMIT} levels") from None
