@@ -68,7 +68,8 @@ class Small(asyncio.Protocol):
             return
         status, answer = state.answer(method, url, json.loads(self.body) if self.body else None, "link" in self.headers)
         data = b"" if answer is None else json.dumps(answer).encode()
-        self.transport.write(b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n\r\n%s" % (status, len(data), data))
+        place = b"Location: /ngsi-ld/v1/jsonldContexts/1\r\n" if method == "POST" and url.endswith("/jsonldContexts") else b""
+        self.transport.write(b"HTTP/1.1 %d X\r\n%sContent-Length: %d\r\n\r\n%s" % (status, place, len(data), data))
         self.url, self.body, self.headers = b"", b"", {}
 
 
@@ -125,7 +126,7 @@ class State:
         path, asked = urlsplit(url).path, parse_qs(urlsplit(url).query)
         rest = unquote(path).removeprefix("/ngsi-ld/v1/").split("/")
         if rest[0] == "jsonldContexts":
-            return 201, {"url": "http://here/context"}
+            return (201, None) if method == "POST" else (200, {"URL": "http://here/context"})
         if method == "DELETE":
             self.subscriptions = [one for one in self.subscriptions if one[0]["id"] != rest[1]]
             return 204, None
@@ -241,6 +242,7 @@ def test_a_right_broker_is_found_right(context: str):
     assert report["compared"] > 300
     assert set(report["work"]) == {"read", "query", "create", "patch", "batch"}
     assert linked == 0 if context == "none" else 0.35 < linked / len(state.requests) < 0.65
+    assert sum("jsonldContexts" in request for request in state.requests) == (2 if context == "host" else 0)
 
 
 @pytest.mark.parametrize(

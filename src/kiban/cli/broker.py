@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import errno
+import fcntl
 import socket
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kiban.base.errors import KibanError
 from kiban.base.settings import Settings
-from kiban.linkage.broker.backup import add_backup, add_restore, run_backup, run_restore
+from kiban.linkage.broker.backup import add_backup, add_restore, is_postgres, run_backup, run_restore
 from kiban.linkage.broker.exchange import add_export, add_import, run_export, run_import
 from kiban.linkage.broker.load import add_load, run_load
 
 if TYPE_CHECKING:
+    import uvicorn
+
     from kiban.linkage.broker.broker import Options
 
 
@@ -85,7 +90,16 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     if args.workers < 1:
         raise KibanError("--workers", str(args.workers), "1 or more", "leave it out")
     db = args.db or str(settings.state / "broker.db")
-    if args.workers > 1 and not db.startswith("postgres"):
+    if not 0 <= args.port <= 65535:
+        raise KibanError("--port", str(args.port), "0 to 65535 (0: any free one)", "leave it out for 1026")
+    if "://" in db and not is_postgres(db):
+        raise KibanError("--db", f"{db.split('://', 1)[0]}://…", "a SQLite file or postgresql://USER:PASSWORD@HOST/NAME", "correct it")
+    if args.keep_months < 0:
+        raise KibanError("--keep-months", str(args.keep_months), "a number of months, 0 to keep all", "leave it out to keep all")
+    for option, given in (("--public-url", args.public_url), ("--cors", args.cors), ("--v2-context", args.v2_context or "")):
+        if given and not given.startswith(("http://", "https://")) and (option, given) != ("--cors", "*"):
+            raise KibanError(option, repr(given), "an address that begins with http:// or https://", "correct it, or leave it out")
+    if args.workers > 1 and not is_postgres(db):
         raise KibanError("--workers", str(args.workers), "1 with a SQLite file", "give --db postgresql://…, or leave --workers out")
     return serve(
         Options(
@@ -114,27 +128,54 @@ def _run_tool(args: argparse.Namespace) -> int:
     return {"import": run_import, "export": run_export, "load": run_load}[args.tool](args, _read_token(args.token_file))
 
 
+@contextmanager
+def _alone(db: str) -> Iterator[None]:
+    """Hold a SQLite file as the only broker on it: two would take each other's notifications for left behind, and not know of each other's subscriptions."""
+    if is_postgres(db):
+        yield
+        return
+    path = Path(db)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("ab")
+    except OSError as error:
+        fits = "a SQLite file that can be written, with room on its disk"
+        raise KibanError("--db", f"{db}: {error.strerror}", fits, "name another file") from error
+    # Open until the end: a closed descriptor of the file would take the locks of SQLite with it.
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise KibanError("--db", f"{db}: another broker runs on it", "a file of its own for each broker", "stop that one, or name another file") from error
+        yield
+
+
 def serve(options: Options) -> int:
     """One process, or several on one socket where any may end and is started again."""
-    import uvicorn
-    from uvicorn.supervisors import Multiprocess
-
     from kiban.linkage.access import check_bind
     from kiban.linkage.broker.serving import config
-    from kiban.linkage.broker.store.opening import prepare
 
     check_bind(options.host, options.policy)
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
-    listener = socket.socket(family)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((options.host, options.port))
-    except socket.gaierror as error:
-        raise KibanError("--host", repr(options.host), "an address of this machine", "leave it out for this machine alone") from error
-    except OSError as error:
-        raise KibanError("--port", f"port {options.port}: {error.strerror}", "a free port", f"--port {options.port + 1}") from error
-    settings = config(options)
-    where = "PostgreSQL" if options.db.startswith("postgres") else options.db  # an address may hold a password
+    with socket.socket(family) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((options.host, options.port))
+        except OSError as error:
+            if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+                raise KibanError("--host", repr(options.host), "an address of this machine", "leave it out for this machine alone") from error
+            raise KibanError("--port", f"port {options.port}: {error.strerror}", "a free port", f"--port {options.port + 1}") from error
+        with _alone(options.db):
+            return _serve(options, config(options), listener)
+
+
+def _serve(options: Options, settings: uvicorn.Config, listener: socket.socket) -> int:
+    import uvicorn
+    from uvicorn.supervisors import Multiprocess
+
+    from kiban.linkage.broker.store.opening import prepare
+
+    where = "PostgreSQL" if is_postgres(options.db) else options.db  # an address may hold a password
     print(f"kiban: {options.url}  ({where})  → {options.url}/docs", flush=True)
     if options.workers == 1:
         server = uvicorn.Server(settings)

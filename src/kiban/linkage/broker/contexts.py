@@ -721,7 +721,8 @@ def read_map(path: Path) -> dict[str, Path]:
     try:
         entries = yaml.safe_load(path.read_bytes())
     except (OSError, UnicodeError, yaml.YAMLError) as error:
-        raise KibanError(str(path), type(error).__name__, fits) from None
+        found_there = getattr(error, "strerror", None) or " ".join(str(error).split())
+        raise KibanError(str(path), found_there, fits, "correct the name or the file") from None
     if not isinstance(entries, dict):
         raise KibanError(str(path), type(entries).__name__, fits)
     for url, file in entries.items():

@@ -498,6 +498,7 @@ class Dispatcher:
             self._next(lane, key)
             lane.success = now
             if lane.failures:
+                log.info("%s takes notifications again", lane.name)
                 lane.failures = 0
                 self._pump(lane)
         else:
@@ -545,6 +546,8 @@ class Dispatcher:
         pause = request.cooldown
         if trouble:
             if begun > lane.trouble:  # what was on its way together failed together: one failure of the endpoint
+                if not lane.failures and not dead:
+                    log.warning("%s takes no notifications, they wait and are sent again (subscription %s): %s", lane.name, message.subscription, answer.error)
                 lane.failures += 1
                 lane.trouble = now
             pause = max(pause, after, self._rest(lane.failures))

@@ -408,6 +408,7 @@ class Broker:
         """
         until = time.monotonic() + PATIENCE
         pause = 0.2
+        told = False
         while True:
             connection = self._connection()
             try:
@@ -424,6 +425,9 @@ class Broker:
                 why = f"status {found[0]}"
             if time.monotonic() + pause > until:
                 raise KibanError(self.url, why, "a broker that answers", "start it, and run the command again")
+            if pause > 1 and not told:
+                told = True
+                print(f"kiban: {self.url}: {why}; 待っています / waiting, for {PATIENCE:g} s", file=sys.stderr, flush=True)
             time.sleep(pause)
             pause = min(5.0, 2 * pause)
 
@@ -666,6 +670,10 @@ def run_import(args: argparse.Namespace, token: str = "") -> int:
     if not rejects.stat().st_size:
         rejects.unlink()
     told = f" → {rejects}" if outcome.rejected else ""
+    if outcome.rejected and not outcome.taken:  # mostly one mistake for the whole file
+        with rejects.open("rb") as lines:
+            first = msgspec.json.decode(lines.readline())
+        print(f"kiban: {args.file}:{first['line']}: {first['reason']}", file=sys.stderr)
     print(f"{outcome.taken:,} 件を書いた / written, {outcome.rejected:,} 件を受け付けなかった / refused{told}")
     return 1 if outcome.rejected else 0
 

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import http.client
 import json
 import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import msgspec
 
@@ -347,7 +349,7 @@ async def perform(load: Load, town: Population | None = None) -> dict[str, Any]:
     receiver = Receiver()
     port = await receiver.open("127.0.0.1" if load.receiver == "127.0.0.1" else "")
     try:
-        mix = _Mix(load, town, load.context if load.context != "host" else await _host(load), receiver, port)
+        mix = _Mix(load, town, load.context if load.context != "host" else await asyncio.to_thread(_host, load), receiver, port)
         if load.fill:
             await _fill(load, mix)
         await _subscribe(load, mix)
@@ -374,28 +376,38 @@ def town_serials(town: Population) -> int:
     return max(0, max(town.serial) - FIRST_SERIAL)
 
 
-async def _host(load: Load) -> str:
-    """Have the broker host the user @context; its URL there."""
+def _host(load: Load) -> str:
+    """Have the broker host the user @context; its URL there, as the broker itself calls it where it says so."""
     split = urlsplit(load.url)
-    data = json.dumps(CONTEXT)
-    head = f"Host: {split.netloc}\r\nContent-Type: application/json\r\n"
-    head += f"NGSILD-Tenant: {load.tenant}\r\n" if load.tenant else ""
-    head += f"Authorization: Bearer {load.token}\r\n" if load.token else ""
     path = split.path.rstrip("/") + "/ngsi-ld/v1/jsonldContexts"
-    job = Job("context", f"POST {path} HTTP/1.1\r\n{head}Content-Length: {len(data)}\r\n\r\n{data}".encode(), wants=True)
-    [(_, status, body)] = await each(load.url, load.limit, [job], 1)
-    if status != 201:
-        raise KibanError(
-            load.url, f"status {status} when it was asked to host an @context", "201", "give --context URL of one that it knows, or --context none"
-        )
+    headers = {"Content-Type": "application/json"}
+    if load.tenant:
+        headers["NGSILD-Tenant"] = load.tenant
+    if load.token:
+        headers["Authorization"] = f"Bearer {load.token}"
+    next_step = "give --context URL of one that it knows, or --context none"
+    kind = http.client.HTTPSConnection if split.scheme == "https" else http.client.HTTPConnection
+    with closing(kind(split.hostname or "", split.port, timeout=load.limit)) as connection:
+        try:
+            connection.request("POST", path, json.dumps(CONTEXT), headers)
+            answer = connection.getresponse()
+            answer.read()
+            place = urljoin(f"{split.scheme}://{split.netloc}{path}", answer.headers.get("Location", ""))
+            if answer.status != 201:
+                raise KibanError(load.url, f"status {answer.status} when it was asked to host an @context", "201", next_step)
+            if not answer.headers.get("Location"):
+                raise KibanError(load.url, "no Location in the answer about a hosted @context", "its URL", next_step)
+            connection.request("GET", f"{urlsplit(place).path}?details=true", headers=headers)
+            answer = connection.getresponse()
+            body = answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise KibanError(load.url, str(error) or type(error).__name__, "a broker that answers", "start it, then run the command again") from error
     try:
-        answer = msgspec.json.decode(body)
+        told = msgspec.json.decode(body) if answer.status == 200 else None
     except msgspec.DecodeError:
-        answer = None
-    name = answer.get("url") or answer.get("id") if isinstance(answer, dict) else None
-    if not isinstance(name, str):
-        raise KibanError(load.url, "no url in the answer about a hosted @context", "its URL", "give --context URL of one that it knows, or --context none")
-    return name if "://" in name else f"{split.scheme}://{split.netloc}{path}/{name}"
+        told = None
+    name = told.get("URL") if isinstance(told, dict) else None
+    return name if isinstance(name, str) and "://" in name else place
 
 
 async def _fill(load: Load, mix: _Mix) -> None:

@@ -71,6 +71,9 @@ WHOLE: Final = {"type": "integer", "minimum": 0}
 TRUTH: Final = {"type": "boolean"}
 TIME: Final = {"type": "string", "format": "date-time"}
 
+# Routes that only say what is wrong with the request: nothing to offer.
+UNTOLD: Final = frozenset({"PATCH /ngsi-ld/v1/entities", "PUT /ngsi-ld/v1/entities"})
+
 # Name → schema, Japanese, English. Names are those of the query string, the path in {} or, with a capital first, of a header.
 PARAMETERS: Final[dict[str, tuple[dict[str, Any], str, str]]] = {
     "{id}": (TEXT, "識別子（URI）。/ などは %2F のように書く", "identifier (a URI); percent-encode / as %2F"),
@@ -192,6 +195,10 @@ OPERATIONS: Final[dict[str, Told]] = {
     f"DELETE {_LD}/temporal/entities/{{id}}/attrs/{{attr}}": Told(
         "属性の履歴を消す", "Delete the history of an attribute", "datasetId deleteAll local", status=204
     ),
+    f"PATCH {_LD}/temporal/entities/{{id}}/attrs/{{attr}}/{{instance}}": Told(
+        "履歴の 1 件を変える", "Change one instance of a history", "local", "Fragment", 204
+    ),
+    f"DELETE {_LD}/temporal/entities/{{id}}/attrs/{{attr}}/{{instance}}": Told("履歴の 1 件を消す", "Delete one instance of a history", "local", status=204),
     f"POST {_LD}/temporal/entityOperations/query": Told(
         "本文の条件で履歴を検索する", "Query the history by a body", "limit options format local", "Query", gives="Entities"
     ),
@@ -275,6 +282,8 @@ OPERATIONS: Final[dict[str, Told]] = {
     "GET /": Told("この説明書のページへ", "To the page of this description", gives="Object"),
     "GET /openapi.json": Told("この説明書（OpenAPI 3.1）", "This description (OpenAPI 3.1)", gives="Object"),
     "GET /docs": Told("この画面", "This page"),
+    "GET /docs/page.js": Told("この画面の動き", "What this page runs"),
+    "GET /docs/page.css": Told("この画面の見た目", "What this page looks like"),
 }
 
 _LEVEL = {"type": "Property", "value": 1.25, "unitCode": "MTR", "observedAt": "2026-11-27T20:10:00Z"}
@@ -406,6 +415,8 @@ def document(routes: Routes, lang: str, server: str = "/") -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     tags: set[Both] = set()
     for method, path, handler in routes.listed:
+        if f"{method} {path}" in UNTOLD:
+            continue
         tag = area_of(path)
         tags.add(tag)
         found = routes.find(path.encode())
