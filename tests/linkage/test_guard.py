@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from kiban.base.errors import KibanError
 from kiban.linkage.broker.guard import Guard, GuardError
+from kiban.linkage.broker.posting import Refused, Resolver, addresses
 
 CLOSED = Guard.of(loopback=False)
 LOCAL = Guard.of(loopback=True)
@@ -135,9 +136,9 @@ def test_a_name_that_leads_inside_when_it_is_used_is_refused(monkeypatch):
     looking_up(monkeypatch, ["93.184.216.34"], ["127.0.0.1"])
 
     async def run() -> None:
-        resolver = CLOSED.resolver()
+        resolver = Resolver(CLOSED)
         assert [each["host"] for each in await resolver.resolve("rebind.example", 80)] == ["93.184.216.34"]
-        with pytest.raises(OSError, match="inner network"):
+        with pytest.raises(Refused, match="inner network"):
             await resolver.resolve("rebind.example", 80)
 
     asyncio.run(run())
@@ -147,11 +148,8 @@ def test_of_a_name_with_several_addresses_only_the_outer_ones_are_used(monkeypat
     looking_up(monkeypatch, ["10.0.0.1", "93.184.216.34", "::1"])
 
     async def run() -> None:
-        assert [each["host"] for each in await CLOSED.resolver().resolve("mixed.example", 80)] == ["93.184.216.34"]
-        assert await CLOSED.check_host("mixed.example", 1883) == ["93.184.216.34"]
-        assert await CLOSED.check_host("8.8.8.8", 1883) == ["8.8.8.8"]
-        with pytest.raises(GuardError):
-            await CLOSED.check_host("0x7f.1", 1883)
+        assert [each["host"] for each in await Resolver(CLOSED).resolve("mixed.example", 80)] == ["93.184.216.34"]
+        assert await addresses(CLOSED, "mixed.example", 1883) == ["93.184.216.34"]
 
     asyncio.run(run())
 
@@ -161,9 +159,19 @@ def test_a_name_that_the_operator_allows_may_lead_inside(monkeypatch):
     guard = Guard.of(loopback=False, allow=["inner.example"])
 
     async def run() -> None:
-        assert [each["host"] for each in await guard.resolver().resolve("inner.example", 80)] == ["10.0.0.1"]
-        assert await guard.check_host("inner.example", 1883) == ["10.0.0.1"]
-        with pytest.raises(GuardError):
-            await guard.check_host("other.example", 1883)
+        assert [each["host"] for each in await Resolver(guard).resolve("inner.example", 80)] == ["10.0.0.1"]
+        assert await addresses(guard, "inner.example", 1883) == ["10.0.0.1"]
+        with pytest.raises(Refused):
+            await addresses(guard, "other.example", 1883)
+
+    asyncio.run(run())
+
+
+def test_an_address_is_refused_in_every_way_to_write_it():
+    async def run() -> None:
+        assert await addresses(CLOSED, "8.8.8.8", 1883) == ["8.8.8.8"]
+        for host in ("127.0.0.1", "0x7f.1", "2130706433", "127.1", "0177.0.0.1", "localhost", "::1", "::ffff:127.0.0.1"):
+            with pytest.raises(Refused):
+                await addresses(CLOSED, host, 1883)
 
     asyncio.run(run())

@@ -135,12 +135,18 @@ def talk(port: int, *parts: bytes) -> bytes:
 
 def test_headers_without_end_end_the_connection(port: int) -> None:
     body = json.dumps({"id": "urn:a:1", "type": "Well", "level": "x" * 200_000}).encode()
-    head = b"POST /ngsi-ld/v1/entities HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(body)
+    head = b"POST /ngsi-ld/v1/entities HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(body)
     assert talk(port, head, body[:100_000], body[100_000:]).startswith(b"HTTP/1.1 201"), "a large body is no header"
-    answers = [talk(port, b"GET /health HTTP/1.1\r\nhost: a\r\n", *[b"x-%d: " % n + b"y" * 8000 + b"\r\n" for n in range(20)])]
+    answers = [talk(port, b"GET /health HTTP/1.1\r\nhost: localhost\r\n", *[b"x-%d: " % n + b"y" * 8000 + b"\r\n" for n in range(20)])]
     answers.append(talk(port, b"GET /health HTTP/1.1\r\nx: ", *[b"y" * 8000] * 20))
     assert all(answer == b"" or answer.startswith(b"HTTP/1.1 431") for answer in answers)
-    assert talk(port, b"GET /health HTTP/1.1\r\nhost: a\r\n\r\n").startswith(b"HTTP/1.1 200")
+    assert talk(port, b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n").startswith(b"HTTP/1.1 200")
+
+
+def test_headers_that_do_not_come_end_the_connection(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "HEAD_SECONDS", 0.2)
+    assert talk(port, b"GET /health HT") == b""
+    assert talk(port, b"GET /health HT", b"TP/1.1\r\nhost: localhost\r\n\r\n").startswith(b"HTTP/1.1 200")
 
 
 def entity(number: int, kind: str) -> dict[str, Any]:
@@ -231,3 +237,69 @@ def test_an_entity_with_too_many_places_leaves_nothing_behind(brokers: Make) -> 
     assert said.body["success"] == ["urn:a:few"]
     assert broker("GET", f"{LD}/entities/urn:a:many").status == 404
     assert [each["id"] for each in broker("GET", f"{LD}/entities?type=Well").body] == ["urn:a:few"]
+
+
+def test_a_page_elsewhere_cannot_call_the_broker_by_a_name_of_its_own(brokers: Make, tmp_path: Path) -> None:
+    """Without a policy whoever reaches the broker may do everything; a browser would reach it for any page whose name leads to this machine."""
+    open_broker = brokers(public_url="https://data.town.example")
+    for host, status in (("127.0.0.1:1026", 200), ("localhost", 200), ("[::1]:1026", 200), ("data.town.example", 200), ("evil.example:1026", 403), ("[", 403)):
+        assert open_broker("GET", f"{LD}/types", host=host).status == status, host
+        assert open_broker("GET", "/v2/types", host=host).status == status, host
+    (tmp_path / "policy.yaml").write_text('version: 1\nrules:\n  - {who: anyone, operations: ["*"], allow: true}\n')
+    assert brokers(policy=tmp_path / "policy.yaml")("GET", f"{LD}/types", host="any.example").status == 200
+
+
+def test_a_value_that_makes_no_address_stops_a_notification_and_not_the_write(brokers: Make) -> None:
+    broker = brokers(history=False)
+    for target in ({"httpCustom": {"url": "http://town.example${port}/n"}}, {"mqttCustom": {"url": "mqtt://town.example${port}", "topic": "a"}}):
+        subscription = {"subject": {"entities": [{"idPattern": ".*"}]}, "notification": target}
+        assert broker("POST", "/v2/subscriptions", subscription).status == 201
+    for port in (":99999", ":x", ":0", "[", ":", None):
+        assert broker("POST", "/v2/entities", {"id": f"R{len(str(port))}", "type": "Room", "port": {"value": port}}).status in (201, 422), port
+    assert broker("POST", "/v2/entities", {"id": "R9", "type": "Room", "port": {"value": ":9"}}).status == 201
+
+
+def test_a_batch_has_a_length_in_both_interfaces(brokers: Make) -> None:
+    broker = brokers(history=False)
+    many = [{"id": f"urn:a:{number}", "type": "Room"} for number in range(5001)]
+    assert broker("POST", "/v2/op/update", {"actionType": "append", "entities": many}).status == 413
+    assert broker("POST", f"{LD}/entityOperations/create", many).status == 413
+    assert broker("GET", "/v2/entities").body == []
+
+
+def test_a_subscriber_cannot_set_the_headers_that_belong_to_the_connection(brokers: Make) -> None:
+    from kiban.linkage.broker import outgoing
+
+    broker = brokers(history=False)
+    headers = {"X-Town": "Suzu", "Content-Length": "3", "transfer-encoding": "chunked", "Host": "inner"}
+    subscription = {"subject": {"entities": [{"idPattern": ".*"}]}, "notification": {"httpCustom": {"url": "http://127.0.0.1:9/n", "headers": headers}}}
+    assert broker("POST", "/v2/subscriptions", subscription).status == 201
+    assert broker("POST", "/v2/entities", {"id": "R1", "type": "Room"}).status == 201
+    (row,) = broker.app.broker.store.reader.all("SELECT request FROM outbox")
+    sent = {name.lower(): value for name, value in outgoing.decode(row[0]).headers}
+    assert sent["x-town"] == "Suzu"
+    assert not {"content-length", "transfer-encoding", "host"}.intersection(sent)
+
+
+def test_throttling_of_a_change_that_was_rolled_back_holds_nobody_up(brokers: Make) -> None:
+    """Two writes in one group: the second fails after it has written, so both are run again; the first still tells its subscriber, once."""
+    broker = brokers(history=False)
+    subscription = {"subject": {"entities": [{"idPattern": ".*"}]}, "notification": {"http": {"url": "http://127.0.0.1:9/n"}}, "throttling": 3600}
+    assert broker("POST", "/v2/subscriptions", subscription).status == 201
+    store = broker.app.broker.store
+
+    def failing(tx: Any) -> None:
+        tx.open_tenant("nobody")
+        raise Problem("BadRequestData", "no")
+
+    async def both() -> list[Any]:
+        writing = asyncio.ensure_future(broker.send("POST", "/v2/entities", {"id": "R1", "type": "Room"}, {"content-length": "2"}))
+        while not store.waiting:
+            await asyncio.sleep(0)
+        return await asyncio.gather(writing, store.write(failing), return_exceptions=True)
+
+    made, failed = broker.runner.run(both())
+    assert made.status == 201
+    assert isinstance(failed, Problem)
+    assert broker("POST", "/v2/entities", {"id": "R2", "type": "Room"}).status == 201
+    assert store.reader.one("SELECT count(*) FROM outbox")[0] == 1

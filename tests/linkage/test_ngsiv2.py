@@ -404,15 +404,3 @@ def test_a_service_is_a_tenant_in_lower_case() -> None:
     for wrong in ("a-b", "x" * 51, "a/b"):
         with pytest.raises(v2.Refused):
             v2.tenant(wrong)
-
-
-def test_types_are_listed_with_the_types_of_their_attributes() -> None:
-    found = [
-        store({"id": "a", "type": "Room", "t": {"value": 1}}),
-        store({"id": "b", "type": "Room", "t": {"value": "x"}}),
-        store({"id": "c", "type": "Car"}),
-    ]
-    assert v2.show_types(found, NAMES) == [
-        {"type": "Car", "attrs": {}, "count": 1},
-        {"type": "Room", "attrs": {"t": {"types": ["Number", "Text"]}}, "count": 2},
-    ]

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kiban.base.errors import KibanError, ManyErrors
 from kiban.linkage.broker.late import Late
+from kiban.linkage.broker.model import OWN
 from kiban.linkage.broker.query import Q, parse_q
 from kiban.linkage.broker.selection import Terms, parse_id_pattern, parse_scope, parse_types
 from kiban.linkage.broker.store.contract import Entity, Selection, Who
@@ -38,7 +39,6 @@ else:
 MAX_BYTES: Final = 1024 * 1024
 ALGORITHMS: Final = ("RS256", "ES256", "EdDSA")
 SPECIAL: Final = ("anyone", "anonymous", "known")
-HEAD: Final = frozenset({"id", "type", "scope", "createdAt", "modifiedAt", "expiresAt", "deletedAt"})
 
 # What can be allowed: every route of the broker belongs to one of these (`access.ROUTES`). A policy may also say `entities.write` for create and update.
 DEEDS: Final = {"read": "read and query", "create": "make new ones", "update": "change what is there", "delete": "delete"}
@@ -97,7 +97,7 @@ class Predicate:
         """The entity without the attributes that are hidden; the same object if none is."""
         if self.attrs is None:
             return entity
-        return {name: value for name, value in entity.items() if name in HEAD or name in self.attrs}
+        return {name: value for name, value in entity.items() if name in OWN or name in self.attrs}
 
     def check(self, attrs: Any) -> None:
         """403 Forbidden if one of these attributes (IRIs) is hidden: a filter or an order by it would tell its value."""

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote
-
 from kiban.linkage.broker import entities, model, times
 from kiban.linkage.broker.asked import instant, options, truth
 from kiban.linkage.broker.negotiate import answer, open_body, open_call
-from kiban.linkage.broker.server import JSON, Call, Reply
+from kiban.linkage.broker.server import JSON, Call, Reply, in_path
 from kiban.linkage.broker.values import is_uri
 from kiban.linkage.errors import Problem, bad_request
 
@@ -48,7 +46,7 @@ async def create(call: Call) -> Reply:
     if forward.concerned(call):
         return await forward.create(call, raw, entity)  # type: ignore[no-any-return]
     await entities.create(call, entity)
-    return Reply(201, [(b"location", f"{BASE}/entities/{quote(entity['id'], safe=':@!$&*+,;=~-._()')}".encode())])
+    return Reply(201, [(b"location", f"{BASE}/entities/{in_path(entity['id'])}".encode())])
 
 
 def changed(call: Call, change: model.Change) -> Reply:

@@ -13,6 +13,7 @@ from kiban.linkage.broker.maps import MAP, SNAPSHOT, Given, Maps, Wanted, checke
 from kiban.linkage.broker.negotiate import accepted, answer, open_body, open_call
 from kiban.linkage.broker.query import parse_q, plain_record
 from kiban.linkage.broker.render import View
+from kiban.linkage.broker.selection import FULL
 from kiban.linkage.broker.server import JSON, Call, Reply, dumps
 from kiban.linkage.broker.store import Selection
 from kiban.linkage.errors import Problem, bad_request, not_found
@@ -273,17 +274,6 @@ async def clone_snapshot(call: Call) -> Reply:
     return Reply(201, [(b"location", maps.location(SNAPSHOT, id).encode())])
 
 
-class Plain:
-    """Names of members as they are."""
-
-    @staticmethod
-    def expand(name: str) -> str:
-        """The name."""
-        return name
-
-    expand_type = expand_vocab = expand
-
-
 async def purge_snapshots(call: Call) -> Reply:
     """DELETE /snapshots?q=…: those whose members fit."""
     await open_call(call)
@@ -291,7 +281,7 @@ async def purge_snapshots(call: Call) -> Reply:
     text = call.params.get("q")
     if not text:
         raise bad_request("q: found nothing; expected a condition on members of snapshots such as snapshotPriority<3")
-    condition = parse_q(text, Plain())
+    condition = parse_q(text, FULL)
     if wrong := condition.attributes - MEMBERS:
         raise bad_request(f"q: found {', '.join(sorted(wrong))[:200]}; expected members of snapshots: {', '.join(sorted(MEMBERS))}")
 

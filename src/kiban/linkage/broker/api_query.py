@@ -12,7 +12,7 @@ from kiban.linkage.broker.api_entities import entity_id
 from kiban.linkage.broker.asked import Page, joined, options, ordering, page, picked, question, selected, truth, whole_number
 from kiban.linkage.broker.geo import Ordering, parse_geo, parse_ordering
 from kiban.linkage.broker.negotiate import accepted, answer, context_header, name_context, open_body, open_call
-from kiban.linkage.broker.render import LOCATION, View, decode, earlier, languages, links, render, render_all, render_lean, render_lean_all
+from kiban.linkage.broker.render import LOCATION, View, decode, earlier, follow, languages, render, render_all, render_lean, render_lean_all, with_links
 from kiban.linkage.broker.selection import Projection, parse_id_pattern, parse_names, parse_projection, parse_scope, parse_types
 from kiban.linkage.broker.server import GEO, JSON, LD, Call, Headers, Remembered, Reply, dumps
 from kiban.linkage.broker.store import Selection, Who
@@ -98,23 +98,13 @@ def tree(projection: Projection | None) -> Any:
 
 
 def linked(reader: Any, tenant: int, found: list[dict[str, Any]], view: View, reach: Selection | None) -> dict[str, dict[str, Any]]:
-    """The entities that relationships of these lead to, level by level, as far as the subject may reach them."""
-    known: dict[str, dict[str, Any]] = {}
-    level = found
-    for _ in range(view.depth):
-        below = []
-        for entity in level:
-            for _, id in links(entity, view):
-                if id not in known and len(known) < JOINED and (other := reader.entity(tenant, id)) is not None and entities.within(reach, other):
-                    known[id] = other
-                    below.append(other)
-        level = below
-    return known
+    """The entities that relationships of these lead to, as far as the subject may reach them."""
 
+    def get(id: str) -> dict[str, Any] | None:
+        other = reader.entity(tenant, id)
+        return other if other is not None and entities.within(reach, other) else None
 
-def with_links(view: View, known: dict[str, dict[str, Any]]) -> View:
-    """The same view with the linked entities in it."""
-    return View(**{name: getattr(view, name) for name in view.__slots__ if name not in ("plain", "whole", "linked")}, linked=known)
+    return follow(found, view, get, JOINED)
 
 
 async def retrieve(call: Call) -> Reply:

@@ -14,7 +14,7 @@ from kiban.linkage.broker.geo import parse_geo
 from kiban.linkage.broker.negotiate import accepted, answer, open_body, open_call
 from kiban.linkage.broker.query import parse_q
 from kiban.linkage.broker.selection import parse_id_pattern, parse_ids, parse_names, parse_scope, parse_temporal, parse_types
-from kiban.linkage.broker.server import LOCATION, Call, Headers, Reply
+from kiban.linkage.broker.server import LOCATION, Call, Headers, Reply, in_path
 from kiban.linkage.broker.sources import EVERY, KIND, Asked
 from kiban.linkage.broker.store import Who
 from kiban.linkage.broker.values import is_uri
@@ -49,7 +49,7 @@ def demand_all(call: Call, operation: str) -> None:
 
 def location(base: str, id: str) -> Headers:
     """The Location header of something new."""
-    return [(LOCATION, f"{base}/{quote(id, safe=':@!$&*+,;=~-._()')}".encode())]
+    return [(LOCATION, f"{base}/{in_path(id)}".encode())]
 
 
 async def create(call: Call) -> Reply:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from typing import Any
-from urllib.parse import quote
 
 from kiban.linkage.broker import entities, times
 from kiban.linkage.broker.api_entities import BASE
@@ -14,7 +13,7 @@ from kiban.linkage.broker.guard import GuardError
 from kiban.linkage.broker.hosting import PATH
 from kiban.linkage.broker.negotiate import accepted, answer, open_body, open_call
 from kiban.linkage.broker.notices import KIND
-from kiban.linkage.broker.server import JSON, LD, Call, Headers, Reply, dumps
+from kiban.linkage.broker.server import JSON, LD, Call, Headers, Reply, dumps, in_path
 from kiban.linkage.broker.subscriptions import read_subscription, show_subscription
 from kiban.linkage.broker.values import is_uri
 from kiban.linkage.errors import Problem, already_exists, bad_request, not_found
@@ -89,7 +88,7 @@ async def create(call: Call) -> Reply:
         if own is not None:
             await broker.hosting.delete(own.rpartition("/")[2], tenant)
         raise
-    return Reply(201, [(b"location", f"{BASE}/subscriptions/{quote(id, safe=':@!$&*+,;=~-._()')}".encode())])
+    return Reply(201, [(b"location", f"{BASE}/subscriptions/{in_path(id)}".encode())])
 
 
 def document(members: dict[str, Any], link: str, own: str | None, asked: Any, subject: str) -> dict[str, Any]:

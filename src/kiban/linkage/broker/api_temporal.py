@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import quote
 
 from kiban.linkage.broker import entities, history, maps, model, times
 from kiban.linkage.broker.api_entities import BASE, attribute, dataset, entity_id
 from kiban.linkage.broker.api_query import given_map, page_links, query_params, query_selection
 from kiban.linkage.broker.asked import Page, page, selection, truth
 from kiban.linkage.broker.negotiate import accepted, answer, open_body, open_call
-from kiban.linkage.broker.server import Call, Headers, Reply
+from kiban.linkage.broker.server import Call, Headers, Reply, in_path
 from kiban.linkage.broker.store import Event, Selection
 from kiban.linkage.broker.store.past import Head, Row, Span, meet
 from kiban.linkage.broker.temporal import (
@@ -191,7 +190,7 @@ async def create(call: Call) -> Reply:
         return new
 
     if await call.broker.store.write(op):
-        return Reply(201, [(b"location", f"{BASE}/temporal/entities/{quote(entity['id'], safe=':@!$&*+,;=~-._()')}".encode())])
+        return Reply(201, [(b"location", f"{BASE}/temporal/entities/{in_path(entity['id'])}".encode())])
     return Reply(204)
 
 

@@ -31,6 +31,7 @@ from kiban.linkage.broker.store import Selection, Who
 from kiban.linkage.errors import Problem
 
 TEXT = b"text/plain"
+TOGETHER = 5000  # entities in one batch: others wait meanwhile
 SORTED = 20_000  # entities that one ordered query may put in order, or whose attribute types one answer may list
 FRESH = 1.0  # seconds after which types that other workers made are looked for again
 REGISTRATION = "v2registration"
@@ -741,6 +742,8 @@ async def notify(ask: Asking) -> Reply:
 async def run_batch(ask: Asking, action: str, raw: Sequence[Any]) -> None:
     """One action on many entities, each in turn, all in one transaction. Raises Refused where some could not be changed; the others are."""
     call = ask.call
+    if len(raw) > TOGETHER:
+        raise Refused(413, "RequestEntityTooLarge", f"{len(raw)} entities; at most {TOGETHER} are changed together")
     key_values = "keyValues" in ask.options
     # Deleting names attributes; their values do not matter and may be left out.
     written = [ngsiv2.read_entity(one, key_values=key_values, free=action == "delete") for one in raw]

@@ -11,14 +11,15 @@ from dataclasses import replace
 from typing import Any
 
 from kiban.linkage.broker import history, maps, times
-from kiban.linkage.broker.model import Change, attributes, expire
+from kiban.linkage.broker.model import OWN, Change, attributes, expire
 from kiban.linkage.broker.model import create as create_change
 from kiban.linkage.broker.render import View
 from kiban.linkage.broker.selection import parse_types
 from kiban.linkage.broker.server import Call
 from kiban.linkage.broker.store import Selection
-from kiban.linkage.errors import Problem, already_exists, not_found
-from kiban.linkage.policy import HEAD
+from kiban.linkage.errors import Problem, already_exists, bad_request, not_found
+
+TENANT = 256  # characters of its name
 
 Entity = dict[str, Any]
 Alter = Callable[[Entity], Change]
@@ -54,7 +55,7 @@ def hide(call: Call, view: View, order: Any = ()) -> View:
     found = call.broker.access.demand(call.subject, "entities.read", call.tenant)
     if found is None or found.attrs is None:
         return view
-    found.check(name for term in (order.terms if order else ()) for name in term.names if name not in HEAD)
+    found.check(name for term in (order.terms if order else ()) for name in term.names if name not in OWN)
     found.check([view.geometry] if view.geometry else [])
     if view.join:
         raise Problem("Forbidden", "linked entities are not offered where attributes are hidden", "leave join out")
@@ -70,7 +71,7 @@ def may_keep(call: Call, old: Entity | None, change: Change) -> None:
     for entity in (old, change.entity):
         if entity is not None and not found.matches(entity):
             raise Problem("Forbidden", "this entity is outside of what you may write", entity["id"])
-    found.check(name for name in change.updated if name not in HEAD)
+    found.check(name for name in change.updated if name not in OWN)
 
 
 def read_tenant(call: Call, reader: Any) -> int:
@@ -89,6 +90,8 @@ def write_tenant(call: Call, tx: Any, *, make: bool) -> int:
     if key is None:
         if not make and call.tenant:
             raise Problem("NonexistentTenant", "there is no such tenant", call.tenant)
+        if len(call.tenant) > TENANT:
+            raise bad_request(f"the name of a tenant: found {len(call.tenant)} characters; expected at most {TENANT}")
         key = tx.open_tenant(call.tenant)
     return maps.inside(call, tx, key) if b"ngsild-snapshot" in call.headers else key
 

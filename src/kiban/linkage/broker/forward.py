@@ -18,12 +18,13 @@ from urllib.parse import quote
 from kiban.linkage.broker import api_batch, api_entities, api_query, entities, model, times
 from kiban.linkage.broker.asked import Page, truth
 from kiban.linkage.broker.entities import Entity
+from kiban.linkage.broker.model import OWN
 from kiban.linkage.broker.negotiate import answer
 from kiban.linkage.broker.query import parse_q
 from kiban.linkage.broker.remote import INVALID, SILENT, Got, Remote, renamed
-from kiban.linkage.broker.render import View, decode, render_all
+from kiban.linkage.broker.render import View, decode, render_all, with_links
 from kiban.linkage.broker.selection import parse_types
-from kiban.linkage.broker.server import JSON, LOCATION, Call, Headers, Reply, Spelled, dumps
+from kiban.linkage.broker.server import JSON, LOCATION, Call, Headers, Reply, Spelled, dumps, in_path
 from kiban.linkage.broker.sources import EVERY, Every, Info, Kind, Share, Source, both, either
 from kiban.linkage.broker.store import Selection, Who
 from kiban.linkage.errors import Problem, bad_request, not_found
@@ -31,7 +32,6 @@ from kiban.linkage.errors import Problem, bad_request, not_found
 FOUND: Final = 10_000  # entities that one distributed query may bring together
 PAGE: Final = 1000  # entities that a source is asked for at a time
 WARNING: Final = Spelled(b"NGSILD-Warning")
-HEAD: Final = frozenset({"id", "type", "scope", "createdAt", "modifiedAt", "expiresAt", "deletedAt"})
 READS: Final = ("retrieveEntity", "queryEntity", "queryBatch")
 # Operation on one entity → its name in registrations.
 SINGLE: Final = {
@@ -85,7 +85,7 @@ class Failed(NamedTuple):
 
 def attributes_of(fragment: Entity) -> list[str]:
     """The attributes of an entity or a fragment."""
-    return [name for name in fragment if name not in HEAD]
+    return [name for name in fragment if name not in OWN]
 
 
 class Forward:
@@ -291,18 +291,18 @@ class Forward:
         """What a client wrote of an entity, with these attributes only."""
         if isinstance(names, Every):
             return raw
-        return {key: value for key, value in raw.items() if key in HEAD or key[:1] == "@" or terms.expand(key)[:1] == "@" or terms.expand(key) in names}
+        return {key: value for key, value in raw.items() if key in OWN or key[:1] == "@" or terms.expand(key)[:1] == "@" or terms.expand(key) in names}
 
     @staticmethod
     def left(fragment: Entity, taken: Share) -> Entity:
         """What is left of an entity for this broker."""
-        return {name: value for name, value in fragment.items() if name in HEAD or name not in taken} if taken else fragment
+        return {name: value for name, value in fragment.items() if name in OWN or name not in taken} if taken else fragment
 
     async def create(self, call: Call, raw: dict[str, Any], entity: Entity) -> Reply:
         """POST /entities"""
         id = entity["id"]
         plan = await self.plan(call, id, entity["type"], attributes_of(entity), ("createEntity",))
-        success = Reply(201, [(LOCATION, f"{api_entities.BASE}/entities/{quote(id, safe=':@!$&*+,;=~-._()')}".encode())])
+        success = Reply(201, [(LOCATION, f"{api_entities.BASE}/entities/{in_path(id)}".encode())])
         if not plan.parts:
             await entities.create(call, entity)
             return success
@@ -355,7 +355,7 @@ class Forward:
     @staticmethod
     def path(id: str) -> str:
         """The path of an entity."""
-        return f"/entities/{quote(id, safe=':@!$&*+,;=~-._()')}"
+        return f"/entities/{in_path(id)}"
 
     async def append(self, call: Call, id: str, raw: Any, fragment: Entity, overwrite: bool) -> Reply:
         """POST /entities/{id}/attrs"""
@@ -636,7 +636,7 @@ class Forward:
         if view.attrs is not None:
             return view.attrs | ({view.geometry} if view.geometry else set())
         if view.pick is not None:
-            return frozenset(name for name in view.pick if name not in HEAD)
+            return frozenset(name for name in view.pick if name not in OWN)
         return EVERY
 
     async def gather(self, call: Call, id: str, wanted: Share) -> tuple[Entity | None, Headers | None]:
@@ -676,7 +676,7 @@ class Forward:
             if got.code and got.status != 404:
                 warnings.append((WARNING, got.warning().encode("latin-1", "replace")))
             if entity is not None:
-                cut = {name: value for name, value in entity.items() if name in HEAD or (name in mine and name not in others)}
+                cut = {name: value for name, value in entity.items() if name in OWN or (name in mine and name not in others)}
                 pieces.append((cut, source.mode == "auxiliary"))
         return self.joined(pieces, stamp), warnings
 
@@ -760,7 +760,7 @@ class Forward:
                     found[name] = min(old, value)
                 elif name == "modifiedAt":
                     found[name] = max(old, value) if value != stamp else old
-                elif name not in HEAD:
+                elif name not in OWN:
                     found[name] = combined(old, value, filler, stamp)
         return found
 
@@ -797,7 +797,7 @@ class Forward:
         tenant = reader.tenant(call.tenant)
         if view.join and tenant is not None:
             known = api_query.linked(reader, tenant, shown, view, reach)
-            view = api_query.with_links(view, known) if known else view
+            view = with_links(view, known) if known else view
         reply = api_query.finish(call, render_all(shown, call.terms, view), media, headers)
         return reply._replace(status=201) if mapped is not None and mapped.new and reply.status == 200 else reply
 
@@ -879,7 +879,7 @@ class Forward:
             return None
         if not taken and isinstance(own, Every):
             return entity
-        return {name: value for name, value in entity.items() if name in HEAD or (name in own and name not in taken)}
+        return {name: value for name, value in entity.items() if name in OWN or (name in own and name not in taken)}
 
     async def collect(self, call: Call, source: Source, chosen: Selection, wanted: Share, split: bool, need: int, stamp: str) -> tuple[list[Entity], list[Got]]:
         """The entities that one source has of a selection, page by page, and what went wrong."""

@@ -7,18 +7,13 @@ that they then have.
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 import re
 import socket
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from kiban.base.errors import KibanError
-
-if TYPE_CHECKING:
-    from aiohttp.abc import AbstractResolver, ResolveResult
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -170,46 +165,3 @@ class Guard:
             except OSError:
                 return ipaddress.IPv4Address(0)  # numbers that are no address: refused
         return None
-
-    async def check_host(self, host: str, port: int, seconds: float = 5.0) -> list[str]:
-        """The addresses that a host has and that may be spoken to, for connections that aiohttp does not make (MQTT).
-
-        Connect to one of them rather than to the name. Raises GuardError if there is none, also if the name is not known in time.
-        """
-        literal = self.literal(host)
-        if literal is not None:
-            self.check_address(literal)
-            return [str(literal)]
-        try:
-            async with asyncio.timeout(seconds):
-                found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError, TimeoutError):
-            raise GuardError("address", f"the host {host!r}, which is not known", "a host with an address") from None
-        allowed = [str(each[4][0]) for each in found if self.named(host) or self.allows(str(each[4][0]))]
-        if not allowed:
-            raise GuardError("address", f"{host}, which leads to an inner network", "another host", "--allow-endpoint lets the operator allow it")
-        return allowed
-
-    def resolver(self) -> AbstractResolver:
-        """A resolver for aiohttp (TCPConnector(resolver=…, ttl_dns_cache=…)): a name that leads inside does not resolve.
-
-        Checked where the connection is made, so a name cannot change its address in between. Literal addresses never reach a resolver:
-        ask check_url first, and again for each redirect.
-        """
-        return _resolver(self)
-
-
-def _resolver(guard: Guard) -> AbstractResolver:
-    from aiohttp import ThreadedResolver
-
-    class Guarded(ThreadedResolver):
-        async def resolve(self, host: str, port: int = 0, family: Any = socket.AF_INET) -> list[ResolveResult]:
-            found = await super().resolve(host, port, family)
-            if guard.named(host):
-                return found
-            allowed = [each for each in found if guard.allows(each["host"])]
-            if not allowed:
-                raise OSError(None, f"{host} leads to an inner network; --allow-endpoint lets the operator allow it")
-            return allowed
-
-    return Guarded()

@@ -344,6 +344,8 @@ def fetcher(guard: Guard, seconds: float = FETCH_SECONDS, limit: int = FETCH_BYT
     async def fetch(url: str) -> bytes:
         import aiohttp
 
+        from kiban.linkage.broker.posting import Refused, Resolver
+
         async def go(session: aiohttp.ClientSession) -> bytes:
             target = url
             for _ in range(REDIRECTS + 1):
@@ -364,11 +366,11 @@ def fetcher(guard: Guard, seconds: float = FETCH_SECONDS, limit: int = FETCH_BYT
 
         try:
             async with asyncio.timeout(seconds):
-                connector = aiohttp.TCPConnector(resolver=guard.resolver())
+                connector = aiohttp.TCPConnector(resolver=Resolver(guard))
                 accept = {"Accept": "application/ld+json, application/json;q=0.9"}
                 async with aiohttp.ClientSession(connector=connector, headers=accept, auto_decompress=True) as session:
                     return await go(session)
-        except GuardError as error:
+        except (GuardError, Refused) as error:
             raise context_not_available(url, str(error)) from None
         except TimeoutError:
             raise context_not_available(url, f"no answer within {seconds:g} s") from None

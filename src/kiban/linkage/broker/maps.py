@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from kiban.linkage.broker import times
+from kiban.linkage.broker.model import OWN
 from kiban.linkage.broker.render import decode
 from kiban.linkage.broker.store import Selection, Who
 from kiban.linkage.broker.values import is_uri
@@ -239,10 +240,7 @@ class Wanted:
     def cut(self, entity: Entity) -> Entity:
         """The entity with what is kept of it."""
         keeps = self.keeps
-        return entity if keeps is None else {name: value for name, value in entity.items() if name in HEAD or keeps(name)}
-
-
-HEAD: Final = frozenset({"id", "type", "scope", "createdAt", "modifiedAt", "expiresAt"})
+        return entity if keeps is None else {name: value for name, value in entity.items() if name in OWN or keeps(name)}
 
 
 class Maps:

@@ -37,7 +37,6 @@ INSTANCE_WORDS = frozenset({*RESERVED, "objectListType", "previousObjectType"} -
 # Members of an instance that NGSIv2 shows as metadata of another name, or not at all.
 MEMBERS = INSTANCE_WORDS | {MEMORY}
 ATTRIBUTE_BUILTINS = frozenset(("dateCreated", "dateModified", "dateExpires", "servicePath", "alterationType"))
-METADATA_BUILTINS = frozenset(("dateCreated", "dateModified", "previousValue", "actionType"))
 
 FORBIDDEN = re.compile(r"[<>\"'=;()]")
 _IDENTIFIER = re.compile(r"(?:(?![&?/#<>\"'=;()])[!-~]){1,256}\Z")
@@ -992,23 +991,3 @@ def show_entity(entity: Entity, names: Names, shape: Shape, moment: Moment | Non
     if shape.form == "keyValues":
         return {"id": id, "type": type, **{name: item["value"] for name, item in attrs.items()}}
     return {"id": id, "type": type, **attrs}
-
-
-def show_types(found: Iterable[Entity], names: Names, *, detail: bool = True) -> list[dict[str, Json]]:
-    """`GET /v2/types` out of the entities of a tenant: per type its attributes, their types, and how many entities there are.
-
-    Parameters
-    ----------
-    found   entities
-    detail  False: `options=noAttrDetail`, the lists of attribute types stay empty
-    """
-    told: dict[str, dict[str, Json]] = {}
-    for entity in found:
-        _, type = v2_id(entity["id"], [names.type_name(iri) for iri in entity["type"]])
-        row = told.setdefault(type, {"type": type, "attrs": {}, "count": 0})
-        row["count"] += 1
-        for key in attributes(entity):
-            kinds = row["attrs"].setdefault(names.attr_name(key), {"types": []})["types"]
-            if detail and (kind := shown(pick(entity[key]), names)[0]) not in kinds:
-                kinds.append(kind)
-    return [told[type] for type in sorted(told)]

@@ -459,17 +459,25 @@ def notification(
         _own_headers(headers, target.get("headers", {}), words)
     if name.startswith("mqtt"):
         topic = words.text(target["topic"]) if words is not None else target["topic"]
-        if not topic or "+" in topic or "#" in topic:
+        if not topic or "+" in topic or "#" in topic or not _sendable(url, ("mqtt", "mqtts")):
             return None
         more = {"topic": topic, "qos": target.get("qos", 0), "retain": target.get("retain", False), "user": target.get("user"), "passwd": target.get("passwd")}
         return Request("PUBLISH", url, {}, body, 0, tuple(more.items()))
+    return Request(method, url, headers, body, target.get("timeout", 0)) if _sendable(url, ("http", "https")) else None
+
+
+def _sendable(url: str, schemes: tuple[str, ...]) -> bool:
+    """Whether a filled template is a URL that can be sent to: what an attribute holds must never stop the write that changes it.
+
+    >>> [_sendable(url, ("http",)) for url in ("http://h:8/n", "http://h:99999/n", "http://h:x/n", "http://[h/n", "http:///n", "ftp://h")]
+    [True, False, False, False, False, False]
+    """
     try:
         parts = urlsplit(url)
+        port = parts.port
     except ValueError:
-        return None
-    if parts.scheme not in ("http", "https") or not parts.hostname or any(letter <= " " for letter in url):
-        return None
-    return Request(method, url, headers, body, target.get("timeout", 0))
+        return False
+    return parts.scheme in schemes and bool(parts.hostname) and port != 0 and not any(letter <= " " for letter in url)
 
 
 def _own_headers(headers: dict[str, str], told: Mapping[str, str], words: _Words) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from kiban.linkage.access import ALLOW, DENY, Predicate
 from kiban.linkage.broker import outgoing, subscriptions, times
 from kiban.linkage.broker.model import OWN, Change, Entity
-from kiban.linkage.broker.render import View, decode, links
+from kiban.linkage.broker.render import decode, follow, with_links
 from kiban.linkage.broker.store.contract import Message
 from kiban.linkage.broker.subscriptions import Index, Ready
 from kiban.linkage.errors import Problem
@@ -239,7 +239,12 @@ class Notices:
         if hidden is not None:
             entity = {name: value for name, value in entity.items() if name in OWN or name in hidden}
         if view.join:
-            view = with_linked(view, entity, lambda id: other if (other := linked(id)) is not None and (decision is ALLOW or decision.matches(other)) else None)
+
+            def seen(id: str) -> Entity | None:
+                other = linked(id)
+                return other if other is not None and (decision is ALLOW or decision.matches(other)) else None
+
+            view = with_links(view, follow([entity], view, seen, JOINED))
         return subscriptions.show_data([entity], ready, view, deleted)
 
     def in_time(self, tx: Any, tenant: int, ready: Ready, now: int) -> bool:
@@ -330,10 +335,7 @@ class Notices:
                     other = session.entity(tenant, id)
                     return other if other is not None and (decision is ALLOW or decision.matches(other)) else None
 
-                known: dict[str, Entity] = {}
-                for entity in found:
-                    known |= with_linked(view, entity, linked).linked
-                view = linking(view, known)
+                view = with_links(view, follow(found, view, linked, JOINED))
             return subscriptions.show_data(found, ready, view) if found else None
 
         data = await broker.store.slow(read, broker.options.query_seconds)
@@ -356,23 +358,3 @@ def present(tx: Any, tenant: int, id: str) -> Entity | None:
     if found is None or ("expiresAt" in found and times.parse(found["expiresAt"]) <= times.now_us()):
         return None
     return found
-
-
-def linking(view: View, known: dict[str, Entity]) -> View:
-    """The view with these linked entities in it."""
-    return View(**{name: getattr(view, name) for name in view.__slots__ if name not in ("plain", "whole", "linked")}, linked=known)
-
-
-def with_linked(view: View, entity: Entity, linked: Any) -> View:
-    """The view with the entities in it that relationships of this one lead to."""
-    known: dict[str, Entity] = {}
-    level = [entity]
-    for _ in range(view.depth):
-        below = []
-        for each in level:
-            for _, id in links(each, view):
-                if id not in known and len(known) < JOINED and (other := linked(id)) is not None:
-                    known[id] = other
-                    below.append(other)
-        level = below
-    return linking(view, known)

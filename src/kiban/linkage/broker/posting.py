@@ -69,13 +69,14 @@ async def addresses(guard: Guard, host: str, port: int) -> list[str]:
     return allowed
 
 
-class _Resolver(AbstractResolver):
+class Resolver(AbstractResolver):
     """Asks the guard for the names that aiohttp connects to."""
 
     def __init__(self, guard: Guard) -> None:
         self.guard = guard
 
     async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET) -> list[ResolveResult]:  # noqa: ARG002 - both families
+        """The allowed addresses of a name. Raises as `addresses`."""
         return [
             ResolveResult(
                 hostname=host, host=address, port=port, family=socket.AF_INET6 if ":" in address else socket.AF_INET, proto=0, flags=socket.AI_NUMERICHOST
@@ -133,7 +134,7 @@ class HttpSender:
     def _open(self) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(
             limit=self.connections,
-            resolver=_Resolver(self.guard),
+            resolver=Resolver(self.guard),
             ttl_dns_cache=10,
             keepalive_timeout=self.idle,
             ssl=True if self.tls is None else self.tls,

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from kiban.linkage.broker import entities, maps, times
-from kiban.linkage.broker.model import Change
+from kiban.linkage.broker.model import OWN, Change
 from kiban.linkage.broker.server import Call
 from kiban.linkage.broker.store import Selection
-from kiban.linkage.policy import HEAD
 
 SECONDS = 30.0  # for finding them
 PORTION = 200  # entities in one write
@@ -39,7 +38,7 @@ def purge_in(tx: Any, call: Call, tenant: int, chosen: Selection, ids: list[str]
         if not dropped and not kept:
             entities.keep(tx, call, tenant, entity, entities.gone(entity))
             continue
-        gone = [name for name in entity if name not in HEAD and (name in dropped if dropped else name not in kept)]
+        gone = [name for name in entity if name not in OWN and (name in dropped if dropped else name not in kept)]
         if not gone:
             continue
         new = {name: value for name, value in entity.items() if name not in gone}

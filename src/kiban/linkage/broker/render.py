@@ -13,7 +13,7 @@ normalized form mostly is `lean` with other keys, so `render_lean` copies its pa
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -204,6 +204,29 @@ def links(entity: Entity, view: View, pick: Projection | None = None, omit: Proj
             if view.datasets is None or instance.get("datasetId") in view.datasets:
                 for id in _objects(instance):
                     yield name, id
+
+
+def follow(found: Iterable[Entity], view: View, get: Callable[[str], Entity | None], most: int) -> dict[str, Entity]:
+    """The entities that relationships of these lead to, by id, level by level as deep as the view goes; at most so many.
+
+    get  gives an entity by its id, None for one that is not there or must not be seen
+    """
+    known: dict[str, Entity] = {}
+    level = list(found)
+    for _ in range(view.depth):
+        below = []
+        for entity in level:
+            for _, id in links(entity, view):
+                if id not in known and len(known) < most and (other := get(id)) is not None:
+                    known[id] = other
+                    below.append(other)
+        level = below
+    return known
+
+
+def with_links(view: View, known: Mapping[str, Entity]) -> View:
+    """The same view with the linked entities in it."""
+    return View(**{name: getattr(view, name) for name in view.__slots__ if name not in ("plain", "whole", "linked")}, linked=known)
 
 
 def _objects(instance: Instance) -> Sequence[str]:

@@ -47,6 +47,20 @@ class Terms(Protocol):
         ...
 
 
+class Full:
+    """Names that are full ones already."""
+
+    @staticmethod
+    def expand(name: str) -> str:
+        """The name itself."""
+        return name
+
+    expand_type = expand_vocab = expand
+
+
+FULL: Final = Full()
+
+
 def limited(text: str, where: str) -> str:
     """The text, if it is short enough to be read at all; TooComplexQuery otherwise."""
     if len(text) > MAX_TEXT:

@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl, quote, unquote
 
 import msgspec
 
@@ -94,6 +94,15 @@ class Call:
     def json(self) -> Any:
         """The body as JSON; 400 InvalidRequest if it is none."""
         return decode_json(self.body)
+
+
+def in_path(id: str) -> str:
+    """An id as a part of a path.
+
+    >>> in_path("urn:a:川/1")
+    'urn:a:%E5%B7%9D%2F1'
+    """
+    return quote(id, safe=":@!$&*+,;=~-._()")
 
 
 loads = msgspec.json.Decoder().decode
@@ -263,6 +272,8 @@ class App:
         self.observe: Callable[[str, str, int, float], None] | None = None  # method, route group, status, seconds
         self.log: Callable[[Call, Reply, float], None] | None = None
         self.cors: bytes | None = None
+        self.hosts: Callable[[str], bool] | None = None  # which names clients may call the broker by; None: any
+        self.known_hosts = Remembered()
         self.body_limit = BODY_LIMIT
         self.seconds = 60.0
         self.running = 0
@@ -337,6 +348,8 @@ class App:
 
     async def answer(self, call: Call, receive: Any) -> Reply:
         """The reply of the handler that the path names."""
+        if self.hosts is not None and (host := call.headers.get(b"host")) is not None and not self.is_called(host):
+            raise Problem("Forbidden", "this broker has another name", f"found Host: {host[:100].decode('latin-1')}; --public-url tells it its name")
         found = self.routes.find(call.raw_path)
         if found is None:
             raise Problem("ResourceNotFound", "nothing lives at this address", call.raw_path.decode("latin-1"), status=404)
@@ -362,6 +375,14 @@ class App:
         if call.method in ("POST", "PUT", "PATCH", "DELETE"):
             call.body = await self.read_body(call, receive)
         return await handler(call)
+
+    def is_called(self, host: bytes) -> bool:
+        """Whether a Host header is a name of this broker; without a policy a page elsewhere could lead its own name to this machine (DNS rebinding)."""
+        known = self.known_hosts.get(host)
+        if known is None:
+            assert self.hosts is not None
+            known = self.known_hosts.keep(host, self.hosts(host.decode("latin-1")), len(host))
+        return known  # type: ignore[no-any-return]
 
     def options(self, call: Call, methods: Methods) -> Reply:
         """What may be done here; the answer to a browser's question before it sends."""

@@ -2,40 +2,59 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
+from urllib.parse import urlsplit
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from kiban.linkage.access import is_loopback
 from kiban.linkage.broker.broker import Broker, Options
 from kiban.linkage.broker.routes import routes
 from kiban.linkage.broker.server import App
 
 HEAD_LIMIT = 64 * 1024  # bytes of the first line and the headers of a request
+HEAD_SECONDS = 20.0  # in which they must have come, once one byte has
 
 
 class Protocol(HttpToolsProtocol):
-    """HTTP/1.1 with a limit on what a client may send before the body, which the parser itself gathers without end."""
+    """HTTP/1.1 with limits on what a client may send before the body, and how slowly: the parser itself gathers and waits without end."""
 
     head = 0
+    patience: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A connection on which nothing comes is as good as one that is kept alive."""
+        super().connection_made(transport)
+        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
 
     def data_received(self, data: bytes) -> None:
         """Bytes of the connection; it ends where they are too many for headers."""
         self.head += len(data)
         super().data_received(data)
+        if self.head and self.patience is None:
+            self.patience = self.loop.call_later(HEAD_SECONDS, self.transport.close)
         if self.head > HEAD_LIMIT and not self.transport.is_closing():
             self.transport.write(b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
             self.transport.close()
 
     def on_headers_complete(self) -> None:
         """What comes from here on is body."""
-        self.head = 0
+        self.enough()
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """A part of the body."""
-        self.head = 0
+        self.enough()
         super().on_body(body)
+
+    def enough(self) -> None:
+        """What was waited for has come."""
+        self.head = 0
+        if self.patience is not None:
+            self.patience.cancel()
+            self.patience = None
 
 
 def make_app(options: Options) -> App:
@@ -44,8 +63,23 @@ def make_app(options: Options) -> App:
     app = App(broker, routes())
     app.body_limit = options.body_limit
     app.cors = options.cors.encode() or None
+    if options.policy is None:
+        app.hosts = functools.partial(is_own_name, options)
     broker.attach(app)
     return app
+
+
+def is_own_name(options: Options, host: str) -> bool:
+    """Whether a Host header names a broker that anybody on this machine may use: an address or name of this machine, or that of --public-url.
+
+    >>> [is_own_name(Options(public_url="https://data.town.example/x"), host) for host in ("127.0.0.1:1026", "[::1]:80", "data.town.example", "evil.example")]
+    [True, True, True, False]
+    """
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return False
+    return is_loopback(name) or name.endswith(".localhost") or name in (options.host.lower(), urlsplit(options.public_url).hostname)
 
 
 def config(options: Options) -> uvicorn.Config:

@@ -31,6 +31,7 @@ from kiban.linkage.broker.query import Q, parse_q
 from kiban.linkage.broker.render import LOCATION, View, languages, render, render_all
 from kiban.linkage.broker.selection import (
     ENTITY_MEMBERS,
+    FULL,
     Projection,
     ScopeQ,
     parse_id_pattern,
@@ -351,22 +352,8 @@ def show_subscription(
     return shown
 
 
-class _Bare:
-    """Names that are full ones already."""
-
-    @staticmethod
-    def expand(name: str) -> str:
-        """The name itself."""
-        return name
-
-    expand_type = expand_vocab = expand
-
-
-BARE: Final = _Bare()
-
-
 def _short_types(text: str, names: Mapping[str, str]) -> str:
-    words = [[names[iri] for iri in each] for each in parse_types(text, BARE).alternatives]
+    words = [[names[iri] for iri in each] for each in parse_types(text, FULL).alternatives]
     return ",".join(each[0] if len(each) == 1 else f"({';'.join(each)})" for each in words)
 
 
@@ -376,7 +363,7 @@ def _shown_parameters(value: Mapping[str, Any], state: Mapping[str, Any], names:
         shown["attributes"] = [names[iri] for iri in shown["attributes"]]
     for name in ("pick", "omit"):
         if name in shown:
-            shown[name] = _words(parse_projection(",".join(shown[name]), BARE, name), names)
+            shown[name] = _words(parse_projection(",".join(shown[name]), FULL, name), names)
     if state.get("timesSent"):
         shown["status"] = "ok" if state.get("ok", True) else "failed"
         shown["timesSent"] = state["timesSent"]
@@ -494,7 +481,7 @@ def make_ready(id: str, members: Mapping[str, Any], terms: Any, asked_with: Any,
     geojson = endpoint.get("accept") == GEO_JSON
     datasets = members.get("datasetId")
     chosen = [datasets] if isinstance(datasets, str) else datasets
-    pick, omit = (parse_projection(",".join(told[name]), BARE, name) if name in told else None for name in ("pick", "omit"))
+    pick, omit = (parse_projection(",".join(told[name]), FULL, name) if name in told else None for name in ("pick", "omit"))
     join = told.get("join")
     view = View(
         format=FORMATS[told.get("format", "normalized")],  # type: ignore[arg-type]
@@ -524,7 +511,7 @@ def make_ready(id: str, members: Mapping[str, Any], terms: Any, asked_with: Any,
         view.depth,
     )
     q = _q(members["q"], asked_with) if "q" in members else None
-    geo = parse_geo(members["geoQ"], BARE) if "geoQ" in members else None
+    geo = parse_geo(members["geoQ"], FULL) if "geoQ" in members else None
     watched = frozenset(members["watchedAttributes"]) if "watchedAttributes" in members else None
     interval = members.get("timeInterval", 0)
     mask = 0
@@ -535,7 +522,7 @@ def make_ready(id: str, members: Mapping[str, Any], terms: Any, asked_with: Any,
         ids = part.get("id", ())
         who.append(
             Who(
-                None if part["type"] == "*" else parse_types(part["type"], BARE),
+                None if part["type"] == "*" else parse_types(part["type"], FULL),
                 (ids,) if isinstance(ids, str) else tuple(ids),
                 parse_id_pattern(part["idPattern"]) if "idPattern" in part and not ids else None,
             )

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from kiban.linkage.broker import times
-from kiban.linkage.broker.model import expire, soonest
+from kiban.linkage.broker.model import OWN, expire, soonest
 from kiban.linkage.broker.query import unlink
 from kiban.linkage.broker.render import decode, encode_lean
 from kiban.linkage.broker.selection import TypeQ
@@ -22,7 +22,6 @@ from kiban.linkage.errors import Problem
 FOREVER = 1 << 62  # µs
 PLANS = 1_000  # selections of which the SQL is remembered
 FOUND = 10_000  # entities that a sub-query over linked entities may find
-HEAD = frozenset({"id", "type", "scope", "createdAt", "modifiedAt", "expiresAt", "deletedAt"})
 
 
 def members(entity: Entity) -> list[str]:
@@ -31,7 +30,7 @@ def members(entity: Entity) -> list[str]:
     >>> members({"id": "urn:a", "type": ["https://e.jp/T"], "https://e.jp/level": []})
     ['https://e.jp/level']
     """
-    return [name for name in entity if name not in HEAD]
+    return [name for name in entity if name not in OWN]
 
 
 def places(entity: Entity) -> list[tuple[str, Any]]:
@@ -40,7 +39,7 @@ def places(entity: Entity) -> list[tuple[str, Any]]:
     >>> places({"id": "urn:a", "type": ["https://e.jp/T"], "https://e.jp/at": [{"type": "GeoProperty", "value": {"type": "Point", "coordinates": [1, 2]}}]})
     [('https://e.jp/at', {'type': 'Point', 'coordinates': [1, 2]})]
     """
-    return [(name, part["value"]) for name, parts in entity.items() if name not in HEAD for part in parts if part["type"] == "GeoProperty"]
+    return [(name, part["value"]) for name, parts in entity.items() if name not in OWN for part in parts if part["type"] == "GeoProperty"]
 
 
 def of_types(types: tuple[str, ...], q: Any) -> Selection:
@@ -105,7 +104,7 @@ def kinds(entity: Entity) -> dict[str, int]:
     """
     found = {}
     for name, instances in entity.items():
-        if name not in HEAD:
+        if name not in OWN:
             mask = 0
             for instance in instances:
                 mask |= BITS[instance["type"]]
@@ -710,11 +709,6 @@ class Statements(Past):
         found = [row[0] for row in self.all(f"SELECT DISTINCT endpoint FROM outbox WHERE {where}", values)]  # noqa: S608 - own text
         self.do(f"UPDATE outbox SET dead = NULL, error = NULL, due = ?, first = ?, owner = '' WHERE {where}", [now, now, *values])  # noqa: S608
         return found
-
-    def outbox_figures(self) -> tuple[int, int, int | None]:
-        """How many messages wait, how many were given up, and since when the oldest waits (µs)."""
-        row = self.one("SELECT count(*), min(first) FROM outbox WHERE dead IS NULL")
-        return row[0], self.one("SELECT count(*) FROM outbox WHERE dead IS NOT NULL")[0], row[1]
 
 
 def index_values(instances: list[dict[str, Any]]) -> Iterator[tuple[float | None, str | None]]:

@@ -143,6 +143,8 @@ class Session(Statements):
         small = sorted((pair for pair in sized if pair[0] < MANY), key=lambda pair: pair[0])
         if not small:
             return next(([way] for way in plan.ways if way.walk), [])
+        if not plan.rest and small[0][1].walk:
+            return [small[0][1]]  # asking the others for one entity is cheap, and a page is mostly full long before all are gone through
         return [way for size, way in small if size <= LOOK * small[0][0] or way is small[0][1]]
 
     def document(self, entity: Entity) -> tuple[str, ...]:
