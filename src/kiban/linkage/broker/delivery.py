@@ -498,7 +498,7 @@ class Dispatcher:
             self._next(lane, key)
             lane.success = now
             if lane.failures:
-                log.info("%s takes notifications again", lane.name)
+                log.warning("%s takes notifications again", lane.name)
                 lane.failures = 0
                 self._pump(lane)
         else:
