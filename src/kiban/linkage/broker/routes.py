@@ -87,7 +87,7 @@ def routes() -> Routes:
     add("DELETE", f"{temporal}/{{id}}/attrs/{{attr}}", api_temporal.delete_attribute, names("local via deleteAll datasetId"))
     add("PATCH", f"{temporal}/{{id}}/attrs/{{attr}}/{{instance}}", api_temporal.change_instance, names("local via"))
     add("DELETE", f"{temporal}/{{id}}/attrs/{{attr}}/{{instance}}", api_temporal.delete_instance, names("local via"))
-    add("POST", f"{LD}/temporal/entityOperations/query", api_temporal.query_document, FORM | PAGED | names("local via entityMap"))
+    add("POST", f"{LD}/temporal/entityOperations/query", api_temporal.query_document, FORM | PAGED | MAPPED | names("local via"))
     registrations, watched = f"{LD}/csourceRegistrations", f"{LD}/csourceSubscriptions"
     add("POST", registrations, api_sources.create)
     add("GET", registrations, api_sources.query, CHOSEN | PAGED | names("options sysAttrs timerel timeAt endTimeAt timeproperty"))
@@ -106,7 +106,6 @@ def routes() -> Routes:
     add("DELETE", f"{LD}/subscriptions/{{id}}", api_subscriptions.delete, names("local via"))
     add("GET", "/kiban/v1/deadLetters", api_subscriptions.dead_letters, names("subscription after limit"))
     add("POST", "/kiban/v1/deadLetters/replay", api_subscriptions.replay, names(""))
-    add("POST", f"{LD}/temporal/entityOperations/query", api_temporal.query_document, FORM | PAGED | MAPPED | names("local via"))
     add("POST", relay.PATH, relay.inbound, names("tenant"))
     api_v2.add_routes(found)
     operate.add_routes(add)

@@ -7,11 +7,13 @@ What comes in meanwhile forms the next group. Reads go on on other connections a
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
@@ -242,6 +244,8 @@ class SqliteStore:
     def __init__(self, path: Path, *, readers: int = 2, page_limit: int = 0, vfs: str = "") -> None:
         self.path, self.vfs = path, vfs
         path.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(OSError):  # what is wrong with the place is said when the file is opened
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))  # registrations may hold tokens of others
         self.names = Names()
         connection = self.connect()
         migrate(connection)
