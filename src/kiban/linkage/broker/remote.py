@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlencode
 
-import orjson
+import msgspec
 
 from kiban.base.errors import KibanError
 from kiban.linkage.broker import times
@@ -241,8 +241,8 @@ class Remote:
         value = None
         if text:
             try:
-                value = orjson.loads(text)
-            except orjson.JSONDecodeError:
+                value = msgspec.json.decode(text)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 if status < 300:
                     return Got(source, status, None, answered, INVALID, "an answer that is no JSON", terms)
         if status >= 400 or 300 <= status < 400:
