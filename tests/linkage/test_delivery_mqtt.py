@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import select
 import socket
 import ssl
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from datetime import UTC, datetime, timedelta
@@ -110,15 +112,30 @@ class Listener:
         self.client.on_subscribe = lambda *_: setattr(self, "ready", True)
         self.client.connect("127.0.0.1", port)
         self.client.subscribe(topic, qos=2)
-        self.client.loop_start()
+        self.closing = False
+        self.thread = threading.Thread(target=self.listen, daemon=True)
+        self.thread.start()
         end = time.monotonic() + 20
         while not self.ready:
             assert time.monotonic() < end, "no subscription"
             time.sleep(0.01)
 
+    def listen(self) -> None:
+        """The loop of the client by poll: its own is by select, which knows no descriptor above 1,023, and a long run of tests may have as many."""
+        while not self.closing and (socket := self.client.socket()) is not None:
+            waiting = select.poll()
+            waiting.register(socket, select.POLLIN | (select.POLLOUT if self.client.want_write() else 0))
+            for _, event in waiting.poll(50):
+                if event & select.POLLOUT:
+                    self.client.loop_write()
+                if event & (select.POLLIN | select.POLLHUP | select.POLLERR):
+                    self.client.loop_read()
+            self.client.loop_misc()
+
     def close(self) -> None:
+        self.closing = True
+        self.thread.join(5)
         self.client.disconnect()
-        self.client.loop_stop()
 
 
 def request(url: str, number: int = 0, **info: str) -> Request:

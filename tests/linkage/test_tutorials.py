@@ -73,6 +73,11 @@ def alike(text: str) -> str:
     return "\n".join(line.rstrip() for line in text.strip().splitlines())
 
 
+def heeds() -> None:
+    """In a process that is to end at Ctrl-C, also where these tests run in the background of a shell, which keeps it from its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Desk:
     """A folder with open terminals, as a newcomer has them."""
 
@@ -115,7 +120,7 @@ class Desk:
         with out.open("ab") as log:
             script = f"{self.ported(block.text.rstrip())}\n"
             self.open[block.terminal] = subprocess.Popen(
-                ["bash", "-c", f"exec {script.partition(chr(10))[2]}"], cwd=self.folder, env=self.environment, stdout=log, stderr=log
+                ["bash", "-c", f"exec {script.partition(chr(10))[2]}"], cwd=self.folder, env=self.environment, stdout=log, stderr=log, preexec_fn=heeds
             )
         named = re.search(r"--port (\d+)", block.text)
         port = self.ports[named.group(1) if named else "1026" if "kiban broker" in block.text else "8899"]
