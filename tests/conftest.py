@@ -31,6 +31,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 NEEDS = {
     "postgres": "PostgreSQL server binaries (apt-get install postgresql)",
+    "postgis": "PostGIS for that PostgreSQL (apt-get install postgresql-15-postgis-3)",
     "browser": "Chromium (apt-get install chromium)",
     "mosquitto": "Mosquitto (apt-get install mosquitto)",
     "office": "LibreOffice (apt-get install libreoffice-writer libreoffice-calc)",
@@ -50,8 +51,11 @@ def _find() -> dict[str, Path | None]:
     servers = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
     initdb = servers[-1] if servers else (Path(found) if (found := shutil.which("initdb")) else None)
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    programs = initdb.resolve().parent if initdb else None
+    shared = Path(f"/usr/share/postgresql/{programs.parent.name}/extension/postgis.control") if programs else None
     return {
-        "postgres": initdb.resolve().parent if initdb else None,
+        "postgres": programs,
+        "postgis": programs if shared and shared.exists() else None,
         "browser": Path(chromium) if chromium else None,
         "mosquitto": Path(found) if (found := shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin")) else None,
         "office": Path(found) if (found := shutil.which("soffice")) else None,
@@ -113,6 +117,12 @@ def postgres_bin() -> Path:
 def chromium() -> Path:
     """The browser's program."""
     return _service("browser")
+
+
+@pytest.fixture(scope="session")
+def postgis_bin() -> Path:
+    """The same folder, of a server that has PostGIS."""
+    return _service("postgis")
 
 
 @pytest.fixture(scope="session")

@@ -78,10 +78,8 @@ def brokers(tmp_path: Path) -> Iterator[Callable[..., Client]]:
 
 
 @pytest.fixture(scope="session")
-def postgres(postgres_bin: Path) -> Iterator[Callable[[str], str]]:
+def postgres(postgis_bin: Path) -> Iterator[Callable[[str], str]]:
     """An own server; gives the address of a database by name."""
-    if not Path(f"/usr/share/postgresql/{postgres_bin.parent.name}/extension/postgis.control").exists():
-        pytest.skip("needs PostGIS")
     folder = Path(tempfile.mkdtemp(prefix="kiban-pg-"))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -93,7 +91,7 @@ def postgres(postgres_bin: Path) -> Iterator[Callable[[str], str]]:
             shutil.chown(path, "postgres", "postgres")
 
     def run(*words: str) -> None:
-        subprocess.run([*owner, str(postgres_bin / words[0]), *words[1:]], check=True, capture_output=True, timeout=100, cwd=folder)
+        subprocess.run([*owner, str(postgis_bin / words[0]), *words[1:]], check=True, capture_output=True, timeout=100, cwd=folder)
 
     data = str(folder / "data")
     run("initdb", "-D", data, "-U", "clerk", "-A", "scram-sha-256", f"--pwfile={folder / 'secret'}", "-E", "UTF8", "--no-locale", "-N")

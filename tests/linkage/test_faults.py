@@ -388,8 +388,6 @@ def test_messages_that_wait_for_a_clock_that_was_set_back_are_sent(brokers: Call
 @contextmanager
 def cluster(binaries: Path, *settings: str) -> Iterator[tuple[str, Callable[..., None]]]:
     """A server of its own without a password: its address, and pg_ctl for it."""
-    if not Path(f"/usr/share/postgresql/{binaries.parent.name}/extension/postgis.control").exists():
-        pytest.skip("needs PostGIS")
     port = free_port()
     folder = Path(tempfile.mkdtemp(prefix="kiban-pg-"))  # pytest's own folders are root's alone
     owner = []
@@ -420,8 +418,8 @@ def cluster(binaries: Path, *settings: str) -> Iterator[tuple[str, Callable[...,
 
 
 @pytest.mark.parametrize(("setting", "workers"), [("fsync=off", "1"), ("full_page_writes=off", "2"), ("synchronous_commit=off", "1")])
-def test_a_database_that_may_lose_what_it_acknowledged_is_refused(setting: str, workers: str, postgres_bin: Path) -> None:
-    with cluster(postgres_bin, setting) as (address, _):
+def test_a_database_that_may_lose_what_it_acknowledged_is_refused(setting: str, workers: str, postgis_bin: Path) -> None:
+    with cluster(postgis_bin, setting) as (address, _):
         done = broker_run(["--db", address, "--workers", workers])
     name = setting.partition("=")[0]
     assert done.returncode == 1
@@ -442,8 +440,8 @@ def workers_of(pid: int) -> list[int]:
 
 
 @pytest.mark.timeout(300)
-def test_a_database_that_goes_and_a_worker_that_is_killed_cost_errors_but_no_acknowledged_write(tmp_path: Path, postgres_bin: Path, receiver: Received) -> None:
-    with cluster(postgres_bin) as (address, control):
+def test_a_database_that_goes_and_a_worker_that_is_killed_cost_errors_but_no_acknowledged_write(tmp_path: Path, postgis_bin: Path, receiver: Received) -> None:
+    with cluster(postgis_bin) as (address, control):
         port = free_port()
         process = start(tmp_path, port, "--db", address, "--workers", "2")
         writers = []

@@ -621,10 +621,8 @@ def test_what_could_not_be_delivered_is_listed_and_sent_again(town: Town) -> Non
 
 
 @pytest.fixture(scope="module")
-def database(postgres_bin: Path) -> Iterator[Callable[[str], str]]:
+def database(postgis_bin: Path) -> Iterator[Callable[[str], str]]:
     """A server of its own; makes a database and gives its address."""
-    if not Path(f"/usr/share/postgresql/{postgres_bin.parent.name}/extension/postgis.control").exists():
-        pytest.skip("needs PostGIS")
     folder = Path(tempfile.mkdtemp(prefix="kiban-pg-"))
     owner: list[str] = []
     if os.geteuid() == 0:
@@ -632,7 +630,7 @@ def database(postgres_bin: Path) -> Iterator[Callable[[str], str]]:
         shutil.chown(folder, "postgres", "postgres")
 
     def run(*words: str) -> None:
-        subprocess.run([*owner, str(postgres_bin / words[0]), *words[1:]], check=True, capture_output=True, timeout=100, cwd=folder)
+        subprocess.run([*owner, str(postgis_bin / words[0]), *words[1:]], check=True, capture_output=True, timeout=100, cwd=folder)
 
     data = str(folder / "data")
     run("initdb", "-D", data, "-U", "clerk", "-A", "trust", "-E", "UTF8", "--no-locale", "-N")

@@ -32,7 +32,7 @@ def test_a_required_service_that_is_missing_fails_the_run_and_is_named():
 def test_a_required_service_that_nobody_knows_is_refused():
     done = run_suite("postgres,broser")
     assert done.returncode != 0
-    assert "KIBAN_REQUIRE: found broser; expected some of postgres, browser, mosquitto, office, data, bench" in done.stderr
+    assert "KIBAN_REQUIRE: found broser; expected some of postgres, postgis, browser, mosquitto, office, data, bench" in done.stderr
 
 
 def test_no_test_sees_the_home_or_the_settings_of_the_user():
