@@ -20,6 +20,7 @@ from kiban.linkage.broker.values import is_uri
 from kiban.linkage.errors import Problem, bad_request, not_found
 
 VIEWS: Remembered = Remembered()
+LINKS: Remembered = Remembered()
 SORTED = 20_000  # entities that one ordered query may put in order
 JOINED = 5000  # linked entities in one answer
 LEVELS = 20
@@ -196,6 +197,10 @@ def finish(call: Call, shown: Any, media: bytes, headers: Headers) -> Reply:
 
 def page_links(call: Call, asked: Page, more: bool, media: bytes = JSON) -> Headers:
     """Link headers to the next and the previous page."""
+    key = (call.query, call.raw_path, asked, more, media)
+    known = LINKS.get(key)
+    if known is not None:
+        return list(known)
     found: Headers = []
     if asked.limit == 0:
         return found
@@ -204,6 +209,7 @@ def page_links(call: Call, asked: Page, more: bool, media: bytes = JSON) -> Head
         if (name == "prev" and asked.offset > 0) or (name == "next" and more):
             query = urlencode(sorted({**call.params, "limit": str(asked.limit), "offset": str(offset)}.items()), safe=":,/*")
             found.append((b"link", f'<{path}?{query}>;rel="{name}";type="{media.decode()}"'.encode()))
+    LINKS.keep(key, tuple(found), len(call.query) + len(call.raw_path))
     return found
 
 

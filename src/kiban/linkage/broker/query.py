@@ -234,6 +234,14 @@ class Q:
             if isinstance(term, Linked | Points) or term.path.names
         )
 
+    @property
+    def bare(self) -> bool:
+        """Whether the instances of its attributes alone decide: no sub-attributes, times of the system or linked entities."""
+        return all(
+            isinstance(term, Points) or (not isinstance(term, Linked) and len(term.path.names) == 1 and term.path.member not in SYSTEM_TIMES)
+            for term in _terms(self.node)
+        )
+
 
 def conjuncts(q: Q) -> list[Exists | Compare | Between]:
     """The terms that every matching entity meets, each about one attribute or one system time of the entity, for a store's indexes.

@@ -619,17 +619,24 @@ def render_lean(lean: bytes, terms: Names, view: View = PLAIN, *, flat: bool | N
     """
     if not view.plain:
         return _encode(render(decode(lean, sys or b'["",""]'), terms, view))
-    keys = _keys(terms)
+    return _copied(lean, terms, _keys(terms), view, flat)
+
+
+def _copied(lean: bytes, terms: Names, keys: _Keys, view: View, flat: Any) -> bytes:
+    """One entity of the store for a plain view."""
     parts = _parts(lean)
     id, kind = parts.pop("id"), bytes(parts.pop("type"))
     scope = parts.pop("scope", None)
     said = keys.kinds.get(kind) or keys.kind(kind)
-    if view.whole:
+    attrs, pick, omit = view.attrs, view.pick, view.omit
+    plainly = pick is None and omit is None
+    if plainly:
         out = [b'{"id":', id, b',"type":', said]
         if scope is not None:
             out += (b',"scope":', scope)
+        if attrs is not None:
+            parts = {name: raw for name, raw in parts.items() if name in attrs}
     else:
-        attrs, pick, omit = view.attrs, view.pick, view.omit
         own = (("id", b',"id":', id), ("type", b',"type":', said), ("scope", b',"scope":', scope))
         out = [b"{"]
         for name, opening, raw in own:
@@ -645,7 +652,7 @@ def render_lean(lean: bytes, terms: Names, view: View = PLAIN, *, flat: bool | N
             out += (keys[name], _encode(_attribute(_full_attribute(_decode(raw), None, "", ""), names, view, None)) if _NOT_FLAT.search(raw) else raw)
     if view.context is not None:
         out += (b',"@context":', _encode(view.context))
-    if not view.whole and len(out) > 1:
+    if not plainly and len(out) > 1:
         # The first member that is shown has no comma before it.
         out[1] = out[1][1:]
     out.append(b"}")
@@ -662,7 +669,8 @@ def render_lean_all(rows: Iterable[Sequence[Any]], terms: Names, view: View = PL
     """
     if not view.plain:
         return _encode(render_all([decode(row[0], row[1]) for row in rows], terms, view))
-    shown = [render_lean(row[0], terms, view, flat=row[2]) for row in rows]
+    keys = _keys(terms)
+    shown = [_copied(row[0], terms, keys, view, row[2]) for row in rows]
     if view.pick is not None or view.omit is not None:
         empty = b'{"@context":' + _encode(view.context) + b"}" if view.context is not None else b"{}"
         shown = [one for one in shown if one != empty]

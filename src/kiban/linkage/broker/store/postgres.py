@@ -175,7 +175,7 @@ class Session(Statements):
             plan.hold(way.has or f"e.key IN ({way.found})", way.values)
         for part in plan.rest:
             plan.hold(*self.part(part))
-        plan.rest = []
+        plan.tests, plan.asked = plan.where, plan.values
 
     def part(self, part: Any) -> tuple[str, list[Any]]:
         """One condition that no index answers, as SQL."""

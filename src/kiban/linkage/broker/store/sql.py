@@ -123,33 +123,45 @@ class Way(NamedTuple):
     found   SELECT that gives the keys of the entities, each at least once; with its values
     has     expression that is true for an entity e that fulfils it, with the same values; "" if a look at the entity tells anyway
     walk    source that gives the entities in the order of their keys, with the same values; "" if there is none
+    stretch  the same for keys after one up to another, which follow the values, as far as WHERE; "" if there is none
+    border  SELECT of the key so many entities behind another one, both of which follow the values; "" if there is none
+    dear    whether `has` costs many times as much as to go on by one in `found`
     """
 
     found: str
     values: Sequence[Any]
     has: str = ""
     walk: str = ""
+    stretch: str = ""
+    border: str = ""
+    dear: bool = False
 
 
 class Plan:
     """A selection on its way to SQL, and then the SQL: `text` is source and WHERE.
 
-    source, leading  what the entities e are taken from, with its values
     where, values    conditions that hold for every entity
     ways             conditions that an index answers
     rest             conditions that need a look at the entity
-    key              what to order by; "" if the source is in order
     until            when it is to be made anew (µs)
+    filled           until when the first entities of the walk are taken to fill a page, as they did a moment ago (µs)
+
+    and once it is led, as an answer that is not a page needs it:
+
+    source, leading  what the entities e are taken from, with its values
+    tests            `where` and all other conditions, with `asked`, their values
+    key              what to order by; "" if the source is in order
     """
 
     def __init__(self, session: Statements, tenant: int, selection: Selection) -> None:
         self.selection, self.tenant, self.declared = selection, tenant, session.names.declared
-        self.source, self.leading, self.key = "entity e", (), "e.key"
         self.where: list[str] = []
         self.values: list[Any] = []
         self.ways: list[Way] = []
         self.rest: list[Any] = []
-        self.ids, self.until = False, FOREVER
+        self.look: Any = None  # all of the rest as one function, for a database that calls it
+        self.ids, self.until, self.filled = False, FOREVER, 0
+        self.text, self.key = "", "e.key"
         for part in selection.flat:
             if len(part.who) == 1:
                 self.who(session, part.who[0])
@@ -164,10 +176,11 @@ class Plan:
             if part.geo is not None:
                 session.by_place(part.geo, self)
         self.quick = not self.rest and (self.ids or bool(self.ways))
-        session.lead(self)
-        self.text = " AND ".join([f"{self.source} WHERE (e.expires IS NULL OR e.expires > ?)", *self.where])
 
-    leading: Sequence[Any]
+    leading: Sequence[Any] = ()
+    source: str = "entity e"
+    tests: Sequence[str]
+    asked: Sequence[Any]
 
     def hold(self, text: str, values: Sequence[Any]) -> None:
         """A condition of every entity."""
@@ -187,8 +200,15 @@ class Plan:
         test = f"tenant = ? AND {column} IN ({marks(numbers)})"
         values = (self.tenant, *numbers)
         has = f"EXISTS (SELECT 1 FROM {table} m WHERE m.tenant = ? AND m.{column} IN ({marks(numbers)}) AND m.entity = e.key)"  # noqa: S608 - own names
-        walk = f"{table} t CROSS JOIN entity e ON e.key = t.entity AND t.tenant = ? AND t.{column} = ?" if len(numbers) == 1 else ""
-        self.ways.append(Way(f"SELECT entity FROM {table} WHERE {test}", values, has, walk))  # noqa: S608 - own names
+        walk = border = ""
+        if len(numbers) == 1:
+            walk = f"{table} t CROSS JOIN entity e ON e.key = t.entity AND t.tenant = ? AND t.{column} = ?"
+            stretch = f"{walk} WHERE t.entity > ? AND t.entity <= ?"
+            border = f"SELECT entity FROM {table} WHERE {test} AND entity > ? ORDER BY entity LIMIT 1 OFFSET ?"  # noqa: S608 - own names
+        else:
+            several = f"SELECT DISTINCT entity FROM {table} WHERE {test} AND entity > ? AND entity <= ? ORDER BY entity LIMIT -1"  # noqa: S608 - own names
+            stretch = f"({several}) t CROSS JOIN entity e WHERE e.key = t.entity"
+        self.ways.append(Way(f"SELECT entity FROM {table} WHERE {test}", values, has, walk, stretch, border))  # noqa: S608 - own names
 
     def who(self, session: Statements, who: Who) -> None:
         """A single selector."""
@@ -240,12 +260,11 @@ class Plan:
 
 
 class Condition(NamedTuple):
-    """A selection as SQL: source and WHERE with its values, the column to order by, and whether indexes alone answer it."""
+    """A selection as SQL: source and WHERE with its values, and the column to order by."""
 
     text: str
     values: list[Any]
     key: str
-    quick: bool
 
 
 class Statements(Past):
@@ -274,7 +293,7 @@ class Statements(Past):
         """Forget where the entity is; there: its places."""
         raise NotImplementedError
 
-    def look(self, rest: list[Any]) -> list[Any]:  # noqa: ARG002 - what only one database needs
+    def look(self, plan: Plan) -> list[Any]:  # noqa: ARG002 - what only one database needs
         """What belongs at the end of the values of a statement so that the database can look at what no index answers."""
         return []
 
@@ -283,19 +302,27 @@ class Statements(Past):
         raise NotImplementedError
 
     def lead(self, plan: Plan) -> None:
-        """Choose the source of a plan, and put its ways and its rest into conditions."""
+        """Choose the source of a plan, and make conditions of its ways and its rest."""
         raise NotImplementedError
 
     # --- selections
-    def condition(self, tenant: int, selection: Selection) -> Condition:
-        """A selection as SQL; worked out once for each selection object as long as the names that it has are known."""
+    def plan(self, tenant: int, selection: Selection) -> Plan:
+        """The plan of a selection; made once for each selection object as long as the names that it has are known."""
         plan = self.names.plans.get((tenant, id(selection)))
         if plan is None or plan.selection is not selection or plan.declared is not self.names.declared or plan.until < times.now_us():
             plan = Plan(self, tenant, selection)
             if len(self.names.plans) >= PLANS:
                 self.names.plans.clear()
             self.names.plans[(tenant, id(selection))] = plan
-        return Condition(plan.text, [*plan.leading, times.now_us(), *plan.values, *self.look(plan.rest)], plan.key, plan.quick)
+        return plan
+
+    def condition(self, tenant: int, selection: Selection) -> Condition:
+        """A selection as SQL."""
+        plan = self.plan(tenant, selection)
+        if not plan.text:
+            self.lead(plan)
+            plan.text = " AND ".join([f"{plan.source} WHERE (e.expires IS NULL OR e.expires > ?)", *plan.tests])
+        return Condition(plan.text, [*plan.leading, times.now_us(), *plan.asked, *self.look(plan)], plan.key)
 
     # --- names
     def tenant(self, name: str) -> int | None:
@@ -385,19 +412,23 @@ class Statements(Past):
 
     def find(self, tenant: int, selection: Selection, limit: int, offset: int = 0) -> list[tuple[bytes, bytes, bool]]:
         """Selected entities (lean, system times, flat) in the order of their creation."""
-        where, values, key, _ = self.condition(tenant, selection)
-        rows = self.all(f"SELECT e.lean, e.sys, e.flat, e.ripe FROM {where}{ordered(key)} LIMIT ? OFFSET ?", [*values, limit, offset])  # noqa: S608
+        rows = self.some(tenant, selection, limit, offset)
         now = times.now_us()
         return [(*encode_lean(fresh(row[0], row[1])),) if row[3] is not None and row[3] <= now else row for row in rows]
 
+    def some(self, tenant: int, selection: Selection, limit: int, offset: int) -> list[Any]:
+        """Rows of selected entities (lean, system times, flat, when the first attribute expires) in the order of their keys."""
+        where, values, key = self.condition(tenant, selection)
+        return self.all(f"SELECT e.lean, e.sys, e.flat, e.ripe FROM {where}{ordered(key)} LIMIT ? OFFSET ?", [*values, limit, offset])  # noqa: S608
+
     def count(self, tenant: int, selection: Selection) -> int:
         """How many entities are selected."""
-        where, values, _, _ = self.condition(tenant, selection)
+        where, values, _ = self.condition(tenant, selection)
         return int(self.one(f"SELECT count(*) FROM {where}", values)[0])  # noqa: S608 - own text
 
     def ids(self, tenant: int, selection: Selection, limit: int = -1) -> list[str]:
         """The ids of the selected entities in the order of their creation; a negative limit: of all."""
-        where, values, key, _ = self.condition(tenant, selection)
+        where, values, key = self.condition(tenant, selection)
         return [row[0] for row in self.all(f"SELECT e.id FROM {where}{ordered(key)}{self.page(limit, 0)}", values)]  # noqa: S608 - own text
 
     def some_ids(self, tenant: int, selection: Selection) -> list[str]:
@@ -408,8 +439,8 @@ class Statements(Past):
         return found
 
     def indexed(self, tenant: int, selection: Selection) -> bool:
-        """True if the selection is answered by indexes alone."""
-        return self.condition(tenant, selection).quick
+        """True if a page of the selection may be asked for in the event loop: `brief` gives up where it takes too long."""
+        return self.plan(tenant, selection).quick
 
     def put(self, tenant: int, entity: Entity, old: Entity | None) -> None:
         """Keep an entity; old: what stands there now, None if nothing does."""

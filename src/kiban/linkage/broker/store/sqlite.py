@@ -21,8 +21,9 @@ from urllib.parse import quote
 
 from kiban.linkage.broker import times
 from kiban.linkage.broker.render import decode
-from kiban.linkage.broker.store.contract import Entity
-from kiban.linkage.broker.store.sql import Names, Plan, Statements, Way, places
+from kiban.linkage.broker.store.contract import Entity, Selection
+from kiban.linkage.broker.store.looking import Look, looking
+from kiban.linkage.broker.store.sql import FOREVER, Names, Plan, Statements, Way, ordered, places
 from kiban.linkage.errors import Problem
 
 T = TypeVar("T")
@@ -37,6 +38,10 @@ STEPS = 20_000  # virtual machine steps between two looks at the clock
 MANY = 20_000  # entities up to which an index is worth to be gone through; where it gives more, going through all of a type fills a page as soon
 LOOK = 4  # entities of one more index that cost as much as to ask it for a single one
 LASTING = 10_000_000  # µs after which the choice of an index is made anew
+STEP = 256  # entities that an index is counted up to at first; half as many are gone through at first
+WIDER = 4  # how many times as far each next time
+DEEP = 1000  # entities before a page from which on the whole selection is planned, and its first entities skipped by the database
+PATIENCE = 4096  # entities that an index is counted up to in the event loop
 CACHE_KIB = 64 * 1024
 
 
@@ -63,6 +68,31 @@ def box(geometry: Any) -> tuple[float, float, float, float] | None:
     return min(p[0] for p in points), max(p[0] for p in points), min(p[1] for p in points), max(p[1] for p in points)
 
 
+def gathered(leading: list[Way]) -> tuple[str, list[Any]]:
+    """The entities e that all of these ways give, in the order of their keys, as the source of a statement with its values."""
+    found = " INTERSECT ".join(f"SELECT * FROM ({way.found})" for way in leading)  # noqa: S608 - own text
+    source = f"(WITH f(key) AS ({found}) SELECT DISTINCT key FROM f ORDER BY key LIMIT -1) c CROSS JOIN entity e ON e.key = c.key"  # noqa: S608 - own text
+    return source, [value for way in leading for value in way.values]
+
+
+def others(plan: Plan, leading: Sequence[Way], key: str) -> tuple[list[str], list[Any]]:
+    """The conditions that the leading ways of a plan do not answer, with their values: what indexes tell of one entity, then the look at it.
+
+    key  where the key of an entity is known first
+    """
+    asked = [way for way in plan.ways if way.has and not any(way is one for one in leading)]
+    tests = [way.has.replace("e.key", key) for way in asked]
+    values = [value for way in asked for value in way.values]
+    if key == "e.key" and tests and plan.rest:
+        # What indexes tell comes first: SQLite itself would look at the entity before it asks another table.
+        return [f"CASE WHEN {' AND '.join(tests)} THEN fits(e.lean, e.sys, ?) END"], values
+    return ([*tests, "fits(e.lean, e.sys, ?)"] if plan.rest else tests), values
+
+
+class Late(Exception):
+    """A read in the event loop was ended, as it took too long there."""
+
+
 class Session(Statements):
     """Statements on one SQLite connection."""
 
@@ -71,14 +101,14 @@ class Session(Statements):
     def __init__(self, connection: sqlite3.Connection, names: Names) -> None:
         self.connection, self.names = connection, names
         self.rung = set()
-        self.rest: dict[int, Any] = {}  # conditions that no index answers, while their query runs
+        self.rest: dict[int, Look] = {}  # conditions that no index answers, while their query runs
         self.turn = 0
+        self.most = FOREVER  # entities that a page may be looked for in
         connection.create_function("fits", 3, self.fits)
 
     def fits(self, lean: bytes, sys: bytes, number: int) -> bool:
         """Called by SQLite for each row that the indexes left over."""
-        entity = decode(lean, sys)
-        return all(part.matches(entity) for part in self.rest[number])
+        return self.rest[number](lean, sys)
 
     def all(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
         """All rows."""
@@ -101,39 +131,107 @@ class Session(Statements):
         cursor = self.connection.execute(sql, values)
         return cursor.lastrowid or 0 if cursor.rowcount else 0
 
-    def look(self, rest: list[Any]) -> list[Any]:
+    def look(self, plan: Plan) -> list[Any]:
         """The number under which `fits` finds the conditions."""
-        if not rest:
+        if not plan.rest:
             return []
+        if plan.look is None:
+            plan.look = looking(plan.rest)
         self.turn += 1
-        self.rest = {number: parts for number, parts in self.rest.items() if number > self.turn - 8} | {self.turn: rest}
+        self.rest[self.turn] = plan.look
+        self.rest.pop(self.turn - 8, None)
         return [self.turn]
 
     def lead(self, plan: Plan) -> None:
-        """The narrowest indexes give the keys in their order, so that a page is full after a few of them; the others are asked for one entity."""
-        key = "e.key"
+        """The narrowest indexes give the keys in their order; the others are asked for one entity."""
         leading = [] if plan.ids else self.narrowest(plan)
-        if plan.ids:
-            plan.hold("e.tenant = ?", (plan.tenant,))
-        elif not leading:
-            plan.hold("+e.tenant = ?", (plan.tenant,))  # in the order of the keys, not of the ids
-        elif len(leading) == 1 and leading[0].walk:
+        tests, asked, key = list(plan.where), list(plan.values), "e.key"
+        if len(leading) == 1 and leading[0].walk:
             plan.source, plan.leading = leading[0].walk, leading[0].values
             key = plan.key = "t.entity"
         else:
-            found = " INTERSECT ".join(f"SELECT * FROM ({way.found})" for way in leading)  # noqa: S608 - own text
-            plan.source = f"(WITH f(key) AS ({found}) SELECT DISTINCT key FROM f ORDER BY key LIMIT -1) c CROSS JOIN entity e ON e.key = c.key"  # noqa: S608
-            plan.leading = [value for way in leading for value in way.values]
-            key, plan.key = "c.key", ""
-            plan.hold("+e.tenant = ?", (plan.tenant,))
-        asked = [way for way in plan.ways if way not in leading and way.has]
-        tests = [way.has.replace("e.key", key) for way in asked]
-        plan.values += [value for way in asked for value in way.values]
-        if key == "e.key" and tests and plan.rest:
-            # What indexes tell comes first: SQLite itself would look at the entity before it asks another table.
-            plan.where.append(f"CASE WHEN {' AND '.join(tests)} THEN fits(e.lean, e.sys, ?) END")
+            if leading:
+                plan.source, plan.leading = gathered(leading)
+                key, plan.key = "c.key", ""
+            tests.append("e.tenant = ?" if plan.ids else "+e.tenant = ?")  # in the order of the keys, not of the ids
+            asked.append(plan.tenant)
+        more, values = others(plan, leading, key)
+        plan.tests, plan.asked = [*tests, *more], [*asked, *values]
+
+    def some(self, tenant: int, selection: Selection, limit: int, offset: int) -> list[Any]:
+        """Rows of selected entities in the order of their keys: a page is full early where many match, and few are gathered where an index is narrow.
+
+        Nobody knows before which of both it is. So by turns the indexes are counted a little way, and the entities of the type, or of all, are gone through
+        a little way, each time farther: that costs no more than a few times what the better of both would have cost.
+        """
+        plan = self.plan(tenant, selection)
+        if plan.ids or offset > DEEP or (not (plan.rest or plan.where) and (not plan.ways or (len(plan.ways) == 1 and plan.ways[0].walk))):
+            if offset > DEEP and plan.rest and self.most < FOREVER:
+                raise Late
+            return super().some(tenant, selection, limit, offset)
+        now, need = times.now_us(), limit + offset
+        walked = next((way for way in plan.ways if way.border), next((way for way in plan.ways if way.stretch), None))
+        counted = [way for way in plan.ways if way is not walked]
+        found: list[Any] = []
+        far, done, after = max(STEP, 2 * need), 0, 0
+        sure = plan.filled > now
+        while True:
+            if far > self.most:
+                raise Late
+            if counted and not sure:
+                sized = [(self.one(f"SELECT count(*) FROM ({way.found} LIMIT ?)", (*way.values, far))[0], way) for way in counted]  # noqa: S608 - own text
+                small = sorted((pair for pair in sized if pair[0] < far), key=lambda pair: pair[0])
+                if small:
+                    leading = [way for size, way in small if way is small[0][1] or (way.dear and size <= LOOK * small[0][0])]
+                    found += self.gather(plan, leading, after, need - len(found))
+                    break
+            steps = far // 2
+            end = self.border(walked, after, steps)
+            found += self.stretch(plan, walked, after, FOREVER if end is None else end, need - len(found))
+            if len(found) >= need or end is None:
+                if not done:
+                    plan.filled = now + LASTING
+                break
+            after, done = end, done + steps
+            # As many more as it takes at this rate: counting on would cost more.
+            sure = len(found) > LOOK and (expected := 2 * done * (need - len(found)) // len(found)) < WIDER * far
+            far = max(STEP, 2 * expected) if sure else WIDER * far
+        return found[offset:]
+
+    def indexed(self, tenant: int, selection: Selection) -> bool:  # noqa: ARG002 - a page of any selection is begun there
+        """True: `brief` gives up where it takes too long."""
+        return True
+
+    def border(self, way: Way | None, after: int, steps: int) -> int | None:
+        """The key that is so many entities behind another one, or that lies about there; None if there are no more."""
+        if way is not None and way.border:
+            row = self.one(way.border, (*way.values, after, steps))
+            return None if row is None else int(row[0])
+        return after + steps if after + steps < (self.one("SELECT max(key) FROM entity")[0] or 0) else None
+
+    def stretch(self, plan: Plan, way: Way | None, after: int, end: int, limit: int) -> list[Any]:
+        """Rows of the selected entities with keys after one up to another."""
+        if way is None:
+            source, key, tenant = "entity e WHERE e.key > ? AND e.key <= ? AND +e.tenant = ?", "e.key", [plan.tenant]
         else:
-            plan.where += [*tests, *(["fits(e.lean, e.sys, ?)"] if plan.rest else [])]
+            source, key, tenant = way.stretch, "t.entity", []
+        more, values = others(plan, [way] if way else [], key)
+        where = " AND ".join([source, "(e.expires IS NULL OR e.expires > ?)", *plan.where, *more])
+        order = ordered(key) if way is None or way.border else ""
+        return self.all(
+            f"SELECT e.lean, e.sys, e.flat, e.ripe FROM {where}{order} LIMIT ?",  # noqa: S608 - own text
+            [*(way.values if way else ()), after, end, *tenant, times.now_us(), *plan.values, *values, *self.look(plan), limit],
+        )
+
+    def gather(self, plan: Plan, leading: list[Way], after: int, limit: int) -> list[Any]:
+        """Rows of the selected entities with keys after one, by indexes that give all of their keys."""
+        source, first = gathered(leading)
+        more, values = others(plan, leading, "c.key")
+        where = " AND ".join(["WHERE c.key > ? AND (e.expires IS NULL OR e.expires > ?) AND +e.tenant = ?", *plan.where, *more])
+        return self.all(
+            f"SELECT e.lean, e.sys, e.flat, e.ripe FROM {source} {where} LIMIT ?",  # noqa: S608 - own text
+            [*first, after, times.now_us(), plan.tenant, *plan.values, *values, *self.look(plan), limit],
+        )
 
     def narrowest(self, plan: Plan) -> list[Way]:
         """What leads to the entities of a plan; nothing: all are gone through. Each index is counted a little way, so the plan lasts a little while."""
@@ -146,7 +244,7 @@ class Session(Statements):
         if not small:
             return next(([way] for way in plan.ways if way.walk), [])
         if not plan.rest and small[0][1].walk:
-            return [small[0][1]]  # asking the others for one entity is cheap, and a page is mostly full long before all are gone through
+            return [small[0][1]]  # asking the others for one entity is cheap
         return [way for size, way in small if size <= LOOK * small[0][0] or way is small[0][1]]
 
     def document(self, entity: Entity) -> tuple[str, ...]:
@@ -202,11 +300,7 @@ class Session(Statements):
                 f"(NOT EXISTS (SELECT 1 FROM place p WHERE p.id = e.key * {PLACES} AND NOT (p.west <= ? AND p.east >= ? AND p.south <= ? AND p.north >= ?)) "  # noqa: S608
                 f"OR EXISTS (SELECT 1 FROM place p WHERE p.id = e.key * {PLACES} + 1))"
             )
-            plan.ways.append(Way(found, (east, west, north, south), has))
-
-
-class Late(Exception):
-    """A read in the event loop was ended, as it took too long there."""
+            plan.ways.append(Way(found, (east, west, north, south), has, dear=True))
 
 
 class Reader(Session):
@@ -405,13 +499,13 @@ class SqliteStore:
     # --- reading
     def brief(self, fn: Callable[[Any], T]) -> T | None:
         """A read by indexes in the event loop; None if it is not over soon, which is then a case for `slow`."""
-        self.reader.until = time.monotonic() + BRIEF
+        self.reader.until, self.reader.most = time.monotonic() + BRIEF, PATIENCE
         try:
             return fn(self.reader)
         except Late:
             return None
         finally:
-            self.reader.until = float("inf")
+            self.reader.until, self.reader.most = float("inf"), FOREVER
 
     async def slow(self, fn: Callable[[Any], T], seconds: float = 10.0) -> T:
         """Reads that may scan: in a thread, on a connection of its own, ended after `seconds`."""
