@@ -18,6 +18,7 @@ from kiban.linkage.broker.selection import TypeQ
 from kiban.linkage.broker.store.contract import Entity, Message, Selection, Who, as_number
 from kiban.linkage.broker.store.indexing import comparisons
 from kiban.linkage.broker.store.past import Past
+from kiban.linkage.broker.store.rows import Row
 from kiban.linkage.errors import Problem
 
 FOREVER = 1 << 62  # µs
@@ -308,6 +309,9 @@ class Statements(Past):
         """Choose the source of a plan, and make conditions of its ways and its rest."""
         raise NotImplementedError
 
+    def written(self, tenant: int, id: str, row: Row) -> None:
+        """Told of each entity that is put, for a database of which somebody remembers them; nothing by default."""
+
     # --- selections
     def plan(self, tenant: int, selection: Selection) -> Plan:
         """The plan of a selection; made once for each selection object as long as the names that it has are known."""
@@ -396,9 +400,13 @@ class Statements(Past):
         return iri
 
     # --- entities
+    def row(self, tenant: int, id: str) -> Any:
+        """What is kept of an entity: lean, flat, when it expires, when the first of its attributes does, system times; None if it is not there."""
+        return self.one("SELECT lean, flat, expires, ripe, sys FROM entity WHERE tenant = ? AND id = ?", (tenant, id))
+
     def lean(self, tenant: int, id: str) -> tuple[bytes, bool] | None:
         """An entity as compact JSON without system times, and whether only its top names need a context."""
-        row = self.one("SELECT lean, flat, expires, ripe, sys FROM entity WHERE tenant = ? AND id = ?", (tenant, id))
+        row = self.row(tenant, id)
         if row is None or (row[2] is not None and row[2] <= times.now_us()):
             return None
         if row[3] is not None and row[3] <= times.now_us():
@@ -482,6 +490,7 @@ class Statements(Past):
                 (lean, int(flat), sys, created, modified, expires, ripe, *document, key),
             )
             before_types, before = old["type"], kinds(old)
+        self.written(tenant, entity["id"], (lean, int(flat), expires, ripe, sys))
         number = self.new_number
         types, attrs = set(entity["type"]), kinds(entity)
         before_types = set(before_types)
