@@ -572,12 +572,13 @@ def _full_attribute(bare: Any, times: list[Any] | None, created: str, modified: 
 class _Keys(dict[str, bytes]):
     """IRI → the bytes `,"term":` that open a member of an answer."""
 
-    __slots__ = ("kinds", "names")
+    __slots__ = ("kinds", "names", "shown")
 
     def __init__(self, names: Mapping[str, str]) -> None:
         super().__init__()
         self.names = names
         self.kinds: dict[bytes, bytes] = {}
+        self.shown: dict[frozenset[str] | None, dict[bytes, bytes]] = {}  # by the attributes that are shown: lean → answer
 
     def __missing__(self, iri: str) -> bytes:
         opening = self[iri] = b"," + _encode(self.names[iri]) + b":"
@@ -592,6 +593,29 @@ class _Keys(dict[str, bytes]):
         return said
 
 
+class _Copies:
+    """The bound of all answers that are remembered, of whatever context: when there are too many bytes, all are forgotten."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.size = 0
+
+    def keep(self, known: dict[bytes, bytes], lean: bytes, answer: bytes) -> None:
+        """Remember an answer, if it is not large itself."""
+        size = len(lean) + len(answer) + 200
+        if size > 8192:
+            return
+        self.size += size
+        if self.size > self.limit:
+            for keys in _openings.values():
+                keys.shown.clear()
+            known.clear()
+            self.size = size
+        known[lean] = answer
+
+
+_copies = _Copies(16 * 1024 * 1024)  # bytes
+_VIEWS = 64  # choices of attributes for which a context remembers answers
 _MOST = 4096
 _openings: dict[Any, _Keys] = {}
 
@@ -670,6 +694,17 @@ def render_lean_all(rows: Iterable[Sequence[Any]], terms: Names, view: View = PL
     if not view.plain:
         return _encode(render_all([decode(row[0], row[1]) for row in rows], terms, view))
     keys = _keys(terms)
+    if view.pick is None and view.omit is None and view.context is None:
+        known = keys.shown.setdefault(view.attrs, {}) if len(keys.shown) < _VIEWS else keys.shown.get(view.attrs, {})
+        shown = []
+        for row in rows:
+            lean = row[0]
+            one = known.get(lean)
+            if one is None:
+                one = _copied(lean, terms, keys, view, row[2])
+                _copies.keep(known, lean, one)
+            shown.append(one)
+        return b"[" + b",".join(shown) + b"]"
     shown = [_copied(row[0], terms, keys, view, row[2]) for row in rows]
     if view.pick is not None or view.omit is not None:
         empty = b'{"@context":' + _encode(view.context) + b"}" if view.context is not None else b"{}"

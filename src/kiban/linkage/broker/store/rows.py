@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
+PLACES = 50_000  # numbers that are remembered
 OVERHEAD = 480  # bytes of one entry besides its texts: objects, links and its part of the tables
 
 Key = tuple[int, str]  # tenant and id of an entity
@@ -33,6 +34,7 @@ class Rows:
         self.limit, self.size = limit, 0
         self.known: OrderedDict[Key, Row] = OrderedDict()
         self.touched: dict[Key, Row | None] = {}
+        self.places: dict[int, Key] = {}  # by the number that an entity has in the file
 
     def find(self, key: Key) -> Row | None:
         """An entity, None if it is not here."""
@@ -53,6 +55,23 @@ class Rows:
         while self.size > self.limit:
             oldest, gone = self.known.popitem(last=False)
             self.size -= weight(oldest, gone)
+
+    def at(self, place: int) -> Row | None:
+        """An entity by its number in the file, None if it is not here."""
+        key = self.places.get(place)
+        return None if key is None else self.find(key)
+
+    def learn(self, place: int, key: Key, row: Row) -> None:
+        """Remember what was just read from the file, and under which number."""
+        if key not in self.touched:
+            if len(self.places) >= PLACES:
+                self.places.clear()
+            self.places[place] = key
+            self.keep(key, row)
+
+    def forget(self, place: int) -> None:
+        """The entity with this number is being removed: another one may get it."""
+        self.places.pop(place, None)
 
     def touch(self, key: Key, row: Row | None) -> None:
         """A write of an entity begins: what is here is forgotten. row: what it will be when `settle` says so, None if it will be gone."""
@@ -76,6 +95,7 @@ class Rows:
     def clear(self) -> None:
         """Forget everything that is here."""
         self.known.clear()
+        self.places.clear()
         self.size = 0
 
 

@@ -212,7 +212,8 @@ class Plan:
         else:
             several = f"SELECT DISTINCT entity FROM {table} WHERE {test} AND entity > ? AND entity <= ? ORDER BY entity LIMIT -1"  # noqa: S608 - own names
             stretch = f"({several}) t CROSS JOIN entity e WHERE e.key = t.entity"
-        self.ways.append(Way(f"SELECT entity FROM {table} WHERE {test}", values, has, walk, stretch, border))  # noqa: S608 - own names
+        found = f"SELECT t.entity FROM {table} t WHERE t.tenant = ? AND t.{column} IN ({marks(numbers)})"  # noqa: S608 - own names
+        self.ways.append(Way(found, values, has, walk, stretch, border))
 
     def who(self, session: Statements, who: Who) -> None:
         """A single selector."""

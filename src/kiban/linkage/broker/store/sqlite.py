@@ -171,7 +171,9 @@ class Session(Statements):
         a little way, each time farther: that costs no more than a few times what the better of both would have cost.
         """
         plan = self.plan(tenant, selection)
-        if plan.ids or offset > DEEP or (not (plan.rest or plan.where) and (not plan.ways or (len(plan.ways) == 1 and plan.ways[0].walk))):
+        if len(plan.ways) == 1 and plan.ways[0].border and not (plan.rest or plan.where):
+            return self.stretch(plan, plan.ways[0], 0, FOREVER, limit, offset)
+        if plan.ids or offset > DEEP or not (plan.ways or plan.rest or plan.where):
             if offset > DEEP and plan.rest and self.most < FOREVER:
                 raise Late
             return super().some(tenant, selection, limit, offset)
@@ -215,7 +217,7 @@ class Session(Statements):
             return None if row is None else int(row[0])
         return after + steps if after + steps < (self.one("SELECT max(key) FROM entity")[0] or 0) else None
 
-    def stretch(self, plan: Plan, way: Way | None, after: int, end: int, limit: int) -> list[Any]:
+    def stretch(self, plan: Plan, way: Way | None, after: int, end: int, limit: int, offset: int = 0) -> list[Any]:
         """Rows of the selected entities with keys after one up to another."""
         if way is None:
             source, key, tenant = "entity e WHERE e.key > ? AND e.key <= ? AND +e.tenant = ?", "e.key", [plan.tenant]
@@ -225,8 +227,8 @@ class Session(Statements):
         where = " AND ".join([source, "(e.expires IS NULL OR e.expires > ?)", *plan.where, *more])
         order = ordered(key) if way is None or way.border else ""
         return self.all(
-            f"SELECT e.lean, e.sys, e.flat, e.ripe FROM {where}{order} LIMIT ?",  # noqa: S608 - own text
-            [*(way.values if way else ()), after, end, *tenant, times.now_us(), *plan.values, *values, *self.look(plan), limit],
+            f"SELECT e.lean, e.sys, e.flat, e.ripe, e.key, e.id, e.expires FROM {where}{order} LIMIT ? OFFSET ?",  # noqa: S608 - own text
+            [*(way.values if way else ()), after, end, *tenant, times.now_us(), *plan.values, *values, *self.look(plan), limit, offset],
         )
 
     def gather(self, plan: Plan, leading: list[Way], after: int, limit: int) -> list[Any]:
@@ -325,6 +327,7 @@ class Writer(Session):
     def remove(self, tenant: int, key: int, entity: Entity) -> None:
         """Remove one entity by its key with everything that points to it."""
         self.rows.touch((tenant, entity["id"]), None)
+        self.rows.forget(key)
         super().remove(tenant, key, entity)
 
 
@@ -369,6 +372,31 @@ class Reader(Session):
         if row is None or (row[2] is not None and row[2] <= times.now_us()):
             return None
         return decode(row[0], row[4]) if row[3] is None or row[3] > times.now_us() else fresh(row[0], row[4])
+
+    def stretch(self, plan: Plan, way: Way | None, after: int, end: int, limit: int, offset: int = 0) -> list[Any]:
+        """Rows of the selected entities with keys after one up to another; where indexes alone tell which, the entities themselves mostly out of memory."""
+        if way is None or not way.border or plan.rest or plan.where:
+            return super().stretch(plan, way, after, end, limit, offset)
+        if offset and self.one("SELECT 1 FROM entity WHERE expires IS NOT NULL AND expires <= ? LIMIT 1", (times.now_us(),)) is not None:
+            return super().stretch(plan, way, after, end, limit, offset)  # what has expired and is not swept yet must not be counted among the skipped ones
+        if time.monotonic() > self.again:
+            self.again = self.look_at_others()
+        tests, values = others(plan, [way], "t.entity")
+        where = " AND ".join([way.found, "t.entity > ? AND t.entity <= ?", *tests])
+        keys = self.all(f"{where} ORDER BY t.entity LIMIT ? OFFSET ?", (*way.values, after, end, *values, limit, offset))
+        rows: list[Any] = []
+        at = self.rows.at
+        for (key,) in keys:
+            row = at(key)
+            if row is None or row[2] is not None:
+                break
+            rows.append((row[0], row[4], row[1], row[3]))
+        else:
+            return rows
+        rows = super().stretch(plan, way, after, end, limit, offset)
+        for lean, sys, flat, ripe, key, id, expires in rows:
+            self.rows.learn(key, (plan.tenant, id), (lean, flat, expires, ripe, sys))
+        return rows
 
     def ended(self, error: sqlite3.Error) -> Exception:
         """What ended a read: `brief`, or something that the client is told of."""
