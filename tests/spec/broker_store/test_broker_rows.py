@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import random
+import re
 import sqlite3
 import tempfile
 import time
@@ -17,7 +19,8 @@ from hypothesis import strategies as st
 from tests.linkage.strategies import BASE, BORN
 
 from kiban.linkage.broker import times
-from kiban.linkage.broker.store import sqlite
+from kiban.linkage.broker.overwrite import overwrite
+from kiban.linkage.broker.store import sql, sqlite
 from kiban.linkage.broker.store.rows import Rows, weight
 from kiban.linkage.broker.store.sqlite import SqliteStore
 from kiban.linkage.errors import Problem
@@ -75,6 +78,11 @@ def step(what: str, number: int, level: int, soon: str) -> Any:
                 tx.delete(tenant, old)
         elif what == "clear":
             tx.clear(tenant, 3)
+        elif what == "over":
+            if (stored := tx.stored(tenant, id)) is not None:
+                change = overwrite(*stored[:2], well(number, level), now=BORN)
+                if change is not None:
+                    tx.overwrite(tenant, stored[2], change)
         else:
             more: dict[str, Any] = {"expiresAt": soon} if what == "passing" else {}
             entity = well(number, level, **more)
@@ -91,7 +99,7 @@ def step(what: str, number: int, level: int, soon: str) -> Any:
     return op
 
 
-KINDS = ("put", "put", "twice", "delete", "passing", "attribute passing", "clear", "wrong", "broken")
+KINDS = ("put", "put", "over", "twice", "delete", "passing", "attribute passing", "clear", "wrong", "broken")
 STEPS = st.lists(
     st.tuples(
         st.sampled_from(("", "", "", "before", "after")),  # what becomes of the commit
@@ -155,6 +163,18 @@ def test_every_read_at_every_moment_is_what_the_file_has(steps: list[Any], limit
         patch.setattr(times, "now_us", lambda: clock)
         patch.setattr(times, "now", lambda: times.text(clock))
         asyncio.run(story(SqliteStore(Path(folder) / "b.db")))
+
+
+def test_every_statement_that_changes_an_entity_is_told_to_the_memory() -> None:
+    found = {}
+    for module in sorted(Path(sql.__file__).parents[1].rglob("*.py")):
+        for function in (node for node in ast.walk(ast.parse(module.read_text("utf-8"))) if isinstance(node, ast.FunctionDef)):
+            texts = [node.value for node in ast.walk(function) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+            if any(re.search(r"\b(INTO|UPDATE|DELETE FROM) entity\b", text) for text in texts):
+                called = {node.func.attr for node in ast.walk(function) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)}
+                found[f"{module.stem}.{function.name}"] = "written" in called
+    # `Writer` itself tells of what is removed.
+    assert found == {"sql.put": True, "sql.overwrite": True, "sql.remove": False}
 
 
 def test_what_was_written_or_read_is_not_looked_for_in_the_file_again(tmp_path: Path) -> None:

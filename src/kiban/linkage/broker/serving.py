@@ -6,8 +6,9 @@ import asyncio
 import functools
 from urllib.parse import urlsplit
 
+import httptools
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from kiban.linkage.access import is_loopback
 from kiban.linkage.broker.broker import Broker, Options
@@ -16,13 +17,18 @@ from kiban.linkage.broker.server import App
 
 HEAD_LIMIT = 64 * 1024  # bytes of the first line and the headers of a request
 HEAD_SECONDS = 20.0  # in which they must have come, once one byte has
+BODY = {b"content-length", b"transfer-encoding"}  # headers of a request that has one
 
 
 class Protocol(HttpToolsProtocol):
-    """HTTP/1.1 with limits on what a client may send before the body, and how slowly: the parser itself gathers and waits without end."""
+    """HTTP/1.1 with limits on what a client may send before the body, and how slowly: the parser itself gathers and waits without end.
+
+    A GET that the app answers at once is answered here, without the task, the events and the messages of ASGI: they would cost more than the answer.
+    """
 
     head = 0
     patience: asyncio.TimerHandle | None = None
+    done = False  # the request that is being read has its answer
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A connection on which nothing comes is as good as one that is kept alive."""
@@ -42,7 +48,40 @@ class Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """What comes from here on is body."""
         self.enough()
-        super().on_headers_complete()
+        self.done = self.parser.get_method() == b"GET" and self.answer_at_once()
+        if not self.done:
+            super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """The end of a request."""
+        if not self.done:
+            super().on_message_complete()
+
+    def answer_at_once(self) -> bool:
+        """Answer a GET without body, if nothing before it on this connection waits for its answer and the app can; False if all that was not so."""
+        parser, cycle = self.parser, self.cycle
+        if (
+            not (cycle is None or cycle.response_complete)
+            or parser.get_http_version() != "1.1"
+            or not parser.should_keep_alive()
+            or parser.should_upgrade()
+            or self.expect_100_continue
+            or self.flow.write_paused
+            or self.transport.is_closing()
+            or not BODY.isdisjoint(dict(self.headers))
+        ):
+            return False
+        url = httptools.parse_url(self.url)
+        found = self.app.at_once(url.path, url.query or b"", self.headers)
+        if found is None:
+            return False
+        status, headers, body = found
+        head = b"".join([STATUS_LINE[status], *(b"%b: %b\r\n" % (name.lower(), value) for name, value in headers), b"\r\n"])
+        if head.count(b"\r") != len(headers) + 2 or head.count(b"\n") != len(headers) + 2:
+            raise RuntimeError("a header of an answer has a line break in it")
+        self.transport.write(head + body)
+        self.on_response_complete()
+        return True
 
     def on_body(self, body: bytes) -> None:
         """A part of the body."""
@@ -95,6 +134,7 @@ def config(options: Options) -> uvicorn.Config:
         log_level="warning",
         log_config=None,  # operate.carry_over takes what there is to tell
         access_log=False,
+        proxy_headers=False,  # nobody asks who the client is: a policy goes by tokens
         server_header=False,
         date_header=False,
         backlog=2048,

@@ -524,6 +524,7 @@ class Statements(Past):
             "UPDATE entity SET lean = ?, flat = 1, sys = ?, modified = ?" + (", doc = ?::jsonb WHERE key = ?" if document else " WHERE key = ?"),  # noqa: S608
             (change.lean, change.sys, times.parse(entity["modifiedAt"]), *document, key),
         )
+        self.written(tenant, entity["id"], (change.lean, 1, None, None, change.sys))
         known, declared = self.names.known, self.names.declared
         for name in change.touched:
             if (attr := known.get(name)) in declared:
