@@ -42,7 +42,7 @@ def routes() -> Routes:
     add = found.add
     entity, attrs, attr = f"{LD}/entities/{{id}}", f"{LD}/entities/{{id}}/attrs", f"{LD}/entities/{{id}}/attrs/{{attr}}"
     add("POST", f"{LD}/entities", api_entities.create, names("local via options"))
-    add("GET", f"{LD}/entities", api_query.query, SHOWN | CHOSEN | PAGED | ORDERED)
+    add("GET", f"{LD}/entities", api_query.query, SHOWN | CHOSEN | PAGED | ORDERED, api_query.query_at_once)
     add("DELETE", f"{LD}/entities", api_query.purge, CHOSEN | names("drop keep"))
     add("PATCH", f"{LD}/entities", api_entities.without_id)
     add("PUT", f"{LD}/entities", api_entities.without_id)
