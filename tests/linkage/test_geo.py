@@ -317,3 +317,22 @@ def test_the_distance_to_several_areas_is_that_to_the_nearest() -> None:
     assert both is not None
     assert point is not None
     assert distance(both, point) == distance(point, both) == pytest.approx(distance(shape({"type": "Polygon", "coordinates": far}), point), rel=1e-9)
+
+
+@given(
+    relation=st.sampled_from(["within", "intersects"]),
+    corners=st.tuples(*[st.integers(-3, 3)] * 4).filter(lambda four: four[0] < four[2] and four[1] < four[3]),
+    start=st.integers(0, 3),
+    turned=st.booleans(),
+    at=st.tuples(st.integers(-8, 8).map(lambda half: half / 2), st.integers(-8, 8).map(lambda half: half / 2)),
+)
+def test_a_point_in_a_rectangle_or_on_its_border_is_where_the_simple_features_say(
+    relation: str, corners: tuple[int, ...], start: int, turned: bool, at: tuple[float, float]
+) -> None:
+    west, south, east, north = corners
+    ring = [(west, south), (east, south), (east, north), (west, north)]
+    ring = [*ring[start:], *ring[:start]][:: -1 if turned else 1]
+    ring = [*ring, ring[0]]
+    reference, point = shapely.Polygon(ring), shapely.Point(at)
+    found = asked(relation, "Polygon", [ring]).matches_geometry({"type": "Point", "coordinates": list(at)})
+    assert found is bool(point.within(reference) if relation == "within" else point.intersects(reference))

@@ -64,6 +64,26 @@ def shape(geometry: Any) -> BaseGeometry | None:
     return found if found.is_valid else shapely.make_valid(found)
 
 
+def _position(value: Any) -> tuple[float, float] | None:
+    """Longitude and latitude of a Point; None for anything else."""
+    if type(value) is not dict or value.get("type") != "Point" or geometry_fault(value):
+        return None
+    x, y = value["coordinates"][:2]
+    return x, y
+
+
+def _rectangle(geometry: BaseGeometry) -> Window | None:
+    """West, south, east, north of a polygon that is a rectangle along the degrees; None for any other geometry.
+
+    >>> _rectangle(shapely.box(1, 2, 3, 4)), _rectangle(shapely.Point(1, 2).buffer(1))
+    ((1.0, 2.0, 3.0, 4.0), None)
+    """
+    if geometry.geom_type != "Polygon" or len(geometry.interiors) or len(ring := geometry.exterior.coords) != 5:
+        return None
+    west, south, east, north = geometry.bounds
+    return (west, south, east, north) if {at[:2] for at in ring} == {(west, south), (east, south), (east, north), (west, north)} else None
+
+
 # ------------------------------------------------------------------------------------------------------------------------------ distances
 
 
@@ -223,7 +243,20 @@ class GeoQ:
             target = shape(value)
             return target is not None and bool(relation(reference, target))
 
-        return test
+        box = _rectangle(reference) if self.relation in ("within", "intersects") else None
+        if box is None:
+            return test
+        west, south, east, north = box
+        inner = self.relation == "within"  # what lies on the border is not within
+
+        def quick(value: Any) -> bool:
+            at = _position(value)
+            if at is None:
+                return test(value)
+            x, y = at
+            return west < x < east and south < y < north if inner else west <= x <= east and south <= y <= north
+
+        return quick
 
     def _near(self) -> Callable[[Any], bool]:
         reference, most, least = self.geometry, self.most, self.least
@@ -233,16 +266,16 @@ class GeoQ:
         point = (reference.x, reference.y) if reference.geom_type == "Point" else None
 
         def test(value: Any) -> bool:
-            target = shape(value)
-            if target is None:
-                return False
-            if point is not None and target.geom_type == "Point":
+            if point is not None and (at := _position(value)) is not None:
                 # Most points are clearly near or clearly far: the exact distance costs twenty times as much.
-                roughly = _sphere(*point, target.x, target.y)
+                roughly = _sphere(*point, *at)
                 if roughly < sure:
                     return inside
                 if roughly > hopeless:
                     return outside
+            target = shape(value)
+            if target is None:
+                return False
             return (distance(reference, target) <= limit) is inside
 
         return test
