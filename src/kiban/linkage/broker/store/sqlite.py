@@ -39,7 +39,9 @@ STEPS = 20_000  # virtual machine steps between two looks at the clock
 MANY = 20_000  # entities up to which an index is worth to be gone through; where it gives more, going through all of a type fills a page as soon
 LOOK = 4  # entities of one more index that cost as much as to ask it for a single one
 LASTING = 10_000_000  # µs after which the choice of an index is made anew
-STEP = 256  # entities that an index is counted up to at first; half as many are gone through at first
+STEP = 256  # entities that an index is counted up to at first
+DEAR_STEP = 4096  # the same where an index costs much to be asked for one entity
+CHEAP, DEAR = 2, 64  # what share of that is gone through beside it
 WIDER = 4  # how many times as far each next time
 DEEP = 1000  # entities before a page from which on the whole selection is planned, and its first entities skipped by the database
 PATIENCE = 4096  # entities that an index is counted up to in the event loop
@@ -179,21 +181,19 @@ class Session(Statements):
             return super().some(tenant, selection, limit, offset)
         now, need = times.now_us(), limit + offset
         walked = next((way for way in plan.ways if way.border), next((way for way in plan.ways if way.stretch), None))
-        counted = [way for way in plan.ways if way is not walked]
+        counted = sorted((way for way in plan.ways if way is not walked), key=lambda way: not way.dear)
+        share, first = (DEAR, DEAR_STEP) if any(way.dear for way in counted) else (CHEAP, STEP)
         found: list[Any] = []
-        far, done, after = max(STEP, 2 * need), 0, 0
-        sure = plan.filled > now
+        far, done, after = max(first, 2 * need), 0, 0
+        steps, sure = far // share, plan.filled > now
         while True:
-            if far > self.most:
+            if (CHEAP * steps if sure else far) > self.most:
                 raise Late
             if counted and not sure:
-                sized = [(self.one(f"SELECT count(*) FROM ({way.found} LIMIT ?)", (*way.values, far))[0], way) for way in counted]  # noqa: S608 - own text
-                small = sorted((pair for pair in sized if pair[0] < far), key=lambda pair: pair[0])
+                small = self.small(counted, far)
                 if small:
-                    leading = [way for size, way in small if way is small[0][1] or (way.dear and size <= LOOK * small[0][0])]
-                    found += self.gather(plan, leading, after, need - len(found))
+                    found += self.gather(plan, small, after, need - len(found))
                     break
-            steps = far // 2
             end = self.border(walked, after, steps)
             found += self.stretch(plan, walked, after, FOREVER if end is None else end, need - len(found))
             if len(found) >= need or end is None:
@@ -201,10 +201,22 @@ class Session(Statements):
                     plan.filled = now + LASTING
                 break
             after, done = end, done + steps
-            # As many more as it takes at this rate: counting on would cost more.
-            sure = len(found) > LOOK and (expected := 2 * done * (need - len(found)) // len(found)) < WIDER * far
-            far = max(STEP, 2 * expected) if sure else WIDER * far
+            far *= WIDER
+            # At this rate, with some to spare, it takes so many more; if they are few, counting on would cost more.
+            more = 2 * done * (need - len(found)) // len(found) if len(found) > LOOK else FOREVER
+            steps, sure = min(more, far // share), more <= far // share
         return found[offset:]
+
+    def small(self, ways: list[Way], far: int) -> list[Way]:
+        """The way that gives the fewest entities, with those beside it that had better be gone through than asked for one; none if each gives too many."""
+        sized: list[tuple[int, Way]] = []
+        least = far
+        for way in ways:
+            size = self.one(f"SELECT count(*) FROM ({way.found} LIMIT ?)", (*way.values, least))[0]  # noqa: S608 - own text
+            if size < least or not size:
+                sized.append((size, way))
+                least = size or 1
+        return [way for size, way in sized if way is sized[-1][1] or (way.dear and size <= LOOK * sized[-1][0])]
 
     def indexed(self, tenant: int, selection: Selection) -> bool:  # noqa: ARG002 - a page of any selection is begun there
         """True: `brief` gives up where it takes too long."""
