@@ -610,7 +610,7 @@ def test_what_could_not_be_delivered_is_listed_and_sent_again(town: Town) -> Non
     assert [(letter["entity"], letter["attempts"], letter["error"]) for letter in letters] == [("urn:w:1", 1, "HTTP 410")]
     assert town.ask("GET", "/kiban/v1/deadLetters?subscription=urn:s:2").body == []
     town.answer = 200
-    assert town.ask("POST", "/kiban/v1/deadLetters/replay", {"numbers": [letters[0]["number"]]}).body == {"endpoints": 1}
+    assert town.ask("POST", "/kiban/v1/deadLetters/replay", {"numbers": [letters[0]["number"]]}).body == {"endpoints": 1, "messages": 1}
     assert town.told(2)[1]["id"] == town.told(2)[0]["id"]
     shown = town.ask("GET", "/subscriptions/urn:s:1").body["notification"]
     assert (shown["timesSent"], shown["timesFailed"], shown["status"]) == (2, 1, "ok")

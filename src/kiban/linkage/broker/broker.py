@@ -134,6 +134,9 @@ class Broker:
         await self.notices.open()
         await self.dispatcher.start()
         self.sources.look()
+        if self.options.index:
+            for iri in self.store.reader.unused(self.contexts.core.expand(name) for name in self.options.index):
+                self.operation.log.info("no entity has this attribute of --index so far", attribute=iri)
         self.state = "running"
         beside = (self.taking_back, self.warming, self.sweeping, self.sources.flushing, self.source_notices.ticking, self.notices.run)
         self.tasks = [*(asyncio.create_task(self.lasting(work)) for work in beside), *await self.operation.start()]
