@@ -192,7 +192,8 @@ class Broker:
             if self.store.reader.expired(times.now_us(), 1) or self.store.reader.ripened(times.now_us(), 1):
                 await self.store.write(lambda tx: sweep(self, tx))
             await self.maps.tidy()
-            self.hosting.refresh()
+            if self.hosting.refresh():
+                await self.notices.renew()
 
     def v2_problem(self, problem: Problem) -> Reply:
         """A problem as NGSIv2 says it."""

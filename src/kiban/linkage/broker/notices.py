@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import json
 import logging
 from typing import Any, Final
 
 from kiban.linkage.access import ALLOW, DENY, Predicate
-from kiban.linkage.broker import outgoing, subscriptions, times
+from kiban.linkage.broker import outgoing, source_subscriptions, subscriptions, times
 from kiban.linkage.broker.model import OWN, Change, Entity
 from kiban.linkage.broker.render import decode, follow, with_links
 from kiban.linkage.broker.store.contract import Message
@@ -40,6 +41,7 @@ class Notices:
         self.pending: set[object] = set()  # writes on their way that have put or dropped a subscription
         self.made: dict[tuple[int, str], tuple[int, Ready | None]] = {}  # what the indexes show, each with the time of its last change
         self.maps: dict[tuple[str, str], Any] = {}  # (tenant, @context as JSON) → its names; subscriptions cannot wait for them
+        self.seen: dict[str, int] = {}  # copies of @contexts that the names are made with, and when they were brought in
         self.loop: asyncio.AbstractEventLoop | None = None
         self.next: dict[tuple[int, str], int] = {}  # when a timed subscription is due, µs
 
@@ -54,6 +56,11 @@ class Notices:
         """Have the names of every kept subscription at hand that is not in the indexes yet."""
         reader = self.broker.store.reader
         names = dict(reader.tenants())
+        for tenant, id, doc, *_ in reader.things(None, source_subscriptions.KIND):
+            try:
+                await self.learn({"context": doc["context"], "asked": doc["context"]}, names.get(tenant, ""))
+            except Problem as problem:
+                log.warning("the @context of the subscription %s cannot be had, its notifications tell full names: %s", id, problem)
         for tenant, id, modified in reader.stamps(KIND):
             if self.made.get((tenant, id), NONE)[0] == modified or (found := reader.thing(tenant, KIND, id)) is None:
                 continue
@@ -77,6 +84,27 @@ class Notices:
     def forget(self, url: str, tenant: str) -> None:
         """Let go of the names of a @context that was kept for one subscription alone."""
         self.maps.pop((tenant, url), None)
+
+    async def renew(self, name: str | None = None) -> None:
+        """Let subscriptions have their @context as it is now: one was loaded anew or removed (None: another process may have done that to some).
+
+        Where it cannot be had any more, they keep the names that they have.
+        """
+        urls = {url for terms in self.maps.values() for url in terms.urls if ":" in url}  # the others are ids of contexts that never change
+        made = {url: self.broker.hosting.made(url) for url in (urls if name is None else urls & {name})}
+        changed = made.keys() if name is not None else {url for url, at in made.items() if at != self.seen.get(url)}
+        self.seen |= made
+        for (tenant, key), old in list(self.maps.items()):
+            if changed.isdisjoint(old.urls):
+                continue
+            try:
+                self.maps[tenant, key] = await self.broker.contexts.term_map(json.loads(key) if key[:1] in "{[" else key, tenant)
+            except Problem as problem:
+                log.warning("subscriptions keep the names of a @context that cannot be had any more: %s", problem)
+        if changed:
+            self.made = {who: (0, ready) for who, (_, ready) in self.made.items()}
+            self.stale = True
+            await self.broker.store.write(self.follow)
 
     def terms(self, context: Any, tenant: str) -> Any:
         """Names that were learnt; in a writing thread, learnt now if another worker brought them."""
