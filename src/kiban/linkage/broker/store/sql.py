@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from kiban.linkage.broker import times
 from kiban.linkage.broker.model import OWN, expire, soonest
+from kiban.linkage.broker.overwrite import Overwritten
 from kiban.linkage.broker.query import unlink
 from kiban.linkage.broker.render import decode, encode_lean
 from kiban.linkage.broker.selection import TypeQ
@@ -80,6 +81,7 @@ class Names:
         self.partitions: list[str] = []
         self.plans: dict[tuple[int, int], Plan] = {}
         self.heads: dict[tuple[int, str], tuple[int, tuple[str, ...]]] = {}  # tenant and id → key and types of a history
+        self.counts: dict[str, int] = {}  # kind of documents → number of its changes, where nobody else writes
         self.made: dict[Any, tuple[int, Any]] = {}  # what others have made of kept documents, with the number of their changes
 
     def forget(self) -> None:
@@ -90,6 +92,7 @@ class Names:
         self.heads.clear()
         self.plans.clear()
         self.made.clear()
+        self.counts.clear()
         self.partitions = []
 
 
@@ -253,7 +256,8 @@ class Statements(Past):
     """Reads and writes of one transaction, the same for both databases."""
 
     names: Names
-    last: tuple[int, str, int] | None = None  # tenant, id and key of the entity that was read last
+    # Tenant, id and key of the entity that was read last, and all of it if something in it has expired that was not swept yet.
+    last: tuple[int, str, int, Entity | None] | None = None
     rung: set[str]  # endpoints of messages that this transaction put into the outbox
     skip = ""  # what a statement ends with that takes rows which others may be taking too
     aside = ""  # before a column of which an index is not to be used
@@ -389,10 +393,16 @@ class Statements(Past):
     def entity(self, tenant: int, id: str) -> Entity | None:
         """An entity in the internal form, None if it is not there or has expired."""
         row = self.one(f"SELECT lean, sys, expires, ripe, key FROM entity WHERE tenant = ? AND id = ?{self.lock}", (tenant, id))  # noqa: S608 - own text
-        self.last = None if row is None else (tenant, id, row[4])
+        ripe = row is not None and row[3] is not None and row[3] <= times.now_us()
+        self.last = None if row is None else (tenant, id, row[4], decode(row[0], row[1]) if ripe else None)
         if row is None or (row[2] is not None and row[2] <= times.now_us()):
             return None
-        return decode(row[0], row[1]) if row[3] is None or row[3] > times.now_us() else fresh(row[0], row[1])
+        return fresh(row[0], row[1]) if ripe else decode(row[0], row[1])
+
+    def stored(self, tenant: int, id: str) -> tuple[bytes, bytes, int] | None:
+        """An entity as it is kept, lean and times, to be changed, with its key; None if it is not there, or something of it has expired."""
+        row = self.one(f"SELECT lean, sys, key, expires, ripe FROM entity WHERE tenant = ? AND id = ?{self.lock}", (tenant, id))  # noqa: S608 - own text
+        return None if row is None or row[3] is not None or row[4] is not None else row[:3]
 
     def find(self, tenant: int, selection: Selection, limit: int, offset: int = 0) -> list[tuple[bytes, bytes, bool]]:
         """Selected entities (lean, system times, flat) in the order of their creation."""
@@ -439,24 +449,26 @@ class Statements(Past):
                 if stale is not None:
                     self.remove(tenant, stale[0], decode(stale[1], stale[2]))
                 key = self.insert(insert, row)
-            self.last = tenant, entity["id"], key
-            before_types: Iterable[str] = ()
-            before: dict[str, int] = {}
+            self.last = tenant, entity["id"], key, None
+            now, then, before_types = entity, {}, set[str]()
         else:
-            last = self.last
-            if last is not None and last[1] == entity["id"] and last[0] == tenant:
-                key = last[2]
-            else:
-                key = self.one("SELECT key FROM entity WHERE tenant = ? AND id = ?", (tenant, entity["id"]))[0]
+            if self.last is None or self.last[:2] != (tenant, entity["id"]):
+                self.entity(tenant, entity["id"])
+            assert self.last is not None  # it is there, as `old` says
+            _, _, key, whole = self.last
+            old = whole or old
+            self.last = None if whole else self.last
             self.do(
                 "UPDATE entity SET lean = ?, flat = ?, sys = ?, created = ?, modified = ?, expires = ?, ripe = ?"  # noqa: S608 - own text
                 + (", doc = ?::jsonb WHERE key = ?" if document else " WHERE key = ?"),
                 (lean, int(flat), sys, created, modified, expires, ripe, *document, key),
             )
-            before_types, before = old["type"], kinds(old)
+            # What stays is shared between the two.
+            now = {name: value for name, value in entity.items() if old.get(name) is not value}
+            then = {name: value for name, value in old.items() if entity.get(name) is not value}
+            before_types = set(old["type"])
         number = self.new_number
-        types, attrs = set(entity["type"]), kinds(entity)
-        before_types = set(before_types)
+        types, attrs, before = set(entity["type"]), kinds(now), kinds(then)
         for iri in types - before_types:
             self.do("INSERT INTO etype (tenant, type, entity) VALUES (?, ?, ?)", (tenant, number(iri), key))
         for iri in before_types - types:
@@ -470,28 +482,50 @@ class Statements(Past):
                 elif attrs[iri] != mask:
                     self.do("UPDATE eattr SET kinds = ? WHERE tenant = ? AND attr = ? AND entity = ?", (attrs[iri], tenant, number(iri), key))
         if self.names.declared:
-            self.index(tenant, key, entity, old)
-        self.place(tenant, key, entity, old)
+            self.index(tenant, key, now, then)
+        if any(mask & BITS["GeoProperty"] for mask in (*attrs.values(), *before.values())):
+            self.place(tenant, key, entity, old)
 
-    def index(self, tenant: int, key: int, entity: Entity, old: Entity | None) -> None:
-        """Values of the declared attributes of one entity."""
-        if old is not None:
-            self.do("DELETE FROM eindex WHERE entity = ?", (key,))
-        rows = [
-            (tenant, attr, *value, key)
-            for iri in members(entity)
-            if (attr := self.names.known.get(iri)) in self.names.declared
-            for value in index_values(entity[iri])
-        ]
-        if rows:
-            self.many("INSERT INTO eindex (tenant, attr, num, text, entity) VALUES (?, ?, ?, ?, ?)", rows)
+    def overwrite(self, tenant: int, key: int, change: Overwritten) -> None:
+        """Keep an entity of the shape of the one that stands there."""
+        entity = change.entity
+        document = self.document(entity)
+        self.do(
+            "UPDATE entity SET lean = ?, flat = 1, sys = ?, modified = ?" + (", doc = ?::jsonb WHERE key = ?" if document else " WHERE key = ?"),  # noqa: S608
+            (change.lean, change.sys, times.parse(entity["modifiedAt"]), *document, key),
+        )
+        known, declared = self.names.known, self.names.declared
+        for name in change.touched:
+            if (attr := known.get(name)) in declared:
+                self.reindex(tenant, attr, key, list(index_values(change.earlier(name))), list(index_values(entity[name])))
+        if any(entity[name][0]["type"] == "GeoProperty" for name in change.touched):
+            self.place(tenant, key, entity, change.previous)
+
+    def index(self, tenant: int, key: int, now: Entity, then: Entity) -> None:
+        """Values of the declared ones among the attributes of one entity; then: as they were before."""
+        known, declared = self.names.known, self.names.declared
+        for iri in dict.fromkeys([*members(now), *members(then)]):
+            if (attr := known.get(iri)) in declared:
+                self.reindex(tenant, attr, key, list(index_values(then.get(iri, []))), list(index_values(now.get(iri, []))))
+
+    def reindex(self, tenant: int, attr: int, key: int, before: list[Any], after: list[Any]) -> None:
+        """Values of one declared attribute of one entity: (number, text) each."""
+        if before == after:
+            return
+        if len(before) == 1 == len(after):
+            self.do("UPDATE eindex SET num = ?, text = ? WHERE entity = ? AND attr = ?", (*after[0], key, attr))
+            return
+        if before:
+            self.do("DELETE FROM eindex WHERE entity = ? AND attr = ?", (key, attr))
+        if after:
+            self.many("INSERT INTO eindex (tenant, attr, num, text, entity) VALUES (?, ?, ?, ?, ?)", [(tenant, attr, *value, key) for value in after])
 
     def delete(self, tenant: int, entity: Entity) -> None:
         """Remove an entity that stands there."""
-        row = self.one("SELECT key FROM entity WHERE tenant = ? AND id = ?", (tenant, entity["id"]))
+        row = self.one("SELECT key, lean, sys FROM entity WHERE tenant = ? AND id = ?", (tenant, entity["id"]))
         self.last = None
         if row is not None:
-            self.remove(tenant, row[0], entity)
+            self.remove(tenant, row[0], decode(row[1], row[2]))  # with what has expired in it
 
     def remove(self, tenant: int, key: int, entity: Entity) -> None:
         """Remove one entity by its key with everything that points to it."""
@@ -511,7 +545,7 @@ class Statements(Past):
     def whole(self, tenant: int, id: str) -> Entity | None:
         """An entity with what has expired in it."""
         row = self.one("SELECT lean, sys, key FROM entity WHERE tenant = ? AND id = ?", (tenant, id))
-        self.last = None if row is None else (tenant, id, row[2])
+        self.last = None if row is None else (tenant, id, row[2], None)
         return None if row is None else decode(row[0], row[1])
 
     def expired(self, now: int, limit: int = 500) -> list[tuple[int, Entity]]:
@@ -631,12 +665,19 @@ class Statements(Past):
 
     def touch(self, kind: str) -> None:
         """Tell other workers that documents of this kind have changed."""
+        self.names.counts.pop(kind, None)
         self.do("INSERT INTO changed (kind, n) VALUES (?, 1) ON CONFLICT (kind) DO UPDATE SET n = changed.n + 1", (kind,))
 
     def changes(self, kind: str) -> int:
         """A number that grows with every change of a document of this kind."""
+        known = self.names.counts.get(kind)
+        if known is not None:
+            return known
         row = self.one("SELECT n FROM changed WHERE kind = ?", (kind,))
-        return int(row[0]) if row else 0
+        found = int(row[0]) if row else 0
+        if self.alone:
+            self.names.counts[kind] = found
+        return found
 
     # --- outbox
     def enqueue(self, messages: Sequence[Message], now: int) -> None:
