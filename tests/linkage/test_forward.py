@@ -471,12 +471,30 @@ def test_an_answer_that_was_cut_at_the_limit_of_what_is_brought_together_says_so
     assert (said.warnings, said.headers["ngsild-results-count"]) == ([], ["12"])
 
 
-def test_a_silent_source_costs_its_time_limit_once_and_then_rests(city: City, played: Callable[..., Played]) -> None:
+def test_an_entity_by_a_map_says_which_sources_were_not_asked(city: City) -> None:
+    registration = city.register("inclusive")
+    assert city.back("POST", "/entities", WELL).status == 201
+    assert city.front("POST", "/entities?local=true", {**WELL, "id": "urn:w:2"}).status == 201
+    made = city.front("GET", "/entities?type=Well&entityMap=true&local=true").headers["ngsild-entitymap"][0]
+    for id, status in (("urn:w:1", 404), ("urn:w:2", 200)):
+        said = city.front("GET", path_of(id), NGSILD_EntityMap=made)
+        assert (said.status, [text.split()[1] for text in said.warnings]) == (status, [registration])
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "/entities?type=Well", None),
+        ("GET", path_of("urn:w:1"), None),
+        ("POST", "/entityOperations/query", {"type": "Query", "entities": [{"type": "Well"}]}),
+    ],
+)
+def test_a_silent_source_costs_its_time_limit_once_and_then_rests(city: City, played: Callable[..., Played], method: str, path: str, body: Any) -> None:
     wake = threading.Event()
     source = played(lambda _: (wake.wait(10), (200, []))[1])
     city.register("inclusive", url=source.url, management={"timeout": 200, "cooldown": 60_000})
     try:
-        texts = [city.front("GET", "/entities?type=Well").warnings[0] for _ in range(3)]
+        texts = [city.front(method, path, body).warnings[0] for _ in range(3)]
         assert ["in time" in text for text in texts] == [True, False, False]
         assert ["in peace" in text for text in texts] == [False, True, True]
         assert len(source.heard) == 1

@@ -640,6 +640,26 @@ def test_a_context_that_cannot_be_had_any_more_leaves_subscriptions_their_names(
         runner.run(town.close())
 
 
+def test_names_of_subscriptions_that_are_gone_are_not_kept(town: Town) -> None:
+    town.quiet()
+    town.broker.notices.enough = 10
+
+    def subscribe(id: str, name: str) -> None:
+        endpoint = {"uri": f"http://127.0.0.1:{town.port}/n"}
+        body = {"id": id, "type": "Subscription", "entities": [{"type": "Well"}], "notification": {"endpoint": endpoint}, "@context": {name: VOCAB + "level"}}
+        assert town.ask("POST", "/subscriptions", body, content_type="application/ld+json").status == 201
+
+    subscribe("urn:s:stays", "pegel")
+    for number in range(40):
+        subscribe("urn:s:goes", f"name{number}")
+        assert town.ask("DELETE", "/subscriptions/urn:s:goes").status == 204
+        town.broker.notices.enough = min(town.broker.notices.enough, 10)
+    assert len(town.broker.notices.maps) < 20
+    subscribe("urn:s:late", "height")
+    town.ask("POST", "/entities", well(1, level=3))
+    assert {id: body["data"] for id, body in town.waiting()} == {"urn:s:stays": [well(1, pegel=3)], "urn:s:late": [well(1, height=3)]}
+
+
 def test_a_subscription_to_registrations_is_told_in_its_own_names_also_after_a_restart(tmp_path: Path) -> None:
     with asyncio.Runner() as runner:
         town = Town(runner, tmp_path / "town.db")

@@ -21,7 +21,7 @@ from kiban.linkage.broker.entities import Entity
 from kiban.linkage.broker.model import OWN
 from kiban.linkage.broker.negotiate import answer
 from kiban.linkage.broker.query import parse_q
-from kiban.linkage.broker.remote import FAILED, INVALID, SILENT, Got, Remote, renamed
+from kiban.linkage.broker.remote import FAILED, INVALID, SEARCH, SILENT, Got, Remote, renamed
 from kiban.linkage.broker.render import View, decode, render_all, with_links
 from kiban.linkage.broker.selection import parse_types
 from kiban.linkage.broker.server import JSON, LOCATION, Call, Headers, Reply, Spelled, dumps, in_path
@@ -605,7 +605,16 @@ class Forward:
     async def retrieve(self, call: Call, id: str, view: View, media: bytes, reach: Selection | None) -> Reply:
         """GET /entities/{id}"""
         if self.mapped(call):
-            return await api_query.retrieve_here(call, id, view, media, reach)
+            found, looped = await self.live(call)
+            kinds = self.types_of(call, id)
+            others = [each for each in self.readers(found, looped) if each.share(id, None if kinds is None else frozenset(kinds)) is not None]
+            try:
+                reply = await api_query.retrieve_here(call, id, view, media, reach)
+            except Problem as problem:
+                if problem.status != 404:
+                    raise
+                reply = Reply(404, [], dumps(problem.body()), JSON)
+            return reply._replace(headers=[*reply.headers, *map(self.unmapped, others)])
         entity, warnings = await self.gather(call, id, self.wanted(view))
         if warnings is None:
             return await api_query.retrieve_here(call, id, view, media, reach)
@@ -713,7 +722,7 @@ class Forward:
             body |= {name: filters[name] for name in ("q", "scopeQ") if name in filters}
             if "georel" in filters:
                 body["geoQ"] = {name: filters[name] for name in ("georel", "geometry", "coordinates", "geoproperty") if name in filters}
-            return await self.remote.send(call, source, "POST", "/entityOperations/query", paged, body, terms=terms)
+            return await self.remote.send(call, source, "POST", SEARCH, paged, body, terms=terms)
         (types, ids, pattern), *_ = selectors
         params = [("id", ",".join(ids))] if ids else []
         text = types if isinstance(types, str) else ",".join(names[each] for each in types)

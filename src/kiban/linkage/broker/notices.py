@@ -25,6 +25,7 @@ LOOK: Final = 1.0  # s between two looks at intervals and at what other workers 
 TOGETHER: Final = 1000  # entities in one notification of an interval
 JOINED: Final = 1000  # linked entities in one notification
 NONE: Final = (-1, None)
+ENOUGH: Final = 1000  # @contexts at hand, before it is asked which of them are needed still
 WAIT: Final = 2.0  # s that a writing thread waits for a @context of another worker's subscription
 log = logging.getLogger("kiban.broker.notices")
 
@@ -41,6 +42,7 @@ class Notices:
         self.pending: set[object] = set()  # writes on their way that have put or dropped a subscription
         self.made: dict[tuple[int, str], tuple[int, Ready | None]] = {}  # what the indexes show, each with the time of its last change
         self.maps: dict[tuple[str, str], Any] = {}  # (tenant, @context as JSON) → its names; subscriptions cannot wait for them
+        self.enough = ENOUGH
         self.seen: dict[str, int] = {}  # copies of @contexts that the names are made with, and when they were brought in
         self.loop: asyncio.AbstractEventLoop | None = None
         self.next: dict[tuple[int, str], int] = {}  # when a timed subscription is due, µs
@@ -74,12 +76,30 @@ class Notices:
 
         given  those of the @context it was made with, if they are at hand
         """
+        self.tidy()
         if given is not None:
             self.maps[(tenant, canonical(doc["asked"]))] = self.maps[(tenant, canonical(doc["implied"]))] = given
         for context in (doc["context"], doc["asked"]):  # notifications are told with one, q was written with the other
             key = tenant, canonical(context)
             if key not in self.maps:
                 self.maps[key] = await self.broker.contexts.term_map(context, tenant)
+
+    def tidy(self) -> None:
+        """Once many names are at hand, let go of those that no kept subscription needs."""
+        if len(self.maps) <= self.enough:
+            return
+        reader = self.broker.store.reader
+        tenants = dict(reader.tenants())
+        needed = {
+            (tenants[tenant], canonical(doc[member]))
+            for kind in (KIND, source_subscriptions.KIND)
+            for tenant, _, doc, *_ in reader.things(None, kind)
+            for member in ("context", "asked", "implied")
+            if member in doc
+        }
+        self.maps = {key: terms for key, terms in self.maps.items() if key in needed}
+        self.seen = {url: at for url, at in self.seen.items() if any(url in terms.urls for terms in self.maps.values())}
+        self.enough = max(ENOUGH, 2 * len(self.maps))
 
     def forget(self, url: str, tenant: str) -> None:
         """Let go of the names of a @context that was kept for one subscription alone."""

@@ -32,6 +32,7 @@ UNKNOWN: Final = 5.0  # seconds for which it is remembered that a source did not
 PASSED: Final = 16  # warnings of one source that are passed on
 ASKING: Final = 1.0  # seconds for asking a source for its name
 API: Final = "/ngsi-ld/v1"
+SEARCH: Final = "/entityOperations/query"  # a POST that reads
 LINK: Final = '<{}>; rel="http://www.w3.org/ns/json-ld#context"; type="application/ld+json"'
 # What a source's silence is told as (RFC 7234, Table 6.3.17-1).
 INVALID, SILENT, FAILED = 111, 199, 299
@@ -204,7 +205,7 @@ class Remote:
         quiet   it is no operation: not counted
         """
         now = time.monotonic()
-        if now < source.resting and (method == "GET" or source.cooldown):
+        if now < source.resting and (method == "GET" or path == SEARCH or source.cooldown):
             return Got(source, 0, code=SILENT, reason="it did not answer before and is left in peace for a while")
         terms = terms or await self.terms(call, source)
         query = urlencode(list(params) + ([("local", "true")] if source.local and not quiet else []), quote_via=quote, safe=":,;/*()=|")
