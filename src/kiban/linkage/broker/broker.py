@@ -76,8 +76,13 @@ class Options:
 
     @property
     def url(self) -> str:
-        """Where others reach this broker."""
-        return self.public_url or f"http://{self.host}:{self.port}"
+        """Where others reach this broker.
+
+        >>> Options(host="::1").url
+        'http://[::1]:1026'
+        """
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.public_url or f"http://{host}:{self.port}"
 
 
 Effect = Callable[[Any, int, str, Any], None]  # transaction, tenant key, tenant, change
