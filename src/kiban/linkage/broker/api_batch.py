@@ -9,6 +9,7 @@ from kiban.linkage.broker import entities, model, times
 from kiban.linkage.broker.asked import instant, options
 from kiban.linkage.broker.entities import Entity, alter_in, create_in, within, write_tenant
 from kiban.linkage.broker.negotiate import answer, member_terms, open_body
+from kiban.linkage.broker.overwrite import overwrite
 from kiban.linkage.broker.server import JSON, Call, Reply
 from kiban.linkage.broker.store import Selection
 from kiban.linkage.broker.values import is_uri
@@ -30,12 +31,13 @@ async def members(call: Call, parse: Callable[[Any, Any], Entity]) -> tuple[Pars
         raise bad_request("found null; expected entities")
     found: Parsed = []
     failed: Failures = []
+    own = call.content_type.split(b";", 1)[0].strip().lower() == b"application/ld+json"
     for member in raw:
         id = member.get("id", member.get("@id")) if isinstance(member, dict) else None
         try:
             if not isinstance(member, dict):
                 raise bad_request(f"found {type(member).__name__}; expected an entity")
-            terms = await member_terms(call, member)
+            terms = await member_terms(call, member) if own or "@context" in member else call.terms
             found.append((str(id), member, parse(member, terms)))
         except Problem as problem:
             failed.append(failure(id, problem))
@@ -96,6 +98,11 @@ async def create(call: Call) -> Reply:
 
 def upsert_in(tx: Any, call: Call, tenant: int, entity: Entity, reach: Selection | None, update: bool, now: str) -> bool:
     """Create, replace or update one entity inside a transaction; True if it is new."""
+    if not update and reach is None and (row := tx.stored(tenant, entity["id"])) is not None:
+        same = overwrite(row[0], row[1], entity, now=now)
+        if same is not None:
+            entities.keep_over(tx, call, tenant, row[2], same)
+            return False
     old = tx.entity(tenant, entity["id"])
     if old is None:
         create_in(tx, call, tenant, entity, reach)

@@ -13,6 +13,7 @@ from typing import Any
 from kiban.linkage.broker import history, maps, times
 from kiban.linkage.broker.model import OWN, Change, attributes, expire
 from kiban.linkage.broker.model import create as create_change
+from kiban.linkage.broker.overwrite import Overwritten
 from kiban.linkage.broker.render import View
 from kiban.linkage.broker.selection import parse_types
 from kiban.linkage.broker.server import Call
@@ -62,13 +63,13 @@ def hide(call: Call, view: View, order: Any = ()) -> View:
     return replace(view, attrs=found.attrs if view.attrs is None else view.attrs & found.attrs)
 
 
-def may_keep(call: Call, old: Entity | None, change: Change) -> None:
+def may_keep(call: Call, change: Change) -> None:
     """403 if this change is not allowed: of the operation, of the entity before or after, or of one of the attributes that it touches."""
-    operation = "entities.delete" if change.entity is None else "entities.create" if old is None else "entities.update"
+    operation = "entities.delete" if change.entity is None else "entities.create" if change.fresh else "entities.update"
     found = call.broker.access.demand(call.subject, operation, call.tenant)
     if found is None:
         return
-    for entity in (old, change.entity):
+    for entity in (change.previous, change.entity):
         if entity is not None and not found.matches(entity):
             raise Problem("Forbidden", "this entity is outside of what you may write", entity["id"])
     found.check(name for name in change.updated if name not in OWN)
@@ -109,13 +110,21 @@ def within(reach: Selection | None, entity: Entity) -> bool:
 
 def keep(tx: Any, call: Call, tenant: int, old: Entity | None, change: Change) -> None:
     """Store what a change gives and do everything that follows from it; 403 if the subject of the call may not."""
-    may_keep(call, old, change)
+    may_keep(call, change)
     if change.entity is None:
         tx.delete(tenant, old)
     elif change.changed or old is None:
         tx.put(tenant, change.entity, old)
     else:
         return
+    for effect in call.broker.effects:
+        effect(tx, tenant, call.tenant, change)
+
+
+def keep_over(tx: Any, call: Call, tenant: int, key: int, change: Overwritten) -> None:
+    """`keep` for a change by `overwrite` of the entity with this key."""
+    may_keep(call, change)
+    tx.overwrite(tenant, key, change)
     for effect in call.broker.effects:
         effect(tx, tenant, call.tenant, change)
 

@@ -20,14 +20,15 @@ LOOK = 100  # instances of an attribute among which those that are still there a
 
 def record(tx: Any, tenant: int, _: str, change: Change) -> None:
     """Keep a change in the history."""
-    new, old = change.entity, change.previous
+    new = change.entity
     if new is None:
+        old = change.previous
         if old is not None and not ("expiresAt" in old and times.parse(old["expiresAt"]) <= times.now_us()):
             tx.forget(tenant, old["id"])
         return
     modified: str = new["modifiedAt"]
     events = []
-    if old is None:
+    if change.fresh:
         if SCOPE in new:
             events.append(Event(SCOPE, scope_instance(new[SCOPE], modified)))
         events += [Event(name, instance) for name, found in attributes(new) for instance in found]
@@ -39,13 +40,13 @@ def record(tx: Any, tenant: int, _: str, change: Change) -> None:
             elif name == "type" or name == "expiresAt":
                 continue
             elif kind == "deleted":
-                gone = next((part for part in old.get(name, ()) if part.get("datasetId") == dataset), None)
+                gone = next((part for part in (change.previous or {}).get(name, ()) if part.get("datasetId") == dataset), None)
                 if gone is not None and "expiresAt" not in gone:
                     events.append(Event(name, mark(gone, modified), times.parse(modified)))
             else:
                 events += [Event(name, part) for part in new[name] if part.get("datasetId") == dataset]
-    if events or old is None or new["type"] != old["type"]:
-        tx.record(tx.keep_head(tenant, new["id"], new["type"], times.parse(modified), fresh=old is None), events)
+    if events or change.fresh or any(name == "type" for name, _, _ in change.changed):
+        tx.record(tx.keep_head(tenant, new["id"], new["type"], times.parse(modified), fresh=change.fresh), events)
 
 
 def scope_instance(scopes: list[str], at: str, *, deleted: bool = False) -> dict[str, Any]:

@@ -660,6 +660,11 @@ class Change:
     refused: list[dict[str, str]] = field(default_factory=list)
 
     @property
+    def fresh(self) -> bool:
+        """Whether there was nothing before."""
+        return self.previous is None
+
+    @property
     def updated(self) -> list[str]:
         """The names in `changed`, each once, in order."""
         return list(dict.fromkeys(name for name, _, _ in self.changed))

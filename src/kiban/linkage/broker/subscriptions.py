@@ -441,7 +441,7 @@ def events(change: Change) -> tuple[dict[str, int], int]:
     >>> events(Change(new, None, [("https://x/a", None, "created")]))
     ({'https://x/a': 9}, 9)
     """
-    whole = 1 if change.previous is None else 4 if change.entity is None else 2
+    whole = 1 if change.fresh else 4 if change.entity is None else 2
     bits: dict[str, int] = {}
     total = whole
     for name, _, kind in change.changed:

@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol, TypeVar
 
+from kiban.linkage.broker.overwrite import Overwritten
+
 Entity = dict[str, Any]
 T = TypeVar("T")
 
@@ -140,6 +142,14 @@ class Tx(Reader, Protocol):
 
     def open_tenant(self, name: str) -> int:
         """The key of a tenant, made if it is new."""
+
+    def stored(self, tenant: int, id: str) -> tuple[bytes, bytes, int] | None:
+        """An entity as it is kept, lean and times, to be changed, with its key; None if it is not there, or something of it has expired."""
+        ...
+
+    def overwrite(self, tenant: int, key: int, change: Overwritten) -> None:
+        """Keep an entity of the shape of the one that stands there."""
+        ...
 
     def put(self, tenant: int, entity: Entity, old: Entity | None) -> None:
         """Keep an entity; old: what stands there now, None if nothing does."""

@@ -369,25 +369,29 @@ class Past:
     def record(self, key: int, events: Iterable[Event], number: int | None = None) -> None:
         """Add instances to a history; number: that of the only one, else each gets the next."""
         tables: dict[str, list[tuple[Any, ...]]] = {}
+        place: dict[int, str] = {}  # time → table; most instances have the same
         numbers = self.names.known
+        read: dict[str, int] = {}
         for name, instance, deleted in events:
             attr = numbers.get(name)
             if attr is None:
                 attr = self.new_number(name)
             about = instance.copy()
-            created = _parse(about.pop("createdAt"))
-            modified = _parse(about.pop("modifiedAt"))
+            text = about.pop("createdAt")
+            created = read.get(text) or read.setdefault(text, _parse(text))
+            text = about.pop("modifiedAt")
+            modified = read.get(text) or read.setdefault(text, _parse(text))
             dataset = about.pop("datasetId", None)
             about.pop("deletedAt", None)
             about.pop("instanceId", None)
             observed, expires, value = about.get("observedAt"), about.get("expiresAt"), about.get("value")
             at = _parse(observed) if observed is not None else modified if deleted is None else deleted
-            table = self.table(at)
             row = (
                 key, attr, at, next(_numbers) if number is None else number, 0 if observed is None else 1, created, modified, deleted,
                 None if expires is None else _parse(expires), as_number(value),
                 dataset, _encode(about),
             )  # fmt: skip
+            table = place.get(at) or place.setdefault(at, self.table(at))
             if table in tables:
                 tables[table].append(row)
             else:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from kiban.linkage.broker import times
 from kiban.linkage.broker.model import OWN, expire, soonest
+from kiban.linkage.broker.overwrite import Overwritten
 from kiban.linkage.broker.query import unlink
 from kiban.linkage.broker.render import decode, encode_lean
 from kiban.linkage.broker.selection import TypeQ
@@ -79,6 +80,7 @@ class Names:
         self.partitions: list[str] = []
         self.plans: dict[tuple[int, int], Plan] = {}
         self.heads: dict[tuple[int, str], tuple[int, tuple[str, ...]]] = {}  # tenant and id → key and types of a history
+        self.counts: dict[str, int] = {}  # kind of documents → number of its changes, where nobody else writes
         self.made: dict[Any, tuple[int, Any]] = {}  # what others have made of kept documents, with the number of their changes
 
     def forget(self) -> None:
@@ -89,6 +91,7 @@ class Names:
         self.heads.clear()
         self.plans.clear()
         self.made.clear()
+        self.counts.clear()
         self.partitions = []
 
 
@@ -383,6 +386,11 @@ class Statements(Past):
             return None
         return decode(row[0], row[1]) if row[3] is None or row[3] > times.now_us() else fresh(row[0], row[1])
 
+    def stored(self, tenant: int, id: str) -> tuple[bytes, bytes, int] | None:
+        """An entity as it is kept, lean and times, to be changed, with its key; None if it is not there, or something of it has expired."""
+        row = self.one(f"SELECT lean, sys, key, expires, ripe FROM entity WHERE tenant = ? AND id = ?{self.lock}", (tenant, id))  # noqa: S608 - own text
+        return None if row is None or row[3] is not None or row[4] is not None else row[:3]
+
     def find(self, tenant: int, selection: Selection, limit: int, offset: int = 0) -> list[tuple[bytes, bytes, bool]]:
         """Selected entities (lean, system times, flat) in the order of their creation."""
         where, values, key, _ = self.condition(tenant, selection)
@@ -462,18 +470,40 @@ class Statements(Past):
             self.index(tenant, key, entity, old)
         self.place(tenant, key, entity, old)
 
+    def overwrite(self, tenant: int, key: int, change: Overwritten) -> None:
+        """Keep an entity of the shape of the one that stands there."""
+        entity = change.entity
+        document = self.document(entity)
+        self.do(
+            "UPDATE entity SET lean = ?, flat = 1, sys = ?, modified = ?" + (", doc = ?::jsonb WHERE key = ?" if document else " WHERE key = ?"),  # noqa: S608
+            (change.lean, change.sys, times.parse(entity["modifiedAt"]), *document, key),
+        )
+        known, declared = self.names.known, self.names.declared
+        for name in change.touched:
+            if (attr := known.get(name)) in declared:
+                self.reindex(tenant, attr, key, list(index_values(change.earlier(name))), list(index_values(entity[name])))
+        if any(entity[name][0]["type"] == "GeoProperty" for name in change.touched):
+            self.place(tenant, key, entity, change.previous)
+
     def index(self, tenant: int, key: int, entity: Entity, old: Entity | None) -> None:
         """Values of the declared attributes of one entity."""
-        if old is not None:
-            self.do("DELETE FROM eindex WHERE entity = ?", (key,))
-        rows = [
-            (tenant, attr, *value, key)
-            for iri in members(entity)
-            if (attr := self.names.known.get(iri)) in self.names.declared
-            for value in index_values(entity[iri])
-        ]
-        if rows:
-            self.many("INSERT INTO eindex (tenant, attr, num, text, entity) VALUES (?, ?, ?, ?, ?)", rows)
+        known, declared = self.names.known, self.names.declared
+        names = members(entity) if old is None else dict.fromkeys([*members(entity), *members(old)])
+        for iri in names:
+            if (attr := known.get(iri)) in declared:
+                self.reindex(tenant, attr, key, list(index_values(old.get(iri, []))) if old is not None else [], list(index_values(entity.get(iri, []))))
+
+    def reindex(self, tenant: int, attr: int, key: int, before: list[Any], after: list[Any]) -> None:
+        """Values of one declared attribute of one entity: (number, text) each."""
+        if before == after:
+            return
+        if len(before) == 1 == len(after):
+            self.do("UPDATE eindex SET num = ?, text = ? WHERE entity = ? AND attr = ?", (*after[0], key, attr))
+            return
+        if before:
+            self.do("DELETE FROM eindex WHERE entity = ? AND attr = ?", (key, attr))
+        if after:
+            self.many("INSERT INTO eindex (tenant, attr, num, text, entity) VALUES (?, ?, ?, ?, ?)", [(tenant, attr, *value, key) for value in after])
 
     def delete(self, tenant: int, entity: Entity) -> None:
         """Remove an entity that stands there."""
@@ -620,12 +650,19 @@ class Statements(Past):
 
     def touch(self, kind: str) -> None:
         """Tell other workers that documents of this kind have changed."""
+        self.names.counts.pop(kind, None)
         self.do("INSERT INTO changed (kind, n) VALUES (?, 1) ON CONFLICT (kind) DO UPDATE SET n = changed.n + 1", (kind,))
 
     def changes(self, kind: str) -> int:
         """A number that grows with every change of a document of this kind."""
+        known = self.names.counts.get(kind)
+        if known is not None:
+            return known
         row = self.one("SELECT n FROM changed WHERE kind = ?", (kind,))
-        return int(row[0]) if row else 0
+        found = int(row[0]) if row else 0
+        if self.alone:
+            self.names.counts[kind] = found
+        return found
 
     # --- outbox
     def enqueue(self, messages: Sequence[Message], now: int) -> None:

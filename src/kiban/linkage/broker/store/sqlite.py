@@ -164,7 +164,7 @@ class Session(Statements):
         for turn, (attr, geometry) in enumerate(rows):
             if (corners := box(geometry)) is not None:
                 self.connection.execute(
-                    "INSERT OR REPLACE INTO place (id, west, east, south, north, entity, attr) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    f"INSERT {'' if old is None else 'OR REPLACE '}INTO place (id, west, east, south, north, entity, attr) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - own text
                     (key * PLACES + turn, *corners, key, self.new_number(attr)),
                 )
         for turn in range(len(rows), len(before)):
