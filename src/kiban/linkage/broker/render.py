@@ -563,9 +563,10 @@ def _full_attribute(bare: Any, times: list[Any] | None, created: str, modified: 
     instances: list[Instance] = bare if isinstance(bare, list) else [bare]
     for place, instance in enumerate(instances):
         at = times[place] if times else None
-        below = at[3] if at and len(at) > 3 else {}
-        for key in [key for key in instance if key not in RESERVED]:
-            instance[key] = _full_attribute(instance[key], below.get(key), created, modified)
+        if not EVEN.issuperset(instance):
+            below = at[3] if at and len(at) > 3 else {}
+            for key in [key for key in instance if key not in RESERVED]:
+                instance[key] = _full_attribute(instance[key], below.get(key), created, modified)
         if at:
             instance["createdAt"], instance["modifiedAt"] = at[0], at[1]
             if len(at) > 2 and at[2]:

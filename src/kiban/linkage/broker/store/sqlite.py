@@ -454,7 +454,7 @@ class SqliteStore:
                 f"SELECT key, tenant, lean, sys FROM entity WHERE key IN (SELECT entity FROM eattr WHERE attr IN ({marks}))"  # noqa: S608 - numbers
             )
             for key, tenant, lean, sys in rows:
-                session.index(tenant, key, decode(lean, sys), None)
+                session.index(tenant, key, decode(lean, sys), {})
             session.do("COMMIT")
         for one in (self.writer, self.reader):
             one.names.declared = numbers
