@@ -213,6 +213,33 @@ def test_an_attribute_that_has_expired_is_not_shown(bench: Any) -> None:
     assert BASE + "depth" in reader.whole(key, well(1)["id"])
 
 
+@pytest.mark.parametrize("again", [True, False])
+def test_an_attribute_that_has_expired_can_be_written_again_and_leaves_nothing_in_an_index(bench: Any, again: bool) -> None:
+    past = times.text(times.now_us() - MINUTE)
+    depth = {BASE + "depth": [{"type": "Property", "value": 3, "createdAt": BORN, "modifiedAt": BORN, "expiresAt": past}]}
+    bench.do(lambda tx: tx.put(tx.open_tenant(""), well(1, 0, **depth), None))
+    reader = bench.store.reader
+    key = reader.tenant("")
+
+    def write(tx: Any) -> None:
+        old = tx.entity(key, well(1)["id"])
+        tx.put(key, {**old, **({BASE + "depth": [{**depth[BASE + "depth"][0], "expiresAt": "2100-01-01T00:00:00Z"}]} if again else {})}, old)
+
+    bench.do(write)
+    assert (BASE + "depth" in dict(reader.attributes(key))) is again
+    bench.do(lambda tx: tx.delete(key, tx.entity(key, well(1)["id"])))
+    assert reader.attributes(key) == []
+
+
+def test_an_entity_whose_attribute_has_expired_is_deleted_with_it(bench: Any) -> None:
+    past = times.text(times.now_us() - MINUTE)
+    depth = {BASE + "depth": [{"type": "Property", "value": 3, "createdAt": BORN, "modifiedAt": BORN, "expiresAt": past}]}
+    bench.do(lambda tx: tx.put(tx.open_tenant(""), well(1, 0, **depth), None))
+    key = bench.store.reader.tenant("")
+    bench.do(lambda tx: tx.delete(key, tx.entity(key, well(1)["id"])))
+    assert bench.store.reader.attributes(key) == []
+
+
 # ---------------------------------------------------------------------------------------------------------------------------- things
 
 

@@ -973,6 +973,9 @@ def _inherit(old: Instance | None, new: Instance) -> Instance:
 
 def _settled(name: str, instance: Instance) -> Instance:
     """An instance of a fragment as it is stored where nothing was before: without what it wants removed, and with a kind."""
+    value = instance.get("value")
+    if instance["type"] == "Property" and type(value) in _SCALARS and name not in _GEO and instance.keys() <= RESERVED and NULL not in instance.values():
+        return instance  # nothing is to be settled
     settled: Instance = {}
     for key, value in instance.items():
         if key not in RESERVED:

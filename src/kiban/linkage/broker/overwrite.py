@@ -10,11 +10,10 @@ from functools import cached_property, lru_cache
 
 import msgspec
 
-from kiban.linkage.broker.model import HIDDEN, MEMBER, OWN, RESERVED, Change, Entity, Instance
-from kiban.linkage.broker.render import decode
+from kiban.linkage.broker.model import MEMBER, OWN, Change, Entity, Instance
+from kiban.linkage.broker.render import EVEN, decode
 
-# Members of an instance that is kept as it came, apart from its two times. `HIDDEN` and names of types are told otherwise in an answer.
-_PLAIN = RESERVED - {HIDDEN, "datasetId", "expiresAt", "deletedAt", "objectType", "valueType", "entityTypeSealed", "vocab", "previousVocab", "objectList"}
+_PLAIN = EVEN - {"datasetId"}
 _HEAD = 4  # id, type and two times
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
@@ -49,7 +48,8 @@ class Overwritten(Change):
 def overwrite(lean: bytes, sys: bytes, new: Entity, *, now: str) -> Overwritten | None:
     """`new` in the place of a stored entity; None unless both have one type, the same attributes, and of each a single plain instance of the same kind.
 
-    >>> new = {"id": "urn:a", "type": ["T"], "createdAt": "2", "modifiedAt": "2", "x:b": [{"type": "Property", "value": 5, "createdAt": "2", "modifiedAt": "2"}]}
+    >>> new = {"id": "urn:a", "type": ["T"], "createdAt": "2", "modifiedAt": "2"}
+    >>> new["x:b"] = [{"type": "Property", "value": 5, "createdAt": "2", "modifiedAt": "2"}]
     >>> made = overwrite(b'{"id":"urn:a","type":"T","x:b":{"type":"Property","value":4}}', b'["1","1"]', new, now="2")
     >>> made.lean, made.sys, made.changed, made.previous["x:b"][0]["value"]
     (b'{"id":"urn:a","type":"T","x:b":{"type":"Property","value":5}}', b'["1","2"]', [('x:b', None, 'updated')], 4)

@@ -30,6 +30,8 @@ _NAMED = frozenset({"objectType", "valueType", "entityTypeSealed", "vocab", "pre
 # What becomes of a member of an instance in the lean form; members that are not here are sub-attributes.
 _KEPT, _CHANGED, _GONE = "kept as it is", "kept, but told otherwise in an answer", "kept apart"
 _ROLE = {key: _GONE if key in _TIMES else _CHANGED if key in _NAMED or key in ("objectList", HIDDEN) else _KEPT for key in RESERVED}
+# Members of an instance that an answer tells as they are kept, and its two times.
+EVEN = frozenset(key for key, role in _ROLE.items() if role is _KEPT) | {"createdAt", "modifiedAt"}
 _encode = msgspec.json.Encoder().encode
 _parts = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode = msgspec.json.Decoder().decode
@@ -502,11 +504,15 @@ def encode_lean(entity: Entity) -> tuple[bytes, bytes, bool]:
 
 def _lean_attribute(instances: list[Instance], created: str, modified: str) -> tuple[Any, list[Any] | None, bool]:
     """(instances without times, their times or None if all are those of the entity, whether they are flat)."""
+    if len(instances) == 1 and EVEN.issuperset(instances[0]):  # by far the most frequent
+        kept = instances[0].copy()
+        born, touched = kept.pop("createdAt"), kept.pop("modifiedAt")
+        return kept, None if born == created and touched == modified else [[born, touched]], True
     bare: list[Instance] = []
     times: list[list[Any] | None] = []
     flat = same = True
     for instance in instances:
-        kept: dict[str, Any] = {}
+        kept = {}
         below: dict[str, Any] = {}
         for key, value in instance.items():
             role = _ROLE.get(key)
@@ -557,9 +563,10 @@ def _full_attribute(bare: Any, times: list[Any] | None, created: str, modified: 
     instances: list[Instance] = bare if isinstance(bare, list) else [bare]
     for place, instance in enumerate(instances):
         at = times[place] if times else None
-        below = at[3] if at and len(at) > 3 else {}
-        for key in [key for key in instance if key not in RESERVED]:
-            instance[key] = _full_attribute(instance[key], below.get(key), created, modified)
+        if not EVEN.issuperset(instance):
+            below = at[3] if at and len(at) > 3 else {}
+            for key in [key for key in instance if key not in RESERVED]:
+                instance[key] = _full_attribute(instance[key], below.get(key), created, modified)
         if at:
             instance["createdAt"], instance["modifiedAt"] = at[0], at[1]
             if len(at) > 2 and at[2]:

@@ -447,7 +447,7 @@ class PostgresStore:
                 f"SELECT tenant, key, lean, sys FROM entity WHERE key IN (SELECT entity FROM eattr WHERE attr IN ({marks(list(numbers))}))",  # noqa: S608
                 list(numbers),
             ):
-                session.index(tenant, key, decode(lean, sys), None)
+                session.index(tenant, key, decode(lean, sys), {})
         session.do("COMMIT")
         connection.close()
         self.declared = self.names.declared = numbers

@@ -256,7 +256,8 @@ class Statements(Past):
     """Reads and writes of one transaction, the same for both databases."""
 
     names: Names
-    last: tuple[int, str, int] | None = None  # tenant, id and key of the entity that was read last
+    # Tenant, id and key of the entity that was read last, and all of it if something in it has expired that was not swept yet.
+    last: tuple[int, str, int, Entity | None] | None = None
     rung: set[str]  # endpoints of messages that this transaction put into the outbox
     skip = ""  # what a statement ends with that takes rows which others may be taking too
     aside = ""  # before a column of which an index is not to be used
@@ -389,10 +390,11 @@ class Statements(Past):
     def entity(self, tenant: int, id: str) -> Entity | None:
         """An entity in the internal form, None if it is not there or has expired."""
         row = self.one(f"SELECT lean, sys, expires, ripe, key FROM entity WHERE tenant = ? AND id = ?{self.lock}", (tenant, id))  # noqa: S608 - own text
-        self.last = None if row is None else (tenant, id, row[4])
+        ripe = row is not None and row[3] is not None and row[3] <= times.now_us()
+        self.last = None if row is None else (tenant, id, row[4], decode(row[0], row[1]) if ripe else None)
         if row is None or (row[2] is not None and row[2] <= times.now_us()):
             return None
-        return decode(row[0], row[1]) if row[3] is None or row[3] > times.now_us() else fresh(row[0], row[1])
+        return fresh(row[0], row[1]) if ripe else decode(row[0], row[1])
 
     def stored(self, tenant: int, id: str) -> tuple[bytes, bytes, int] | None:
         """An entity as it is kept, lean and times, to be changed, with its key; None if it is not there, or something of it has expired."""
@@ -444,25 +446,27 @@ class Statements(Past):
                 if stale is not None:
                     self.remove(tenant, stale[0], decode(stale[1], stale[2]))
                 key = self.insert(insert, row)
-            self.last = tenant, entity["id"], key
-            before_types: Iterable[str] = ()
-            before: dict[str, int] = {}
+            self.last = tenant, entity["id"], key, None
+            now, then, before_types = entity, {}, set[str]()
         else:
-            last = self.last
-            if last is not None and last[1] == entity["id"] and last[0] == tenant:
-                key = last[2]
-            else:
-                key = self.one("SELECT key FROM entity WHERE tenant = ? AND id = ?", (tenant, entity["id"]))[0]
+            if self.last is None or self.last[:2] != (tenant, entity["id"]):
+                self.entity(tenant, entity["id"])
+            assert self.last is not None  # it is there, as `old` says
+            _, _, key, whole = self.last
+            old = whole or old
+            self.last = None if whole else self.last
             self.do(
                 "UPDATE entity SET lean = ?, flat = ?, sys = ?, created = ?, modified = ?, expires = ?, ripe = ?"  # noqa: S608 - own text
                 + (", doc = ?::jsonb WHERE key = ?" if document else " WHERE key = ?"),
                 (lean, int(flat), sys, created, modified, expires, ripe, *document, key),
             )
-            before_types, before = old["type"], kinds(old)
+            # What stays is shared between the two.
+            now = {name: value for name, value in entity.items() if old.get(name) is not value}
+            then = {name: value for name, value in old.items() if entity.get(name) is not value}
+            before_types = set(old["type"])
         self.written(tenant, entity["id"], (lean, int(flat), expires, ripe, sys))
         number = self.new_number
-        types, attrs = set(entity["type"]), kinds(entity)
-        before_types = set(before_types)
+        types, attrs, before = set(entity["type"]), kinds(now), kinds(then)
         for iri in types - before_types:
             self.do("INSERT INTO etype (tenant, type, entity) VALUES (?, ?, ?)", (tenant, number(iri), key))
         for iri in before_types - types:
@@ -476,8 +480,9 @@ class Statements(Past):
                 elif attrs[iri] != mask:
                     self.do("UPDATE eattr SET kinds = ? WHERE tenant = ? AND attr = ? AND entity = ?", (attrs[iri], tenant, number(iri), key))
         if self.names.declared:
-            self.index(tenant, key, entity, old)
-        self.place(tenant, key, entity, old)
+            self.index(tenant, key, now, then)
+        if any(mask & BITS["GeoProperty"] for mask in (*attrs.values(), *before.values())):
+            self.place(tenant, key, entity, old)
 
     def overwrite(self, tenant: int, key: int, change: Overwritten) -> None:
         """Keep an entity of the shape of the one that stands there."""
@@ -495,13 +500,12 @@ class Statements(Past):
         if any(entity[name][0]["type"] == "GeoProperty" for name in change.touched):
             self.place(tenant, key, entity, change.previous)
 
-    def index(self, tenant: int, key: int, entity: Entity, old: Entity | None) -> None:
-        """Values of the declared attributes of one entity."""
+    def index(self, tenant: int, key: int, now: Entity, then: Entity) -> None:
+        """Values of the declared ones among the attributes of one entity; then: as they were before."""
         known, declared = self.names.known, self.names.declared
-        names = members(entity) if old is None else dict.fromkeys([*members(entity), *members(old)])
-        for iri in names:
+        for iri in dict.fromkeys([*members(now), *members(then)]):
             if (attr := known.get(iri)) in declared:
-                self.reindex(tenant, attr, key, list(index_values(old.get(iri, []))) if old is not None else [], list(index_values(entity.get(iri, []))))
+                self.reindex(tenant, attr, key, list(index_values(then.get(iri, []))), list(index_values(now.get(iri, []))))
 
     def reindex(self, tenant: int, attr: int, key: int, before: list[Any], after: list[Any]) -> None:
         """Values of one declared attribute of one entity: (number, text) each."""
@@ -517,10 +521,10 @@ class Statements(Past):
 
     def delete(self, tenant: int, entity: Entity) -> None:
         """Remove an entity that stands there."""
-        row = self.one("SELECT key FROM entity WHERE tenant = ? AND id = ?", (tenant, entity["id"]))
+        row = self.one("SELECT key, lean, sys FROM entity WHERE tenant = ? AND id = ?", (tenant, entity["id"]))
         self.last = None
         if row is not None:
-            self.remove(tenant, row[0], entity)
+            self.remove(tenant, row[0], decode(row[1], row[2]))  # with what has expired in it
 
     def remove(self, tenant: int, key: int, entity: Entity) -> None:
         """Remove one entity by its key with everything that points to it."""
@@ -540,7 +544,7 @@ class Statements(Past):
     def whole(self, tenant: int, id: str) -> Entity | None:
         """An entity with what has expired in it."""
         row = self.one("SELECT lean, sys, key FROM entity WHERE tenant = ? AND id = ?", (tenant, id))
-        self.last = None if row is None else (tenant, id, row[2])
+        self.last = None if row is None else (tenant, id, row[2], None)
         return None if row is None else decode(row[0], row[1])
 
     def expired(self, now: int, limit: int = 500) -> list[tuple[int, Entity]]:

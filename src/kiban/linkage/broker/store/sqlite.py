@@ -170,7 +170,7 @@ class Session(Statements):
         for turn, (attr, geometry) in enumerate(rows):
             if (corners := box(geometry)) is not None:
                 self.connection.execute(
-                    "INSERT OR REPLACE INTO place (id, west, east, south, north, entity, attr) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    f"INSERT {'' if old is None else 'OR REPLACE '}INTO place (id, west, east, south, north, entity, attr) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - own text
                     (key * PLACES + turn, *corners, key, self.new_number(attr)),
                 )
         for turn in range(len(rows), len(before)):
@@ -531,7 +531,7 @@ class SqliteStore:
                 f"SELECT key, tenant, lean, sys FROM entity WHERE key IN (SELECT entity FROM eattr WHERE attr IN ({marks}))"  # noqa: S608 - numbers
             )
             for key, tenant, lean, sys in rows:
-                session.index(tenant, key, decode(lean, sys), None)
+                session.index(tenant, key, decode(lean, sys), {})
             session.do("COMMIT")
         for one in (self.writer, self.reader):
             one.names.declared = numbers
