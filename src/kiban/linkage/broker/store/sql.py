@@ -18,6 +18,7 @@ from kiban.linkage.broker.selection import TypeQ
 from kiban.linkage.broker.store.contract import Entity, Message, Selection, Who, as_number
 from kiban.linkage.broker.store.indexing import comparisons
 from kiban.linkage.broker.store.past import Past
+from kiban.linkage.broker.store.rows import Row
 from kiban.linkage.errors import Problem
 
 FOREVER = 1 << 62  # µs
@@ -291,6 +292,9 @@ class Statements(Past):
         """Choose the source of a plan, and put its ways and its rest into conditions."""
         raise NotImplementedError
 
+    def written(self, tenant: int, id: str, row: Row) -> None:
+        """Told of each entity that is put, for a database of which somebody remembers them; nothing by default."""
+
     # --- selections
     def condition(self, tenant: int, selection: Selection) -> Condition:
         """A selection as SQL; worked out once for each selection object as long as the names that it has are known."""
@@ -381,9 +385,13 @@ class Statements(Past):
         return iri
 
     # --- entities
+    def row(self, tenant: int, id: str) -> Any:
+        """What is kept of an entity: lean, flat, when it expires, when the first of its attributes does, system times; None if it is not there."""
+        return self.one("SELECT lean, flat, expires, ripe, sys FROM entity WHERE tenant = ? AND id = ?", (tenant, id))
+
     def lean(self, tenant: int, id: str) -> tuple[bytes, bool] | None:
         """An entity as compact JSON without system times, and whether only its top names need a context."""
-        row = self.one("SELECT lean, flat, expires, ripe, sys FROM entity WHERE tenant = ? AND id = ?", (tenant, id))
+        row = self.row(tenant, id)
         if row is None or (row[2] is not None and row[2] <= times.now_us()):
             return None
         if row[3] is not None and row[3] <= times.now_us():
@@ -467,6 +475,7 @@ class Statements(Past):
             now = {name: value for name, value in entity.items() if old.get(name) is not value}
             then = {name: value for name, value in old.items() if entity.get(name) is not value}
             before_types = set(old["type"])
+        self.written(tenant, entity["id"], (lean, int(flat), expires, ripe, sys))
         number = self.new_number
         types, attrs, before = set(entity["type"]), kinds(now), kinds(then)
         for iri in types - before_types:
@@ -494,6 +503,7 @@ class Statements(Past):
             "UPDATE entity SET lean = ?, flat = 1, sys = ?, modified = ?" + (", doc = ?::jsonb WHERE key = ?" if document else " WHERE key = ?"),  # noqa: S608
             (change.lean, change.sys, times.parse(entity["modifiedAt"]), *document, key),
         )
+        self.written(tenant, entity["id"], (change.lean, 1, None, None, change.sys))
         known, declared = self.names.known, self.names.declared
         for name in change.touched:
             if (attr := known.get(name)) in declared:
