@@ -311,13 +311,13 @@ class App:
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
-    def call(self, method: str, path: bytes, query: bytes, headers: Headers) -> Call:
+    def call(self, method: str, path: bytes, query: bytes, headers: dict[bytes, bytes]) -> Call:
         """A request as the handlers want it."""
         call = Call()
         call.broker, call.method, call.raw_path, call.query = self.broker, method, path, query
-        call.headers = found = dict(headers)
+        call.headers = headers
         call.path, call.params, call.body, call.subject, call.route, call.trace = (), {}, b"", "", "", ""
-        get = found.get
+        get = headers.get
         call.accept, call.content_type, call.link = get(b"accept", b""), get(b"content-type", b""), get(b"link", b"")
         call.tenant = get(b"ngsild-tenant", b"").decode("latin-1")
         return call
@@ -349,7 +349,7 @@ class App:
     async def http(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """One request: route, read, decide, answer."""
         began = time.perf_counter()
-        call = self.call(scope["method"], scope["raw_path"], scope["query_string"], scope["headers"])
+        call = self.call(scope["method"], scope["raw_path"], scope["query_string"], dict(scope["headers"]))
         self.running += 1
         try:
             try:
@@ -368,7 +368,7 @@ class App:
         await send({"type": "http.response.body", "body": b"" if call.method == "HEAD" else reply.body})
         self.answered(call, reply, began)
 
-    def at_once(self, path: bytes, query: bytes, headers: Headers) -> tuple[int, Headers, bytes] | None:
+    def at_once(self, path: bytes, query: bytes, headers: dict[bytes, bytes]) -> tuple[int, Headers, bytes] | None:
         """Status, headers and body for a GET that needs not wait for anything, the same as `http` gives; None for all others."""
         found = self.routes.find(path)
         if found is None or found[0].quick is None:

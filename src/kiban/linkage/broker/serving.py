@@ -6,7 +6,6 @@ import asyncio
 import functools
 from urllib.parse import urlsplit
 
-import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
@@ -17,7 +16,6 @@ from kiban.linkage.broker.server import App
 
 HEAD_LIMIT = 64 * 1024  # bytes of the first line and the headers of a request
 HEAD_SECONDS = 20.0  # in which they must have come, once one byte has
-BODY = {b"content-length", b"transfer-encoding"}  # headers of a request that has one
 
 
 class Protocol(HttpToolsProtocol):
@@ -29,11 +27,36 @@ class Protocol(HttpToolsProtocol):
     head = 0
     patience: asyncio.TimerHandle | None = None
     done = False  # the request that is being read has its answer
+    quiet = 0.0  # of the loop's clock, since when nothing came
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A connection on which nothing comes is as good as one that is kept alive."""
         super().connection_made(transport)
-        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+        self.quiet = self.loop.time()
+        self.idle = self.loop.call_later(self.timeout_keep_alive, self.look_at_idle)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing has to be waited for any more."""
+        self.idle.cancel()
+        self.enough()
+        super().connection_lost(exc)
+
+    def look_at_idle(self) -> None:
+        """End a connection on which there was nothing for so long. One timer goes on for all requests, as setting it for each costs a part of an answer."""
+        left = self.quiet + self.timeout_keep_alive - self.loop.time()
+        if left <= 0 and self.patience is None and (self.cycle is None or self.cycle.response_complete):
+            self.timeout_keep_alive_handler()
+        else:
+            self.idle = self.loop.call_later(max(left, 1.0), self.look_at_idle)
+
+    def on_response_complete(self) -> None:
+        """The next request that came already, if there is one."""
+        self.server_state.total_requests += 1
+        self.quiet = self.loop.time()
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
+            if self.pipeline:
+                self._start_asgi_task(*self.pipeline.pop())
 
     def data_received(self, data: bytes) -> None:
         """Bytes of the connection; it ends where they are too many for headers."""
@@ -68,16 +91,18 @@ class Protocol(HttpToolsProtocol):
             or self.expect_100_continue
             or self.flow.write_paused
             or self.transport.is_closing()
-            or not BODY.isdisjoint(dict(self.headers))
         ):
             return False
-        url = httptools.parse_url(self.url)
-        found = self.app.at_once(url.path, url.query or b"", self.headers)
+        headers = dict(self.headers)
+        path, _, query = self.url.partition(b"?")
+        if b"content-length" in headers or b"transfer-encoding" in headers or path[:1] != b"/" or b"#" in self.url:
+            return False
+        found = self.app.at_once(path, query, headers)
         if found is None:
             return False
-        status, headers, body = found
-        head = b"".join([STATUS_LINE[status], *(b"%b: %b\r\n" % (name.lower(), value) for name, value in headers), b"\r\n"])
-        if head.count(b"\r") != len(headers) + 2 or head.count(b"\n") != len(headers) + 2:
+        status, sent, body = found
+        head = b"".join([STATUS_LINE[status], *[b"%b: %b\r\n" % (name.lower(), value) for name, value in sent], b"\r\n"])
+        if head.count(b"\r") != len(sent) + 2 or head.count(b"\n") != len(sent) + 2:
             raise RuntimeError("a header of an answer has a line break in it")
         self.transport.write(head + body)
         self.on_response_complete()
