@@ -101,10 +101,11 @@ def test_what_has_to_be_waited_for_is_not_answered_at_once(brokers: Callable[...
     assert broker.runner.run(ask(path, b"", host))[0] == 200
     assert broker.runner.run(ask(path, b"", host | {b"link": link})) is None
     assert broker.runner.run(ask(path, b"entityMap=true", host)) is None
-    assert broker.runner.run(ask(f"{LD}/entities".encode(), b"type=Well", host)) is None
+    assert broker.runner.run(ask(f"{LD}/types".encode(), b"", host)) is None
     source = {"type": "ContextSourceRegistration", "information": [{"entities": [{"type": "Well"}]}], "endpoint": "http://127.0.0.1:9", "mode": "inclusive"}
     assert broker("POST", f"{LD}/csourceRegistrations", source).status == 201
     assert broker.runner.run(ask(path, b"", host)) is None
+    assert broker.runner.run(ask(f"{LD}/entities".encode(), b"type=Well", host)) is None
     assert broker.runner.run(ask(path, b"local=true", host))[0] == 200
 
 
