@@ -8,6 +8,7 @@ entity is here only while no write of it is on its way, and it is what the file 
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import Any
 
 PLACES = 50_000  # numbers that are remembered
 OVERHEAD = 480  # bytes of one entry besides its texts: objects, links and its part of the tables
@@ -56,10 +57,17 @@ class Rows:
             oldest, gone = self.known.popitem(last=False)
             self.size -= weight(oldest, gone)
 
-    def at(self, place: int) -> Row | None:
-        """An entity by its number in the file, None if it is not here."""
-        key = self.places.get(place)
-        return None if key is None else self.find(key)
+    def page(self, places: list[int]) -> list[Row] | None:
+        """Entities by their numbers in the file, None if one of them is not here."""
+        keys = list(map(self.places.get, places))
+        if None in keys:
+            return None
+        rows: list[Any] = list(map(self.known.get, keys))  # type: ignore[arg-type]
+        if None in rows:
+            return None
+        for key in keys:
+            self.known.move_to_end(key)  # type: ignore[arg-type]
+        return rows
 
     def learn(self, place: int, key: Key, row: Row) -> None:
         """Remember what was just read from the file, and under which number."""

@@ -194,10 +194,10 @@ class Session(Statements):
                 if small:
                     found += self.gather(plan, small, after, need - len(found))
                     break
-            end = self.border(walked, after, steps)
+            end = None if sure and not done else self.border(walked, after, steps)
             found += self.stretch(plan, walked, after, FOREVER if end is None else end, need - len(found))
             if len(found) >= need or end is None:
-                if not done:
+                if not done and not sure:
                     plan.filled = now + LASTING
                 break
             after, done = end, done + steps
@@ -396,15 +396,9 @@ class Reader(Session):
         tests, values = others(plan, [way], "t.entity")
         where = " AND ".join([way.found, "t.entity > ? AND t.entity <= ?", *tests])
         keys = self.all(f"{where} ORDER BY t.entity LIMIT ? OFFSET ?", (*way.values, after, end, *values, limit, offset))
-        rows: list[Any] = []
-        at = self.rows.at
-        for (key,) in keys:
-            row = at(key)
-            if row is None or row[2] is not None:
-                break
-            rows.append((row[0], row[4], row[1], row[3]))
-        else:
-            return rows
+        known = self.rows.page([key for (key,) in keys])
+        if known is not None and all(row[2] is None for row in known):
+            return [(row[0], row[4], row[1], row[3]) for row in known]
         rows = super().stretch(plan, way, after, end, limit, offset)
         for lean, sys, flat, ripe, key, id, expires in rows:
             self.rows.learn(key, (plan.tenant, id), (lean, flat, expires, ripe, sys))
