@@ -39,8 +39,7 @@ MANY = 20_000  # entities up to which an index is worth to be gone through; wher
 LOOK = 4  # entities of one more index that cost as much as to ask it for a single one
 LASTING = 10_000_000  # µs after which the choice of an index is made anew
 CACHE_KIB = 64 * 1024  # of the connection that writes
-READ_KIB = 16 * 1024  # of the one that reads in the event loop: SQLite throws its pages away at each commit, the entities are in `rows`
-SLOW_KIB = 32 * 1024  # of each that reads beside it
+READ_KIB = 16 * 1024  # of each that reads: SQLite throws its pages away at each commit, and entities are in `rows`
 ROWS = 112 * 1024 * 1024  # bytes of entities in memory
 LOOKED = 0.1  # seconds after which entities in memory are shown only after a look whether another process has written to the file
 SHARED = 60.0  # seconds after such a write in which every read asks the file
@@ -496,7 +495,7 @@ class SqliteStore:
 
     def timed(self, fn: Callable[[Any], T], seconds: float) -> T:
         """One reading function with a time limit, in its thread."""
-        session = self.spare.popleft() if self.spare else Session(self.connect(SLOW_KIB), Names())
+        session = self.spare.popleft() if self.spare else Session(self.connect(READ_KIB), Names())
         session.names.declared = self.reader.names.declared
         end = time.monotonic() + seconds
         session.connection.set_progress_handler(lambda: time.monotonic() > end, STEPS)
