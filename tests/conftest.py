@@ -160,14 +160,18 @@ def example_folder(tmp_path_factory: pytest.TempPathFactory, shipped_catalogue: 
     return target
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def serve(shipped_catalogue: Catalogue) -> Iterator[Callable[..., str]]:
-    """Serves folders of plan folders on free ports of the loopback address: a folder (regions and jobs, so that plans can be made) → the address."""
+    """Serves folders of plan folders on free ports of the loopback address: a folder (regions and jobs, so that plans can be made) → the address.
+
+    They end with the file of tests, and what they keep things in is closed: each holds seven open files for its event loop and as many as nine for databases.
+    """
     import uvicorn
 
     from kiban.web.app import create_app
 
     running: list[tuple[uvicorn.Server, threading.Thread]] = []
+    held: list[Any] = []  # stores, sessions and logs
 
     def start(plans: Path, catalogue: Catalogue = shipped_catalogue, **making: Any) -> str:
         listener = socket.socket()
@@ -178,12 +182,17 @@ def serve(shipped_catalogue: Catalogue) -> Iterator[Callable[..., str]]:
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
         thread.start()
         running.append((server, thread))
+        signing = making.get("signing")
+        held.extend(one for one in (making.get("store"), signing and signing.sessions, signing and signing.audit) if one is not None)
         return f"http://127.0.0.1:{listener.getsockname()[1]}"
 
     yield start
-    for server, thread in running:
+    for server, _ in running:
         server.should_exit = True
+    for _, thread in running:
         thread.join(10)
+    for one in held:
+        one.close()
 
 
 @pytest.fixture(scope="session")

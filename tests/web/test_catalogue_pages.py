@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import re
 import shutil
-import threading
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -82,7 +81,7 @@ def test_mentions_hold_the_dangling_ones_and_all_others(shipped_catalogue: Catal
     assert any(link.kind == "technologies" and link.file.startswith("models/") for link in every)
 
 
-def test_two_versions_of_a_model_are_compared_in_words(tmp_path: Path, example_folder: Path, asking: Callable[[str], Get]) -> None:
+def test_two_versions_of_a_model_are_compared_in_words(tmp_path: Path, example_folder: Path, serve: Callable[..., str], asking: Callable[[str], Get]) -> None:
     (id, *_) = sorted(path.name for path in (PACKAGE_DATA / "models").iterdir())
     folder = tmp_path / "data" / "models" / id
     folder.mkdir(parents=True)
@@ -93,14 +92,16 @@ def test_two_versions_of_a_model_are_compared_in_words(tmp_path: Path, example_f
     lines = [record_lines(catalogue, "models", catalogue.models[f"{id}/{version}"], "ja") for version in (1, 2)]
     before = catalogue.models[f"{id}/1"].review_by.isoformat()
     assert differences(*lines) == [("見直し期限", before, "2030-03-31"), ("置き換える版", "", f"{id}/1")]
-    page = asking(served(catalogue, example_folder.parent))(f"/catalogue/models/{id}/2?against={id}/1&lang=ja").text
+    page = asking(serve(example_folder.parent, catalogue))(f"/catalogue/models/{id}/2?against={id}/1&lang=ja").text
     assert "第1版との違い" in page
     assert page.count("2030-03-31") == 2  # in the difference and among the values
     assert "二番目の案</td>" in page
-    assert "版は一つだけです" in asking(served(load(), example_folder.parent))(f"/catalogue/models/{id}/1").text
+    assert "版は一つだけです" in asking(serve(example_folder.parent, load()))(f"/catalogue/models/{id}/1").text
 
 
-def test_a_file_of_the_town_s_own_is_marked_and_held_against_the_package_s(tmp_path: Path, example_folder: Path, asking: Callable[[str], Get]) -> None:
+def test_a_file_of_the_town_s_own_is_marked_and_held_against_the_package_s(
+    tmp_path: Path, example_folder: Path, serve: Callable[..., str], asking: Callable[[str], Get]
+) -> None:
     folder = tmp_path / "data" / "facts"
     folder.mkdir(parents=True)
     own = yaml.safe_load((PACKAGE_DATA / "facts" / "bond_interest.yaml").read_text(encoding="utf-8"))
@@ -109,29 +110,13 @@ def test_a_file_of_the_town_s_own_is_marked_and_held_against_the_package_s(tmp_p
     catalogue = load(tmp_path / "data")
     assert overridden(catalogue, "facts", "bond_interest") == load().facts["bond_interest"]
     assert overridden(catalogue, "facts", "depopulated") is None
-    get = asking(served(catalogue, example_folder.parent))
+    get = asking(serve(example_folder.parent, catalogue))
     page = get("/catalogue/facts/bond_interest?lang=ja").text
     assert "元の値との違い" in page
     assert "能登町 財政係" in page
     assert load().facts["bond_interest"].desk.ja in page
     assert "町の値" in get("/catalogue/facts?lang=ja").text
     assert "元の値との違い" not in get("/catalogue/facts/depopulated?lang=ja").text
-
-
-def served(catalogue: Catalogue, plans: Path) -> str:
-    """A server of its own for another catalogue."""
-    import socket
-
-    import uvicorn
-
-    from kiban.web.app import create_app
-
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    listener.listen(8)
-    server = uvicorn.Server(uvicorn.Config(create_app(plans, catalogue, "ja", ["127.0.0.1"]), log_level="critical", ws="none", lifespan="off"))
-    threading.Thread(target=server.run, args=([listener],), daemon=True).start()
-    return f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
 def test_a_figure_leads_to_the_entry_that_it_was_read_from(get: Get) -> None:

@@ -23,6 +23,7 @@ from kiban.linkage.errors import Problem
 
 FOREVER = 1 << 62  # µs
 PLANS = 1_000  # selections of which the SQL is remembered
+MOST_NAMES = 100_000  # different names of types and attributes in a database: each is remembered in memory and never forgotten
 FOUND = 10_000  # entities that a sub-query over linked entities may find
 
 
@@ -358,13 +359,23 @@ class Statements(Past):
         return key
 
     def new_number(self, iri: str) -> int:
-        """The number of a name, given now if it is new."""
+        """The number of a name, given now if it is new. 403 if there are too many."""
         key = self.number(iri)
         if key is None:
             self.do("INSERT INTO name (iri) VALUES (?) ON CONFLICT (iri) DO NOTHING", (iri,))
-            key = self.names.known[iri] = self.one("SELECT key FROM name WHERE iri = ?", (iri,))[0]
+            key = self.one("SELECT key FROM name WHERE iri = ?", (iri,))[0]
+            # Numbers only grow, but PostgreSQL leaves some out: below the limit there is nothing to count.
+            if key > MOST_NAMES and self.one("SELECT count(*) FROM name")[0] > MOST_NAMES:
+                told = f"a database keeps {MOST_NAMES} names of types and attributes, no further one is taken"
+                raise Problem("Forbidden", told, f"{iri[:200]}: use names that are there, or another database")
+            self.names.known[iri] = key
             self.names.iris[key] = iri
         return key
+
+    def unused(self, iris: Iterable[str]) -> list[str]:
+        """Those of some attributes that no entity has, of whatever tenant."""
+        found = "SELECT 1 FROM tenant t WHERE EXISTS (SELECT 1 FROM eattr a WHERE a.tenant = t.key AND a.attr = ?) LIMIT 1"
+        return [iri for iri in iris if (number := self.number(iri)) is None or self.one(found, (number,)) is None]
 
     def iri(self, number: int) -> str:
         """The name behind a number."""
@@ -750,14 +761,14 @@ class Statements(Past):
         )
         return [(Message(row[0], tenant, row[1], row[2], row[3], seq=row[4], attempt=row[5], first=row[6]), row[7], row[8] or "") for row in rows]
 
-    def replay(self, tenant: int, subscription: str | None, seqs: Sequence[int] | None, now: int) -> list[str]:
-        """Bring messages back that were given up; the endpoints concerned."""
+    def replay(self, tenant: int, subscription: str | None, seqs: Sequence[int] | None, now: int) -> dict[str, int]:
+        """Bring messages back that were given up; how many of each endpoint."""
         where, values = "dead IS NOT NULL AND tenant = ?", [tenant]
         if subscription is not None:
             where, values = where + " AND subscription = ?", [*values, subscription]  # type: ignore[list-item]
         if seqs is not None:
             where, values = where + f" AND seq IN ({marks(seqs)})", [*values, *seqs]
-        found = [row[0] for row in self.all(f"SELECT DISTINCT endpoint FROM outbox WHERE {where}", values)]  # noqa: S608 - own text
+        found = {row[0]: row[1] for row in self.all(f"SELECT endpoint, count(*) FROM outbox WHERE {where} GROUP BY endpoint", values)}  # noqa: S608
         self.do(f"UPDATE outbox SET dead = NULL, error = NULL, due = ?, first = ?, owner = '' WHERE {where}", [now, now, *values])  # noqa: S608
         return found
 
