@@ -129,14 +129,14 @@ class Door:
             )
         ]
 
-    async def replay(self, tenant: int, subscription: str | None, seqs: Sequence[int] | None, now: int) -> Sequence[str]:
+    async def replay(self, tenant: int, subscription: str | None, seqs: Sequence[int] | None, now: int) -> dict[str, int]:
         db = await self._enter()
-        lanes = set()
+        lanes: dict[str, int] = {}
         for letter in await self.dead_letters(tenant, subscription, 0, 1_000_000):
             if seqs is None or letter.message.seq in seqs:
                 db.execute("UPDATE outbox SET dead = NULL, due = ?, first = ? WHERE seq = ?", (now, now, letter.message.seq))
-                lanes.add(letter.message.endpoint)
-        return sorted(lanes)
+                lanes[letter.message.endpoint] = lanes.get(letter.message.endpoint, 0) + 1
+        return lanes
 
 
 class Got(msgspec.Struct):
@@ -660,7 +660,7 @@ def test_dead_letters_are_listed_and_replayed(rows: Rows) -> None:
                 ]
                 receiver.answer = lambda _: OK
                 receiver.got.clear()
-                assert await dispatcher.replay(0, "urn:sub:1") == 1
+                assert list((await dispatcher.replay(0, "urn:sub:1")).values()) == [3]
                 await until(lambda: rows.one("SELECT count(*) FROM outbox") == (4,))
         assert [(got.said, got.attempt) for got in receiver.got] == [(1, 2), (3, 2), (5, 2)]
 

@@ -422,12 +422,79 @@ def test_the_warning_says_what_was_wrong(city: City, played: Callable[..., Playe
     assert [text[:3] for text in said.warnings] == ([code] if code else [])
 
 
-def test_a_silent_source_costs_its_time_limit_once_and_then_rests(city: City, played: Callable[..., Played]) -> None:
+def test_what_a_source_itself_lacks_is_said_in_every_answer_that_it_has_a_part_in(city: City, played: Callable[..., Played]) -> None:
+    dead = played()
+    dead.close()
+    near = city.register("inclusive")
+    doc = {"type": "ContextSourceRegistration", "information": information(), "endpoint": dead.url, "operations": WRITES}
+    said = city.back("POST", "/csourceRegistrations", doc)
+    assert said.status == 201
+    far = said.headers["location"][0].rpartition("/")[2]
+    assert city.back("POST", "/entities?local=true", WELL).status == 201
+    question = {"type": "Query", "entities": [{"type": "Well"}]}
+    for method, path, body in (
+        ("GET", path_of("urn:w:1"), None),
+        ("GET", "/entities?type=Well", None),
+        ("POST", "/entityOperations/query", question),
+        ("GET", "/types", None),
+        ("GET", "/types/Well", None),
+        ("GET", "/attributes", None),
+        ("GET", "/entityMaps?type=Well", None),
+    ):
+        said = city.front(method, path, body)
+        assert said.status in (200, 201), (path, said)
+        assert [text.split()[1] for text in said.warnings] == [far], (path, said)
+    said = city.front("GET", path_of("urn:w:9"))
+    assert (said.status, [text.split()[1] for text in said.warnings]) == (404, [far])
+    said = city.front("POST", "/snapshots", {"type": "Snapshot", "snapshotQueries": [question]})
+    assert said.status == 201
+    path = said.headers["location"][0].removeprefix("/ngsi-ld/v1")
+    shown = until(lambda: (found := city.front("GET", path).value)["snapshotStatus"] != "preparing" and found)
+    assert shown["snapshotStatus"] == "partial"
+    assert far in shown["snapshotQueriesDetails"][0]["problemDetails"]["detail"]
+    assert near not in shown["snapshotQueriesDetails"][0]["problemDetails"]["detail"]
+
+
+def test_an_answer_that_was_cut_at_the_limit_of_what_is_brought_together_says_so(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
+    registration = city.register("inclusive", operations=["federationOps"])
+    alias = city.nodes[0].app.broker.forward.remote.alias(city.tenant)
+    for number in range(6):
+        assert city.back("POST", "/entities", {**WELL, "id": f"urn:b:{number}"}).status == 201
+        assert city.front("POST", "/entities?local=true", {**WELL, "id": f"urn:f:{number}"}).status == 201
+    monkeypatch.setattr("kiban.linkage.broker.forward.FOUND", 5)
+    monkeypatch.setattr("kiban.linkage.broker.forward.PAGE", 3)
+    said = city.front("GET", "/entities?type=Well&count=true")
+    assert {text.split()[1] for text in said.warnings} == {registration, alias}
+    assert all("narrow" in text for text in said.warnings)
+    monkeypatch.setattr("kiban.linkage.broker.forward.FOUND", 50)
+    said = city.front("GET", "/entities?type=Well&count=true")
+    assert (said.warnings, said.headers["ngsild-results-count"]) == ([], ["12"])
+
+
+def test_an_entity_by_a_map_says_which_sources_were_not_asked(city: City) -> None:
+    registration = city.register("inclusive")
+    assert city.back("POST", "/entities", WELL).status == 201
+    assert city.front("POST", "/entities?local=true", {**WELL, "id": "urn:w:2"}).status == 201
+    made = city.front("GET", "/entities?type=Well&entityMap=true&local=true").headers["ngsild-entitymap"][0]
+    for id, status in (("urn:w:1", 404), ("urn:w:2", 200)):
+        said = city.front("GET", path_of(id), NGSILD_EntityMap=made)
+        assert (said.status, [text.split()[1] for text in said.warnings]) == (status, [registration])
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "/entities?type=Well", None),
+        ("GET", path_of("urn:w:1"), None),
+        ("POST", "/entityOperations/query", {"type": "Query", "entities": [{"type": "Well"}]}),
+    ],
+)
+def test_a_silent_source_costs_its_time_limit_once_and_then_rests(city: City, played: Callable[..., Played], method: str, path: str, body: Any) -> None:
     wake = threading.Event()
     source = played(lambda _: (wake.wait(10), (200, []))[1])
     city.register("inclusive", url=source.url, management={"timeout": 200, "cooldown": 60_000})
     try:
-        texts = [city.front("GET", "/entities?type=Well").warnings[0] for _ in range(3)]
+        texts = [city.front(method, path, body).warnings[0] for _ in range(3)]
         assert ["in time" in text for text in texts] == [True, False, False]
         assert ["in peace" in text for text in texts] == [False, True, True]
         assert len(source.heard) == 1

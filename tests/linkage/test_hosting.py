@@ -154,6 +154,28 @@ def test_a_context_written_inside_a_request_has_one_address():
     assert kind_of(lambda: hosting.serve(first, "")) == ("ResourceNotFound", 404)
 
 
+def test_of_contexts_written_inside_of_requests_those_used_longest_ago_go_where_there_are_many(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("kiban.linkage.broker.hosting.MAX_PASSING", 10)
+    clock = itertools.count(1)
+    monkeypatch.setattr("kiban.linkage.broker.contexts.time", lambda: float(next(clock)))
+    hosting = Hosting(MemoryShelf(), URL)
+    added = run(hosting.add({"@context": LEVEL}, "")).url
+    owned = [run(hosting.implicit({"own": f"urn:own:{number}"}, "", fresh=True)) for number in range(20)]
+    used = run(hosting.implicit({"a": "urn:a"}, ""))
+    for number in range(95):
+        run(hosting.implicit({"a": f"urn:a:{number}"}, ""))
+        run(hosting.contexts.term_map(used))
+    kept = hosting.list("", None, "ImplicitlyCreated")
+    assert set(owned) <= set(kept)
+    assert len(kept) <= 20 + 10
+    assert used in kept
+    assert run(hosting.implicit({"a": "urn:a:94"}, "")) in kept
+    assert added in hosting.list("")
+    gone = run(hosting.implicit({"a": "urn:a:0"}, ""))
+    assert gone not in kept
+    assert hosting.serve(gone, "") == {"@context": {"a": "urn:a:0"}}
+
+
 def test_a_hosted_context_is_absent_for_other_tenants_and_a_copy_is_there_for_all(tmp_path):
     hosting = make(map=mapped(tmp_path, one=LEVEL))
     entry = run(hosting.add({"@context": LEVEL}, "east"))

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import psycopg
 import pytest
@@ -599,6 +600,109 @@ def test_a_context_written_inside_goes_with_its_subscription(town: Town) -> None
     assert town.ask("GET", "/jsonldContexts?kind=ImplicitlyCreated").body == []
 
 
+def mapped(tmp_path: Path, **terms: str) -> Path:
+    """A context map of one @context, https://names.example/c, with these terms."""
+    (tmp_path / "c.jsonld").write_text(json.dumps({"@context": {name: VOCAB + iri for name, iri in terms.items()}}))
+    (tmp_path / "map.yaml").write_text("https://names.example/c: c.jsonld\n")
+    return tmp_path / "map.yaml"
+
+
+@pytest.mark.parametrize("how", ["?reload=true", ""])
+def test_a_context_that_is_loaded_anew_reaches_the_subscriptions_that_are_there(how: str, tmp_path: Path) -> None:
+    with asyncio.Runner() as runner:
+        town = Town(runner, tmp_path / "town.db", context_map=mapped(tmp_path, height="level", depth="depth"))
+        town.quiet()
+        uri = f"http://127.0.0.1:{town.port}/n"
+        plain = {"type": "Subscription", "entities": [{"type": "Well"}], "notification": {"endpoint": {"uri": uri}}, "jsonldContext": "https://names.example/c"}
+        assert town.ask("POST", "/subscriptions", plain | {"id": "urn:s:plain"}).status == 201
+        asking = {**plain, "id": "urn:s:asking", "q": "height>2", "@context": ["https://names.example/c", {"more": "urn:more"}]}
+        assert town.ask("POST", "/subscriptions", asking, content_type="application/ld+json").status == 201
+        town.ask("POST", "/entities", well(1, level=3, depth=1))
+        assert [body["data"] for _, body in town.waiting()] == [[well(1, height=3, depth=1)]] * 2
+        mapped(tmp_path, pegel="level", height="depth")
+        assert town.ask("DELETE", f"/jsonldContexts/{quote('https://names.example/c', safe='')}{how}").status == 204
+        town.ask("POST", "/entities", well(2, level=3, depth=1))
+        assert [(id, body["data"]) for id, body in town.waiting()][2:] == [("urn:s:plain", [well(2, pegel=3, height=1)])]
+        town.ask("POST", "/entities", well(3, level=1, depth=3))
+        assert [(id, body["data"]) for id, body in town.waiting()][3:] == [(id, [well(3, pegel=1, height=3)]) for id in ("urn:s:plain", "urn:s:asking")]
+        runner.run(town.close())
+
+
+def test_a_context_that_cannot_be_had_any_more_leaves_subscriptions_their_names(tmp_path: Path) -> None:
+    with asyncio.Runner() as runner:
+        town = Town(runner, tmp_path / "town.db", context_map=mapped(tmp_path, height="level"))
+        town.quiet()
+        town.subscribe(jsonldContext="https://names.example/c")
+        (tmp_path / "c.jsonld").unlink()
+        assert town.ask("DELETE", f"/jsonldContexts/{quote('https://names.example/c', safe='')}").status == 204
+        town.ask("POST", "/entities", well(1, level=3))
+        assert [body["data"] for _, body in town.waiting()] == [[well(1, height=3)]]
+        runner.run(town.close())
+
+
+def test_names_of_subscriptions_that_are_gone_are_not_kept(town: Town) -> None:
+    town.quiet()
+    town.broker.notices.enough = 10
+
+    def subscribe(id: str, name: str) -> None:
+        endpoint = {"uri": f"http://127.0.0.1:{town.port}/n"}
+        body = {"id": id, "type": "Subscription", "entities": [{"type": "Well"}], "notification": {"endpoint": endpoint}, "@context": {name: VOCAB + "level"}}
+        assert town.ask("POST", "/subscriptions", body, content_type="application/ld+json").status == 201
+
+    subscribe("urn:s:stays", "pegel")
+    for number in range(40):
+        subscribe("urn:s:goes", f"name{number}")
+        assert town.ask("DELETE", "/subscriptions/urn:s:goes").status == 204
+        town.broker.notices.enough = min(town.broker.notices.enough, 10)
+    assert len(town.broker.notices.maps) < 20
+    subscribe("urn:s:late", "height")
+    town.ask("POST", "/entities", well(1, level=3))
+    assert {id: body["data"] for id, body in town.waiting()} == {"urn:s:stays": [well(1, pegel=3)], "urn:s:late": [well(1, height=3)]}
+
+
+def test_a_subscription_to_registrations_is_told_in_its_own_names_also_after_a_restart(tmp_path: Path) -> None:
+    with asyncio.Runner() as runner:
+        town = Town(runner, tmp_path / "town.db")
+        town.quiet()
+        body = {
+            "type": "Subscription",
+            "entities": [{"type": "Brunnen"}],
+            "notification": {"endpoint": {"uri": f"http://127.0.0.1:{town.port}/n"}},
+            "@context": {"Brunnen": VOCAB + "Well"},
+        }
+        assert town.ask("POST", "/csourceSubscriptions", body, content_type="application/ld+json").status == 201
+        runner.run(town.close())
+        town = Town(runner, tmp_path / "town.db")
+        town.quiet()
+        source = {"type": "ContextSourceRegistration", "information": [{"entities": [{"type": "Well"}]}], "endpoint": "http://127.0.0.1:9"}
+        assert town.ask("POST", "/csourceRegistrations", source).status == 201
+        ((_, told),) = town.waiting()
+        assert told["data"][0]["information"] == [{"entities": [{"type": ["Brunnen"]}]}]
+        runner.run(town.close())
+
+
+def test_a_context_of_a_query_that_a_subscription_names_is_kept_where_others_go(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kiban.linkage.broker.hosting.MAX_PASSING", 5)
+    town.quiet()
+
+    def query(iri: str) -> str:
+        """The address that the @context of a query gets."""
+        body = {"type": "Query", "entities": [{"type": "Well"}], "@context": {"height": iri}}
+        said = town.ask("POST", "/entityOperations/query", body, content_type="application/ld+json")
+        assert said.status == 200
+        return said.headers["link"][1:].partition(">")[0]
+
+    town.ask("POST", "/entities", well(1))
+    url = query(VOCAB + "level")
+    town.subscribe(jsonldContext=url)
+    urls = [query(f"urn:a:{number}") for number in range(30)]
+    kept = town.ask("GET", "/jsonldContexts?kind=ImplicitlyCreated").body
+    assert {url, urls[-1]} <= set(kept)
+    assert len(kept) <= 6
+    town.ask("POST", "/entities", well(2, level=3))
+    assert [body["data"] for _, body in town.waiting()] == [[well(2, height=3)]]
+
+
 def test_what_could_not_be_delivered_is_listed_and_sent_again(town: Town) -> None:
     town.answer = 410
     town.subscribe()
@@ -610,7 +714,7 @@ def test_what_could_not_be_delivered_is_listed_and_sent_again(town: Town) -> Non
     assert [(letter["entity"], letter["attempts"], letter["error"]) for letter in letters] == [("urn:w:1", 1, "HTTP 410")]
     assert town.ask("GET", "/kiban/v1/deadLetters?subscription=urn:s:2").body == []
     town.answer = 200
-    assert town.ask("POST", "/kiban/v1/deadLetters/replay", {"numbers": [letters[0]["number"]]}).body == {"endpoints": 1}
+    assert town.ask("POST", "/kiban/v1/deadLetters/replay", {"numbers": [letters[0]["number"]]}).body == {"endpoints": 1, "messages": 1}
     assert town.told(2)[1]["id"] == town.told(2)[0]["id"]
     shown = town.ask("GET", "/subscriptions/urn:s:1").body["notification"]
     assert (shown["timesSent"], shown["timesFailed"], shown["status"]) == (2, 1, "ok")
@@ -664,6 +768,30 @@ def test_workers_hear_of_each_others_subscriptions_before_the_next_write(databas
         assert [body["data"][0]["id"] for id, body in one.waiting() if id == "urn:s:1"] == ["urn:w:1", "urn:w:2"]
         assert other.ask("DELETE", "/subscriptions/urn:s:1").status == 204
         assert one.ask("GET", "/subscriptions/urn:s:1").status == 404
+        for town in (one, other):
+            runner.run(town.close())
+
+
+def test_workers_hear_of_a_context_that_another_has_loaded_anew(database: Callable[[str], str], tmp_path: Path) -> None:
+    db = database("anew")
+    with asyncio.Runner() as runner:
+        one, other = (Town(runner, db, context_map=mapped(tmp_path, height="level")) for _ in range(2))
+        for town in (one, other):
+            town.quiet()
+        one.subscribe(jsonldContext="https://names.example/c")
+        other.ask("POST", "/entities", well(1, level=1))
+        assert [body["data"] for _, body in one.waiting()] == [[well(1, height=1)]]
+        mapped(tmp_path, pegel="level")
+        assert one.ask("DELETE", f"/jsonldContexts/{quote('https://names.example/c', safe='')}?reload=true").status == 204
+
+        async def until_known() -> None:
+            async with asyncio.timeout(10):
+                while not any(terms.expand("pegel") == VOCAB + "level" for terms in other.broker.notices.maps.values()):
+                    await asyncio.sleep(0.02)
+
+        runner.run(until_known())
+        other.ask("POST", "/entities", well(2, level=1))
+        assert [body["data"] for _, body in one.waiting()][1:] == [[well(2, pegel=1)]]
         for town in (one, other):
             runner.run(town.close())
 

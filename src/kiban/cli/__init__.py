@@ -14,6 +14,7 @@ import pkgutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, NoReturn
 
 from kiban import __version__
 from kiban.base.errors import KibanError, ManyErrors
@@ -27,11 +28,31 @@ def command_names() -> list[str]:
     return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
 
 
+class Parser(argparse.ArgumentParser):
+    """Where an option is not known, the word behind it is taken for a tool: the complaint is about the option then."""
+
+    words: Sequence[str] = ()
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Remember the words for `error`."""
+        self.words = sys.argv[1:] if args is None else args
+        return super().parse_known_args(args, namespace)
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and end."""
+        usage = self.format_usage()
+        for word in self.words if "invalid choice" in message else ():
+            if repr(word) in message:
+                break
+            if word.startswith("--") and len(word) > 2 and word.partition("=")[0] not in usage:
+                message = f"unrecognized arguments: {word}"
+                break
+        super().error(message)
+
+
 def build_parser(only: str = "") -> argparse.ArgumentParser:
     """The parser of all commands; also what the reference page of the commands is made from. only: the one that was named; others then cost nothing."""
-    parser = argparse.ArgumentParser(
-        prog="kiban", description="kiban 基盤: 地域課題の一文から、設計・費用・証明つきの計画へ / from one sentence to a designed and costed plan"
-    )
+    parser = Parser(prog="kiban", description="kiban 基盤: 地域課題の一文から、設計・費用・証明つきの計画へ / from one sentence to a designed and costed plan")
     parser.add_argument("--version", action="version", version=f"kiban {__version__}")
     parsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in [only] if only in command_names() else command_names():

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import errno
 import fcntl
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     import uvicorn
 
     from kiban.linkage.broker.broker import Options
+
+_NO_NAME = re.compile(r'[\s,<>"{}|\\^`\x00-\x20]')  # neither in an IRI nor in a term
 
 
 def add(parsers: Any) -> None:
@@ -41,6 +45,13 @@ def add(parsers: Any) -> None:
     )
     option("--index", action="append", default=[], metavar="ATTR", help="値で検索する属性（IRI か標準の名前） / attribute to index by value")
     option("--history", choices=("on", "off"), default="on", help="履歴を残す（既定 on） / keep history (default on)")
+    option(
+        "--instances",
+        type=int,
+        default=30,
+        metavar="N",
+        help="履歴の答え 1 つに入る値の数（既定 30） / instances of an entity's history in one answer (default 30)",
+    )
     option("--keep-months", type=int, default=0, metavar="N", help="これより古い履歴を消す（既定 0 は消さない） / drop history older than N months")
     option("--cors", default="", metavar="ORIGIN", help="他のサイトの画面から使わせる / let pages of this origin in (* for all)")
     option("--public-url", default="", metavar="URL", help="他から見た URL / how others reach this broker")
@@ -99,6 +110,11 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     for option, given in (("--public-url", args.public_url), ("--cors", args.cors), ("--v2-context", args.v2_context or "")):
         if given and not given.startswith(("http://", "https://")) and (option, given) != ("--cors", "*"):
             raise KibanError(option, repr(given), "an address that begins with http:// or https://", "correct it, or leave it out")
+    if not 1 <= args.instances <= 10_000:
+        raise KibanError("--instances", str(args.instances), "1 to 10000", "leave it out for 30")
+    for name in args.index:
+        if not name or _NO_NAME.search(name):
+            raise KibanError("--index", repr(name), "one name of an attribute: an IRI or a term; several with --index for each", "correct it")
     if args.workers > 1 and not is_postgres(db):
         raise KibanError("--workers", str(args.workers), "1 with a SQLite file", "give --db postgresql://…, or leave --workers out")
     return serve(
@@ -114,6 +130,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
             allow_endpoints=tuple(args.allow_endpoint),
             index=tuple(args.index),
             history=args.history == "on",
+            instances=args.instances,
             keep_months=args.keep_months,
             cors=args.cors,
             public_url=args.public_url.rstrip("/"),
@@ -165,6 +182,7 @@ def serve(options: Options) -> int:
             if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
                 raise KibanError("--host", repr(options.host), "an address of this machine", "leave it out for this machine alone") from error
             raise KibanError("--port", f"port {options.port}: {error.strerror}", "a free port", f"--port {options.port + 1}") from error
+        options = replace(options, port=listener.getsockname()[1])
         with _alone(options.db):
             return _serve(options, config(options), listener)
 
@@ -175,15 +193,24 @@ def _serve(options: Options, settings: uvicorn.Config, listener: socket.socket) 
 
     from kiban.linkage.broker.store.opening import prepare
 
-    where = "PostgreSQL" if is_postgres(options.db) else options.db  # an address may hold a password
-    print(f"kiban: {options.url}  ({where})  → {options.url}/docs", flush=True)
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            if self.started:
+                told()
+
+    def told() -> None:
+        where = "PostgreSQL" if is_postgres(options.db) else options.db  # an address may hold a password
+        print(f"kiban: {options.url}  ({where})  → {options.url}/docs", flush=True)
+
     if options.workers == 1:
-        server = uvicorn.Server(settings)
+        server = Server(settings)
         with suppress(KeyboardInterrupt):
             server.run(sockets=[listener])
         return 0 if server.started else 3
     prepare(options.db)
     listener.listen(2048)
     listener.set_inheritable(True)
+    told()
     Multiprocess(settings, sockets=[listener]).run()
     return 0

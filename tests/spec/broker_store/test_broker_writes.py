@@ -351,9 +351,22 @@ def test_messages_that_were_given_up_are_listed_and_sent_again(bench: Any) -> No
     assert [part.request for part, *_ in reader.dead_letters(1, None, first[-1][0].seq, 9)] == [b"2", b"3", b"4"]
     assert [part.request for part, *_ in reader.dead_letters(1, "urn:s:1", 0, 9)] == [b"1", b"3"]
     assert reader.dead_letters(2, None, 0, 9) == []
-    assert bench.do(lambda tx: tx.replay(1, "urn:s:1", None, 30)) == ["http://a"]
-    assert bench.do(lambda tx: tx.replay(1, None, [held[0].seq], 30)) == ["http://a"]
+    assert bench.do(lambda tx: tx.replay(1, "urn:s:1", None, 30)) == {"http://a": 2}
+    assert bench.do(lambda tx: tx.replay(1, None, [held[0].seq], 30)) == {"http://a": 1}
     assert [part.request for part in bench.do(lambda tx: tx.hand_out("me", "http://a", 9, 30, 1000))] == [b"0", b"1", b"3", b"5"]
+
+
+def test_a_name_beyond_the_limit_undoes_its_write_and_no_other(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.do(create(1))
+    monkeypatch.setattr("kiban.linkage.broker.store.sql.MOST_NAMES", 3)
+    attribute = [{"type": "Property", "value": 1, "createdAt": BORN, "modifiedAt": BORN}]
+    bench.do(lambda tx: tx.put(tx.open_tenant(""), well(2, **{BASE + "depth": attribute}), None))
+    for _ in range(2):
+        with pytest.raises(Problem, match="keeps 3 names"):
+            bench.do(lambda tx: tx.put(tx.open_tenant(""), well(3, **{BASE + "width": attribute}), None))
+    bench.do(create(4))
+    assert sorted(levels(bench)) == [1, 2, 4]
+    assert bench.store.reader.unused([BASE + "level", BASE + "width"]) == [BASE + "width"]
 
 
 def test_a_commit_tells_which_endpoints_have_something_new_and_an_undone_write_does_not(bench: Any) -> None:

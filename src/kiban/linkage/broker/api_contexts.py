@@ -36,5 +36,6 @@ async def serve(call: Call) -> Reply:
 async def delete(call: Call) -> Reply:
     """DELETE /jsonldContexts/{id}"""
     entities.allowed(call, "contexts.delete")
-    await call.broker.hosting.delete(call.path[0], call.tenant, call.params.get("reload"))
+    name = await call.broker.hosting.delete(call.path[0], call.tenant, call.params.get("reload"))
+    await call.broker.notices.renew(name)
     return Reply(204)

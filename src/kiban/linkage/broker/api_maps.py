@@ -14,7 +14,7 @@ from kiban.linkage.broker.negotiate import accepted, answer, open_body, open_cal
 from kiban.linkage.broker.query import parse_q, plain_record
 from kiban.linkage.broker.render import View
 from kiban.linkage.broker.selection import FULL
-from kiban.linkage.broker.server import JSON, Call, Reply, dumps
+from kiban.linkage.broker.server import JSON, Call, Headers, Reply, dumps
 from kiban.linkage.broker.store import Selection
 from kiban.linkage.errors import Problem, bad_request, not_found
 
@@ -37,12 +37,13 @@ async def create_map(call: Call) -> Reply:
     store = call.broker.store
     tenant = entities.read_tenant(call, store.reader)
     made = Given(tenant, call.subject, lifetime=call.params.get("entityMapLifetime"))
+    warnings: Headers = []
     if call.broker.forward.concerned(call):
-        _, made.found = await call.broker.forward.everything(call, chosen, View())
+        _, made.found, warnings = await call.broker.forward.everything(call, chosen, View())
     else:
         await store.slow(lambda session: made.take(session, chosen), call.broker.options.query_seconds)
     header = await made.settle(store, prune=False)
-    return answer(call, maps.map_doc(made.id, {"entityMap": made.found}, made.expires), status=201, media=media, headers=[header])
+    return answer(call, maps.map_doc(made.id, {"entityMap": made.found}, made.expires), status=201, media=media, headers=[header, *warnings])
 
 
 def known_map(call: Call, session: Any, tenant: int) -> dict[str, Any]:
@@ -178,12 +179,17 @@ async def everywhere(call: Call, queries: list[dict[str, Any]], chosen: list[Wan
     for raw, one in zip(queries, chosen, strict=True):
         each = copy.copy(call)
         each.method, each.body, each.params, each.query = "POST", dumps(raw), {}, b""
-        some, _ = await call.broker.forward.everything(each, one.chosen, View())
+        some, _, warnings = await call.broker.forward.everything(each, one.chosen, View())
         for entity in some:
             found[entity["id"]] = {**found.get(entity["id"], {}), **one.cut(entity)}
         if len(found) > maps.SNAPSHOT_ENTITIES:
             raise Problem("TooManyResults", "too many entities for a snapshot", f"more than {maps.SNAPSHOT_ENTITIES}: narrow its queries")
-        details.append({"resultStatus": "success" if some else "empty"})
+        detail: dict[str, Any] = {"resultStatus": "success" if some else "empty"}
+        if warnings:
+            missing = "; ".join(text.decode("latin-1") for _, text in warnings)
+            problem = Problem("InternalError", "context sources did not answer", missing, status=502)
+            detail = {"resultStatus": "partial" if some else "failure", "problemDetails": problem.body()}
+        details.append(detail)
     return list(found.values()), details
 
 

@@ -11,7 +11,7 @@ from kiban.linkage.broker import entities, maps
 from kiban.linkage.broker.api_entities import entity_id
 from kiban.linkage.broker.asked import Page, joined, options, ordering, page, picked, question, selected, truth, whole_number
 from kiban.linkage.broker.geo import Ordering, parse_geo, parse_ordering
-from kiban.linkage.broker.negotiate import accepted, answer, context_header, name_context, open_body, open_call
+from kiban.linkage.broker.negotiate import accepted, answer, context_header, name_context, open_body, open_call, opened
 from kiban.linkage.broker.render import LOCATION, View, decode, earlier, follow, languages, render, render_all, render_lean, render_lean_all, with_links
 from kiban.linkage.broker.selection import Projection, parse_id_pattern, parse_names, parse_projection, parse_scope, parse_types
 from kiban.linkage.broker.server import GEO, JSON, LD, Call, Headers, Remembered, Reply, dumps
@@ -110,24 +110,46 @@ def linked(reader: Any, tenant: int, found: list[dict[str, Any]], view: View, re
 async def retrieve(call: Call) -> Reply:
     """GET /entities/{id}"""
     await open_call(call)
+    id, view, media, reach = asked_of(call)
+    if call.broker.forward.concerned(call):
+        return await call.broker.forward.retrieve(call, id, view, media, reach)  # type: ignore[no-any-return]
+    return await retrieve_here(call, id, view, media, reach)
+
+
+def retrieve_at_once(call: Call) -> Reply | None:
+    """`retrieve` where nothing has to be waited for: no @context, no other source, no entity map; else None."""
+    if not opened(call) or call.broker.forward.concerned(call) or asks_map(call):
+        return None
+    return kept_here(call, *asked_of(call))
+
+
+def asked_of(call: Call) -> tuple[str, View, bytes, Selection | None]:
+    """The id of the entity that is asked for, how it is to be shown, in which media type, and what the subject may reach."""
     media = accepted(call, (JSON, LD, GEO))
     id = entity_id(call)
     view = view_of(call, media)
-    broker = call.broker
     reach = entities.allowed(call, "entities.read", hides=True)
-    view = entities.hide(call, view)
-    if broker.forward.concerned(call):
-        return await broker.forward.retrieve(call, id, view, media, reach)  # type: ignore[no-any-return]
-    return await retrieve_here(call, id, view, media, reach)
+    return id, entities.hide(call, view), media, reach
 
 
 async def retrieve_here(call: Call, id: str, view: View, media: bytes, reach: Selection | None) -> Reply:
     """One entity as it is kept here."""
-    broker = call.broker
-    reader = broker.store.reader
+    if not asks_map(call):
+        return kept_here(call, id, view, media, reach)
+    reader = call.broker.store.reader
+    found = given_map(call, reader, entities.read_tenant(call, reader))
+    reply = kept_here(call, id, view, media, reach)
+    if found is None:
+        return reply
+    found.keep([id])
+    return reply._replace(headers=[*reply.headers, await found.settle(call.broker.store, prune=False)])
+
+
+def kept_here(call: Call, id: str, view: View, media: bytes, reach: Selection | None) -> Reply:
+    """One entity as it is kept here, whatever map it belongs to."""
+    reader = call.broker.store.reader
     tenant = entities.read_tenant(call, reader)
-    mapped = given_map(call, reader, tenant)
-    if reach is None and view.plain and view.whole and mapped is None and "type" not in call.params and b"prefer" not in call.headers:
+    if reach is None and view.plain and view.whole and "type" not in call.params and b"prefer" not in call.headers:
         found = reader.lean(tenant, id)
         if found is None:
             raise not_found(id)
@@ -136,16 +158,17 @@ async def retrieve_here(call: Call, id: str, view: View, media: bytes, reach: Se
     entity = reader.entity(tenant, id)
     if entity is None or not entities.within(reach, entity) or not of_type(call, entity):
         raise not_found(id)
-    reply = one(call, entity, view, media, linked(reader, tenant, [entity], view, reach) if view.join else {})
-    if mapped is None:
-        return reply
-    mapped.keep([id])
-    return reply._replace(headers=[*reply.headers, await mapped.settle(call.broker.store, prune=False)])
+    return one(call, entity, view, media, linked(reader, tenant, [entity], view, reach) if view.join else {})
+
+
+def asks_map(call: Call) -> bool:
+    """Whether a request has to do with an entity map."""
+    return b"ngsild-entitymap" in call.headers or "entityMap" in call.params
 
 
 def given_map(call: Call, reader: Any, tenant: int) -> maps.Given | None:
     """What a request has to do with an entity map, mostly nothing."""
-    if b"ngsild-entitymap" not in call.headers and "entityMap" not in call.params:
+    if not asks_map(call):
         return None
     found = maps.given(call, reader, tenant)
     if found is not None:

@@ -270,5 +270,5 @@ async def replay(call: Call) -> Reply:
         raise bad_request("subscription: expected an id")
     if numbers is not None and (not isinstance(numbers, list) or len(numbers) > LETTERS or not all(type(number) is int for number in numbers)):
         raise bad_request(f"numbers: expected a list of at most {LETTERS} numbers")
-    endpoints = await call.broker.dispatcher.replay(tenant, subscription, numbers)
-    return Reply(200, [], dumps({"endpoints": endpoints}), JSON)
+    found = await call.broker.dispatcher.replay(tenant, subscription, numbers)
+    return Reply(200, [], dumps({"endpoints": len(found), "messages": sum(found.values())}), JSON)

@@ -76,8 +76,13 @@ class Options:
 
     @property
     def url(self) -> str:
-        """Where others reach this broker."""
-        return self.public_url or f"http://{self.host}:{self.port}"
+        """Where others reach this broker.
+
+        >>> Options(host="::1").url
+        'http://[::1]:1026'
+        """
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.public_url or f"http://{host}:{self.port}"
 
 
 Effect = Callable[[Any, int, str, Any], None]  # transaction, tenant key, tenant, change
@@ -134,6 +139,9 @@ class Broker:
         await self.notices.open()
         await self.dispatcher.start()
         self.sources.look()
+        if self.options.index:
+            for iri in self.store.reader.unused(self.contexts.core.expand(name) for name in self.options.index):
+                self.operation.log.info("no entity has this attribute of --index so far", attribute=iri)
         self.state = "running"
         beside = (self.taking_back, self.warming, self.sweeping, self.sources.flushing, self.source_notices.ticking, self.notices.run)
         self.tasks = [*(asyncio.create_task(self.lasting(work)) for work in beside), *await self.operation.start()]
@@ -189,7 +197,8 @@ class Broker:
             if self.store.reader.expired(times.now_us(), 1) or self.store.reader.ripened(times.now_us(), 1):
                 await self.store.write(lambda tx: sweep(self, tx))
             await self.maps.tidy()
-            self.hosting.refresh()
+            if self.hosting.refresh():
+                await self.notices.renew()
 
     def v2_problem(self, problem: Problem) -> Reply:
         """A problem as NGSIv2 says it."""

@@ -558,6 +558,14 @@ class Contexts:
                 count, last = count + terms.uses, max(last, terms.used)
         return count, last
 
+    def used(self) -> dict[str, float]:
+        """When each context that was used since the broker started was used last (seconds since 1970)."""
+        found = {name: last for name, (_, last) in self._counted.items()}
+        for terms in self._maps.values():
+            for name in terms.urls:
+                found[name] = max(found.get(name, 0.0), terms.used)
+        return found
+
     def count(self, name: str) -> None:
         """One more use that is not a request with this context, such as giving it out."""
         self._counted[name] = self._counted.get(name, (0, 0.0))[0] + 1, time()

@@ -152,8 +152,8 @@ class Outbox(Protocol):
     async def dead_letters(self, tenant: int, subscription: str | None, after: int, limit: int) -> Sequence[DeadLetter]:
         """Dead rows with a number above `after`, in the order of their numbers."""
 
-    async def replay(self, tenant: int, subscription: str | None, seqs: Sequence[int] | None, now: int) -> Sequence[str]:
-        """Bring dead rows (those numbers, or all) back: due = now, first = now; attempt stays, so that they are marked. The endpoints concerned."""
+    async def replay(self, tenant: int, subscription: str | None, seqs: Sequence[int] | None, now: int) -> Mapping[str, int]:
+        """Bring dead rows (those numbers, or all) back: due = now, first = now; attempt stays, so that they are marked. How many of each endpoint."""
 
 
 class Answer(NamedTuple):
@@ -336,11 +336,11 @@ class Dispatcher:
             "delivered": self.delivered, "failed": self.failed, "dead": self.dead, "held": self._held, "lanes": len(self._lanes), "resting": resting
         }  # fmt: skip
 
-    async def replay(self, tenant: int, subscription: str | None = None, seqs: Sequence[int] | None = None) -> int:
-        """Send dead letters again (all of a tenant, of a subscription, or those numbers); how many endpoints are concerned."""
-        endpoints = await self.outbox.replay(tenant, subscription, seqs, self.now())
-        self.wake(endpoints)
-        return len(endpoints)
+    async def replay(self, tenant: int, subscription: str | None = None, seqs: Sequence[int] | None = None) -> Mapping[str, int]:
+        """Send dead letters again (all of a tenant, of a subscription, or those numbers); how many to each endpoint."""
+        found = await self.outbox.replay(tenant, subscription, seqs, self.now())
+        self.wake(found)
+        return found
 
     async def written(self, tenant: int, subscription: str, seconds: float = 0.2) -> None:
         """Wait until the store knows what this worker has sent for a subscription by now, at most that long."""

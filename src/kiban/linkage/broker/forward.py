@@ -21,7 +21,7 @@ from kiban.linkage.broker.entities import Entity
 from kiban.linkage.broker.model import OWN
 from kiban.linkage.broker.negotiate import answer
 from kiban.linkage.broker.query import parse_q
-from kiban.linkage.broker.remote import INVALID, SILENT, Got, Remote, renamed
+from kiban.linkage.broker.remote import FAILED, INVALID, SEARCH, SILENT, Got, Remote, renamed
 from kiban.linkage.broker.render import View, decode, render_all, with_links
 from kiban.linkage.broker.selection import parse_types
 from kiban.linkage.broker.server import JSON, LOCATION, Call, Headers, Reply, Spelled, dumps, in_path
@@ -605,7 +605,16 @@ class Forward:
     async def retrieve(self, call: Call, id: str, view: View, media: bytes, reach: Selection | None) -> Reply:
         """GET /entities/{id}"""
         if self.mapped(call):
-            return await api_query.retrieve_here(call, id, view, media, reach)
+            found, looped = await self.live(call)
+            kinds = self.types_of(call, id)
+            others = [each for each in self.readers(found, looped) if each.share(id, None if kinds is None else frozenset(kinds)) is not None]
+            try:
+                reply = await api_query.retrieve_here(call, id, view, media, reach)
+            except Problem as problem:
+                if problem.status != 404:
+                    raise
+                reply = Reply(404, [], dumps(problem.body()), JSON)
+            return reply._replace(headers=[*reply.headers, *map(self.unmapped, others)])
         entity, warnings = await self.gather(call, id, self.wanted(view))
         if warnings is None:
             return await api_query.retrieve_here(call, id, view, media, reach)
@@ -673,8 +682,7 @@ class Forward:
             pieces.append((self.left(local, taken), False))
         warnings: Headers = []
         for (source, mine, others), (entity, got) in zip(asked, answers, strict=True):
-            if got.code and got.status != 404:
-                warnings.append((WARNING, got.warning().encode("latin-1", "replace")))
+            warnings += lacking([got])
             if entity is not None:
                 cut = {name: value for name, value in entity.items() if name in OWN or (name in mine and name not in others)}
                 pieces.append((cut, source.mode == "auxiliary"))
@@ -714,7 +722,7 @@ class Forward:
             body |= {name: filters[name] for name in ("q", "scopeQ") if name in filters}
             if "georel" in filters:
                 body["geoQ"] = {name: filters[name] for name in ("georel", "geometry", "coordinates", "geoproperty") if name in filters}
-            return await self.remote.send(call, source, "POST", "/entityOperations/query", paged, body, terms=terms)
+            return await self.remote.send(call, source, "POST", SEARCH, paged, body, terms=terms)
         (types, ids, pattern), *_ = selectors
         params = [("id", ",".join(ids))] if ids else []
         text = types if isinstance(types, str) else ",".join(names[each] for each in types)
@@ -801,12 +809,11 @@ class Forward:
         reply = api_query.finish(call, render_all(shown, call.terms, view), media, headers)
         return reply._replace(status=201) if mapped is not None and mapped.new and reply.status == 200 else reply
 
-    async def everything(self, call: Call, chosen: Selection, view: View) -> tuple[list[Entity], dict[str, list[str]]]:
-        """All entities of a selection, here and at the context sources, and who has them: "@none" for this broker, else ids of registrations."""
+    async def everything(self, call: Call, chosen: Selection, view: View) -> tuple[list[Entity], dict[str, list[str]], Headers]:
+        """All entities of a selection, here and at the context sources, who has them ("@none": this broker, else ids of registrations), and warnings."""
         found, looped = await self.live(call)
         readers = [source for source in self.readers(found, looped) if self.meets(source, replace(chosen, attrs=()))]
-        merged, tellers, _ = await self.found(call, chosen, view, [] if looped else readers, truth(call.params, "splitEntities"), FOUND)
-        return merged, tellers
+        return await self.found(call, chosen, view, [] if looped else readers, truth(call.params, "splitEntities"), FOUND)
 
     async def found(
         self, call: Call, chosen: Selection, view: View, readers: list[Source], split: bool, need: int
@@ -828,12 +835,15 @@ class Forward:
         pieces: dict[str, list[tuple[Entity, bool]]] = {}
         tellers: dict[str, list[str]] = {}
         warnings: Headers = []
+        if len(local) >= need == FOUND:
+            text = f'{FAILED} {self.remote.alias(call.tenant)} "there may be more than {FOUND} entities that fit: narrow the query"'
+            warnings.append((WARNING, text.encode()))
         for entity in local:
             rest = self.unclaimed(entity, readers, None)
             if rest is not None:
                 pieces[entity["id"]], tellers[entity["id"]] = [(rest, False)], ["@none"]
         for source, (entities_found, problems) in zip(able, answers, strict=True):
-            warnings += [(WARNING, got.warning().encode("latin-1", "replace")) for got in problems]
+            warnings += lacking(problems)
             for entity in entities_found:
                 mine = self.unclaimed(entity, readers, source)
                 if mine is None:
@@ -899,8 +909,9 @@ class Forward:
                     limit = min(PAGE, need)
                     got = await self.search(call, source, selectors, mine, filters, terms, limit, offset)
                     page, got = self.parsed(got, stamp)
-                    if got.code and got.status != 404:
+                    if got.warnings():
                         problems.append(got)
+                    if got.code and got.status != 404:
                         break
                     before = len(found)
                     for entity in page:
@@ -909,6 +920,8 @@ class Forward:
                     offset += limit
                     if len(page) < limit or len(found) == before:
                         break
+                    if len(found) >= need == FOUND:
+                        problems.append(got._replace(headers={}, code=FAILED, reason=f"there may be more than {FOUND} entities that fit: narrow the query"))
         kept = [entity for entity in found.values() if not chosen.who or any(who.matches(entity) for who in chosen.who)]
         if not plain and not split:
             kept = [entity for entity in kept if replace(chosen, also=()).matches(entity)]
@@ -985,7 +998,7 @@ class Forward:
             return answer(call, own)
         params = [("details", "true")] if detailed else []
         answers = await asyncio.gather(*(self.remote.send(call, source, "GET", path, params, terms=call.terms) for source in asked))
-        warnings: Headers = [(WARNING, got.warning().encode("latin-1", "replace")) for got in answers if got.code and got.status != 404]
+        warnings = lacking(answers)
         if detailed:
             lists = ("attributeNames", "typeNames")
             rows = {part["id"]: part for part in own}
@@ -1020,13 +1033,18 @@ class Forward:
             missing = problem
         path = f"/{kind}/{quote(call.terms.terms[iri], safe='')}"
         answers = await asyncio.gather(*(self.remote.send(call, source, "GET", path, terms=call.terms) for source in asked))
-        warnings: Headers = [(WARNING, got.warning().encode("latin-1", "replace")) for got in answers if got.code and got.status != 404]
+        warnings = lacking(answers)
         for got in answers:
             if got.well and isinstance(got.value, dict) and got.value.get("id") == iri:
                 told = informed(told, got.value) if told else {name: value for name, value in got.value.items() if name != "@context"}
         if not told and missing is not None:
             return Reply(404, warnings, dumps(missing.body()), JSON)
         return answer(call, told, headers=warnings)
+
+
+def lacking(answers: Iterable[Got]) -> Headers:
+    """The warnings of an answer that these have a part in, each once."""
+    return [(WARNING, text.encode("latin-1", "replace")) for text in dict.fromkeys(text for got in answers for text in got.warnings())]
 
 
 def informed(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:

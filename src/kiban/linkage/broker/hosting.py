@@ -16,6 +16,7 @@ Where they are kept is a Shelf; HTTP is spoken elsewhere.
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import uuid
 from collections.abc import Callable, Mapping
@@ -32,11 +33,27 @@ PATH = "/ngsi-ld/v1/jsonldContexts/"
 KINDS = ("Hosted", "Cached", "ImplicitlyCreated")
 SHARED = ""  # the tenant under which copies lie: they are public documents
 MAX_COPIES = 2000
+MAX_PASSING = 1000  # contexts of a tenant that stood inside of requests and that nothing kept needs
+REFERRING = ("subscription", "csource-subscription", "registration", "remote-subscription")  # documents that contexts are kept for
 FETCH_SECONDS = 5.0
 FETCH_BYTES = 2_000_000
 REDIRECTS = 5
 # Whatever stands before the path: behind a proxy, the broker has more names than it knows. The id decides.
 _OWN = re.compile(r"(https?://[^/]+)?" + re.escape(PATH) + r"([^/?#]+)\Z")
+
+_NAMED = re.compile(re.escape(PATH) + r"([0-9A-Za-z-]+)")
+
+
+def passing(id: str) -> bool:
+    """Whether an implicit context was made for requests, rather than for one subscription that it goes with: its id then follows from what it says.
+
+    >>> passing(str(uuid.uuid5(uuid.NAMESPACE_URL, "x"))), passing(str(uuid.uuid4())), passing("id-1")
+    (True, False, False)
+    """
+    try:
+        return uuid.UUID(id).version == 5
+    except ValueError:
+        return False
 
 
 class Entry(NamedTuple):
@@ -77,6 +94,10 @@ class Shelf(Protocol):
         """A number that changes when a document changes, in whichever process."""
         ...
 
+    def needed(self, tenant: str) -> frozenset[str]:
+        """The ids of contexts that other documents of the tenant name."""
+        ...
+
 
 class MemoryShelf:
     """A shelf that lasts as long as the process."""
@@ -106,6 +127,10 @@ class MemoryShelf:
     def version(self) -> int:
         """How many changes there were."""
         return self.changes
+
+    def needed(self, tenant: str) -> frozenset[str]:  # noqa: ARG002 - there are no other documents
+        """Nothing: there are no other documents."""
+        return frozenset()
 
 
 class StoreShelf:
@@ -146,6 +171,14 @@ class StoreShelf:
         """The number of changes, of all processes."""
         return int(self.store.reader.changes(self.KIND))
 
+    def needed(self, tenant: str) -> frozenset[str]:
+        """The ids of contexts that subscriptions and registrations of the tenant name."""
+        reader = self.store.reader
+        key = reader.tenant(tenant)
+        if key is None:
+            return frozenset()
+        return frozenset(id for kind in REFERRING for row in reader.things(key, kind) for id in _NAMED.findall(json.dumps(row[2])))
+
 
 class Hosting:
     """The operations of 5.13, and the contexts of the broker with what is kept behind them.
@@ -171,6 +204,7 @@ class Hosting:
         self.contexts = Contexts(map, self.document, fetch, self.keep)
         self.core_since = times.now_us()
         self._version = shelf.version()
+        self._passing: dict[str, dict[str, None]] = {}  # tenant → ids of contexts that may go, oldest first; read at the first need
 
     @classmethod
     def open(cls, store: Any, url: str, *, context_map: Path | None = None, fetch: bool = False, guard: Guard | None = None) -> Hosting:
@@ -198,12 +232,20 @@ class Hosting:
             await self.shelf.put(SHARED, url, {"kind": "Cached", "created": times.now_us(), "content": content})
             self._version = self.shelf.version()
 
-    def refresh(self) -> None:
-        """Forgets what is compiled if another process has changed a kept context since; call it now and then where there are several."""
+    def refresh(self) -> bool:
+        """Forgets what is compiled if another process has changed a kept context since, and says so; call it now and then where there are several."""
         version = self.shelf.version()
-        if version != self._version:
-            self._version = version
-            self.contexts.clear()
+        if version == self._version:
+            return False
+        self._version = version
+        self.contexts.clear()
+        self._passing.clear()
+        return True
+
+    def made(self, url: str) -> int:
+        """When the copy of an address was brought in (µs); 0 without a copy."""
+        doc = self.shelf.get(SHARED, url)
+        return int(doc["created"]) if doc is not None and doc["kind"] == "Cached" else 0
 
     # --- the operations
     async def add(self, raw: Any, tenant: str) -> Entry:
@@ -230,7 +272,28 @@ class Hosting:
             id = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{tenant} {key.decode() if isinstance(key, bytes) else key}"))
             if self.shelf.get(tenant, id) is not None:
                 return self.url + PATH + id
-        return (await self._put(id, "ImplicitlyCreated", context, tenant)).url
+            await self._make_room(tenant)
+        url = (await self._put(id, "ImplicitlyCreated", context, tenant)).url
+        if not fresh:
+            self._passing[tenant][id] = None
+        return url
+
+    async def _make_room(self, tenant: str) -> None:
+        """Of many contexts that stood inside of requests those go that were used longest ago, a tenth at a time, unless something kept needs them."""
+        ids = self._passing.get(tenant)
+        if ids is None:
+            kept = self.shelf.list(tenant)
+            ids = self._passing[tenant] = dict.fromkeys(id for id, doc in kept if doc["kind"] == "ImplicitlyCreated" and passing(id))
+        if len(ids) < MAX_PASSING:
+            return
+        for id in self.shelf.needed(tenant):
+            ids.pop(id, None)  # it counts no more: otherwise many of them would be looked at each time
+        used = self.contexts.used()
+        gone = sorted(ids, key=lambda id: used.get(id, 0.0))[: max(0, len(ids) - MAX_PASSING * 9 // 10)]
+        for id in gone:
+            del ids[id]
+            self.contexts.forget(id)
+        await asyncio.gather(*(self.shelf.delete(tenant, id) for id in gone))
 
     async def _put(self, id: str, kind: str, content: Any, tenant: str) -> Entry:
         self.contexts.check(content)
@@ -296,8 +359,8 @@ class Hosting:
         self.contexts.count(entry.id)
         return told
 
-    async def delete(self, id: str, tenant: str, reload: str | None = None) -> None:
-        """Removes a context, or with reload=true brings in a copy anew (5.13.5). A copy that cannot be had anew stays as it was.
+    async def delete(self, id: str, tenant: str, reload: str | None = None) -> str:
+        """Removes a context, or with reload=true brings in a copy anew (5.13.5); its id. A copy that cannot be had anew stays as it was.
 
         Raises ResourceNotFound, BadRequestData (reload of what is no copy, removal of the core context), LdContextNotAvailable.
         """
@@ -322,6 +385,8 @@ class Hosting:
             await self.shelf.put(SHARED, entry.id, {"kind": "Cached", "created": times.now_us(), "content": content})
             self.contexts.forget(entry.id, gone=False)
         self._version = self.shelf.version()
+        self._passing.get(tenant, {}).pop(entry.id, None)
+        return entry.id
 
 
 def flag(name: str, value: str | None) -> bool:

@@ -269,7 +269,7 @@ class Maps:
         except Problem as problem:
             details = [{"resultStatus": "failure", "problemDetails": problem.body()}]
         results = {detail["resultStatus"] for detail in details}
-        status = next(iter(results)) if len(results) == 1 else "partial" if "failure" in results else "success"
+        status = next(iter(results)) if len(results) == 1 else "partial" if results & {"success", "partial"} else "failure"  # 5.16.1.4
         await store.write(lambda tx: set_status(tx, tenant, id, {"snapshotStatus": status, "snapshotQueriesDetails": details}))
 
     async def read(self, tenant: int, wanted: list[Wanted]) -> tuple[list[Entity], list[dict[str, Any]]]:

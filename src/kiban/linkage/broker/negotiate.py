@@ -75,12 +75,21 @@ def accepted(call: Call, offered: tuple[bytes, ...] = (JSON, LD)) -> bytes:
 
 async def open_call(call: Call) -> None:
     """The @context of a request without a body: the Link header, else the core context."""
-    if call.link:
-        url = link_context(call.link)
-        if url is not None:
-            call.terms = call.broker.contexts.known(url, call.tenant) or await call.broker.contexts.term_map(url, call.tenant)
-            return
-    call.terms = call.broker.contexts.core
+    if not opened(call):
+        call.terms = await call.broker.contexts.term_map(link_context(call.link), call.tenant)
+
+
+def opened(call: Call) -> bool:
+    """`open_call` for a @context that needs not be waited for; False for another."""
+    url = link_context(call.link)
+    if url is None:
+        call.terms = call.broker.contexts.core
+        return True
+    known = call.broker.contexts.known(url, call.tenant)
+    if known is None:
+        return False
+    call.terms = known
+    return True
 
 
 async def open_body(call: Call, *, patch: bool = False, many: bool = False) -> Any:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import json
 import logging
 from typing import Any, Final
 
 from kiban.linkage.access import ALLOW, DENY, Predicate
-from kiban.linkage.broker import outgoing, subscriptions, times
+from kiban.linkage.broker import outgoing, source_subscriptions, subscriptions, times
 from kiban.linkage.broker.model import OWN, Change, Entity
 from kiban.linkage.broker.render import decode, follow, with_links
 from kiban.linkage.broker.store.contract import Message
@@ -24,6 +25,7 @@ LOOK: Final = 1.0  # s between two looks at intervals and at what other workers 
 TOGETHER: Final = 1000  # entities in one notification of an interval
 JOINED: Final = 1000  # linked entities in one notification
 NONE: Final = (-1, None)
+ENOUGH: Final = 1000  # @contexts at hand, before it is asked which of them are needed still
 WAIT: Final = 2.0  # s that a writing thread waits for a @context of another worker's subscription
 log = logging.getLogger("kiban.broker.notices")
 
@@ -40,6 +42,8 @@ class Notices:
         self.pending: set[object] = set()  # writes on their way that have put or dropped a subscription
         self.made: dict[tuple[int, str], tuple[int, Ready | None]] = {}  # what the indexes show, each with the time of its last change
         self.maps: dict[tuple[str, str], Any] = {}  # (tenant, @context as JSON) → its names; subscriptions cannot wait for them
+        self.enough = ENOUGH
+        self.seen: dict[str, int] = {}  # copies of @contexts that the names are made with, and when they were brought in
         self.loop: asyncio.AbstractEventLoop | None = None
         self.next: dict[tuple[int, str], int] = {}  # when a timed subscription is due, µs
 
@@ -54,6 +58,11 @@ class Notices:
         """Have the names of every kept subscription at hand that is not in the indexes yet."""
         reader = self.broker.store.reader
         names = dict(reader.tenants())
+        for tenant, id, doc, *_ in reader.things(None, source_subscriptions.KIND):
+            try:
+                await self.learn({"context": doc["context"], "asked": doc["context"]}, names.get(tenant, ""))
+            except Problem as problem:
+                log.warning("the @context of the subscription %s cannot be had, its notifications tell full names: %s", id, problem)
         for tenant, id, modified in reader.stamps(KIND):
             if self.made.get((tenant, id), NONE)[0] == modified or (found := reader.thing(tenant, KIND, id)) is None:
                 continue
@@ -67,6 +76,7 @@ class Notices:
 
         given  those of the @context it was made with, if they are at hand
         """
+        self.tidy()
         if given is not None:
             self.maps[(tenant, canonical(doc["asked"]))] = self.maps[(tenant, canonical(doc["implied"]))] = given
         for context in (doc["context"], doc["asked"]):  # notifications are told with one, q was written with the other
@@ -74,9 +84,47 @@ class Notices:
             if key not in self.maps:
                 self.maps[key] = await self.broker.contexts.term_map(context, tenant)
 
+    def tidy(self) -> None:
+        """Once many names are at hand, let go of those that no kept subscription needs."""
+        if len(self.maps) <= self.enough:
+            return
+        reader = self.broker.store.reader
+        tenants = dict(reader.tenants())
+        needed = {
+            (tenants[tenant], canonical(doc[member]))
+            for kind in (KIND, source_subscriptions.KIND)
+            for tenant, _, doc, *_ in reader.things(None, kind)
+            for member in ("context", "asked", "implied")
+            if member in doc
+        }
+        self.maps = {key: terms for key, terms in self.maps.items() if key in needed}
+        self.seen = {url: at for url, at in self.seen.items() if any(url in terms.urls for terms in self.maps.values())}
+        self.enough = max(ENOUGH, 2 * len(self.maps))
+
     def forget(self, url: str, tenant: str) -> None:
         """Let go of the names of a @context that was kept for one subscription alone."""
         self.maps.pop((tenant, url), None)
+
+    async def renew(self, name: str | None = None) -> None:
+        """Let subscriptions have their @context as it is now: one was loaded anew or removed (None: another process may have done that to some).
+
+        Where it cannot be had any more, they keep the names that they have.
+        """
+        urls = {url for terms in self.maps.values() for url in terms.urls if ":" in url}  # the others are ids of contexts that never change
+        made = {url: self.broker.hosting.made(url) for url in (urls if name is None else urls & {name})}
+        changed = made.keys() if name is not None else {url for url, at in made.items() if at != self.seen.get(url)}
+        self.seen |= made
+        for (tenant, key), old in list(self.maps.items()):
+            if changed.isdisjoint(old.urls):
+                continue
+            try:
+                self.maps[tenant, key] = await self.broker.contexts.term_map(json.loads(key) if key[:1] in "{[" else key, tenant)
+            except Problem as problem:
+                log.warning("subscriptions keep the names of a @context that cannot be had any more: %s", problem)
+        if changed:
+            self.made = {who: (0, ready) for who, (_, ready) in self.made.items()}
+            self.stale = True
+            await self.broker.store.write(self.follow)
 
     def terms(self, context: Any, tenant: str) -> Any:
         """Names that were learnt; in a writing thread, learnt now if another worker brought them."""

@@ -72,7 +72,7 @@ class StoreOutbox:
         found = await self.store.slow(lambda reader: reader.dead_letters(tenant, subscription, after, limit))
         return [DeadLetter(*row) for row in found]
 
-    async def replay(self, tenant: int, subscription: str | None, seqs: Sequence[int] | None, now: int) -> Sequence[str]:
+    async def replay(self, tenant: int, subscription: str | None, seqs: Sequence[int] | None, now: int) -> Mapping[str, int]:
         """Bring rows back that were given up."""
         return await self.run(lambda tx: tx.replay(tenant, subscription, seqs, now))  # type: ignore[no-any-return]
 

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlencode
 
 import msgspec
+from multidict import MultiMapping
 
 from kiban.base.errors import KibanError
 from kiban.linkage.broker import times
@@ -27,8 +28,11 @@ LONGEST: Final = 30.0
 REST: Final = 1.0  # seconds without reads after no answer in time
 LIMIT: Final = 16 * 1024 * 1024  # bytes of an answer
 KNOWN: Final = 600.0  # seconds for which the name of a source is remembered
+UNKNOWN: Final = 5.0  # seconds for which it is remembered that a source did not answer
+PASSED: Final = 16  # warnings of one source that are passed on
 ASKING: Final = 1.0  # seconds for asking a source for its name
 API: Final = "/ngsi-ld/v1"
+SEARCH: Final = "/entityOperations/query"  # a POST that reads
 LINK: Final = '<{}>; rel="http://www.w3.org/ns/json-ld#context"; type="application/ld+json"'
 # What a source's silence is told as (RFC 7234, Table 6.3.17-1).
 INVALID, SILENT, FAILED = 111, 199, 299
@@ -71,10 +75,24 @@ class Got(NamedTuple):
             "status": status,
         }
 
+    def warnings(self) -> list[str]:
+        """What an answer lacks, as values of NGSILD-Warning: this source, or what others did not tell it. That it does not know something is no lack."""
+        told = self.headers.getall("NGSILD-Warning", []) if isinstance(self.headers, MultiMapping) else []
+        passed = [plain(text, keep='"') for text in told[:PASSED]]
+        return ([self.warning()] if self.code and self.status != 404 else []) + passed
+
     def warning(self) -> str:
-        """The value of NGSILD-Warning."""
-        text = "".join(c if 32 <= ord(c) < 127 and c not in '"\\' else " " for c in self.reason)[:200]
-        return f'{self.code} {quote(self.source.id, safe=":/")} "{text}"'
+        """The value of NGSILD-Warning for this source."""
+        return f'{self.code} {quote(self.source.id, safe=":/")} "{plain(self.reason)}"'
+
+
+def plain(text: str, keep: str = "") -> str:
+    """A text that may stand in a header, between quotation marks unless these are kept.
+
+    >>> plain('no "answer"\\n'), plain('199 urn:a "no answer"', keep='"')
+    ('no  answer  ', '199 urn:a "no answer"')
+    """
+    return "".join(c if 32 <= ord(c) < 127 and (c in keep or c not in '"\\') else " " for c in text)[: 200 if not keep else 600]
 
 
 def context_url(terms: Any) -> str | None:
@@ -153,7 +171,7 @@ class Remote:
         alias = str(got.value.get("contextSourceAlias", "")) if isinstance(got.value, dict) and got.well else ""
         if len(self.aliases) > 4096:
             self.aliases.clear()
-        self.aliases[source.url + "\n" + source.tenant] = (now + KNOWN, alias)
+        self.aliases[source.url + "\n" + source.tenant] = (now + (KNOWN if got.status else UNKNOWN), alias)
         return alias
 
     async def terms(self, call: Call, source: Source, base: Any = None) -> Any:
@@ -187,7 +205,7 @@ class Remote:
         quiet   it is no operation: not counted
         """
         now = time.monotonic()
-        if now < source.resting and (method == "GET" or source.cooldown):
+        if now < source.resting and (method == "GET" or path == SEARCH or source.cooldown):
             return Got(source, 0, code=SILENT, reason="it did not answer before and is left in peace for a while")
         terms = terms or await self.terms(call, source)
         query = urlencode(list(params) + ([("local", "true")] if source.local and not quiet else []), quote_via=quote, safe=":,;/*()=|")

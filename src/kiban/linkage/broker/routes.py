@@ -46,7 +46,7 @@ def routes() -> Routes:
     add("DELETE", f"{LD}/entities", api_query.purge, CHOSEN | names("drop keep"))
     add("PATCH", f"{LD}/entities", api_entities.without_id)
     add("PUT", f"{LD}/entities", api_entities.without_id)
-    add("GET", entity, api_query.retrieve, SHOWN | MAPPED | names("local via type csf"))
+    add("GET", entity, api_query.retrieve, SHOWN | MAPPED | names("local via type csf"), api_query.retrieve_at_once)
     add("PATCH", entity, api_entities.merge, WRITTEN | names("options format observedAt lang"))
     add("PUT", entity, api_entities.replace, WRITTEN | names("options format"))
     add("DELETE", entity, api_entities.delete, WRITTEN)

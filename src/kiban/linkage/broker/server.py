@@ -169,13 +169,15 @@ def depth(value: Any) -> int:
 dumps = msgspec.json.Encoder().encode
 
 Handler = Callable[[Call], Awaitable[Reply]]
+Quick = Callable[[Call], Reply | None]
 Route = tuple[Handler, frozenset[str] | None]
 
 
 class Methods(dict[str, Route]):
-    """The handlers of one path by method, and the path as it was added."""
+    """The handlers of one path by method, the path as it was added, and what answers a GET without waiting, if it can."""
 
     route = ""
+    quick: Quick | None = None
 
 
 class Routes:
@@ -192,13 +194,19 @@ class Routes:
         self.root: dict[bytes, Any] = {}
         self.listed: list[tuple[str, str, Handler]] = []
 
-    def add(self, method: str, path: str, handler: Handler, params: frozenset[str] | None = None) -> None:
-        """A handler for a method and a path; params: the names that its query string may have, None for any."""
+    def add(self, method: str, path: str, handler: Handler, params: frozenset[str] | None = None, quick: Quick | None = None) -> None:
+        """A handler for a method and a path.
+
+        params  the names that its query string may have, None for any
+        quick   gives the same reply to a GET as the handler, but at once; None where that would have to wait for something
+        """
         node = self.root
         for part in path.rstrip("/").encode().split(b"/")[1:]:  # "/" itself is the root
             node = node.setdefault(b"{}" if part.startswith(b"{") else part, {})
         methods = node.setdefault(b"/methods", Methods())
         methods[method], methods.route = (handler, params), path
+        if quick is not None:
+            methods.quick = quick
         self.listed.append((method, path, handler))
 
     def find(self, path: bytes) -> tuple[Methods, tuple[str, ...]] | None:
@@ -303,16 +311,45 @@ class App:
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
-    async def http(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
-        """One request: route, read, decide, answer."""
-        began = time.perf_counter()
+    def call(self, method: str, path: bytes, query: bytes, headers: dict[bytes, bytes]) -> Call:
+        """A request as the handlers want it."""
         call = Call()
-        call.broker, call.method, call.raw_path, call.query = self.broker, scope["method"], scope["raw_path"], scope["query_string"]
-        call.headers = headers = dict(scope["headers"])
+        call.broker, call.method, call.raw_path, call.query = self.broker, method, path, query
+        call.headers = headers
         call.path, call.params, call.body, call.subject, call.route, call.trace = (), {}, b"", "", "", ""
         get = headers.get
         call.accept, call.content_type, call.link = get(b"accept", b""), get(b"content-type", b""), get(b"link", b"")
         call.tenant = get(b"ngsild-tenant", b"").decode("latin-1")
+        return call
+
+    def sent(self, call: Call, reply: Reply) -> Headers:
+        """The headers that go back."""
+        headers, sent = call.headers, [*reply.headers]
+        if reply.media is not None:
+            sent.append((b"content-type", reply.media))
+        if reply.status != 204 or reply.body:
+            sent.append((b"content-length", str(len(reply.body)).encode()))
+        if self.cors is not None and b"origin" in headers:
+            sent.append((b"access-control-allow-origin", self.cors))
+            sent.append((b"access-control-expose-headers", EXPOSED))
+        if b"ngsild-snapshot" in headers and reply.status < 400:
+            sent.append((b"ngsild-snapshot", headers[b"ngsild-snapshot"]))
+        if call.tenant and not call.raw_path.startswith(b"/v2"):
+            sent.append((b"ngsild-tenant", call.tenant.encode("latin-1")))
+        return sent
+
+    def answered(self, call: Call, reply: Reply, began: float) -> None:
+        """Tell those who count and those who write a log."""
+        seconds = time.perf_counter() - began
+        if self.observe is not None:
+            self.observe(call.method, call.route, reply.status, seconds)
+        if self.log is not None:
+            self.log(call, reply, seconds)
+
+    async def http(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        """One request: route, read, decide, answer."""
+        began = time.perf_counter()
+        call = self.call(scope["method"], scope["raw_path"], scope["query_string"], dict(scope["headers"]))
         self.running += 1
         try:
             try:
@@ -327,30 +364,43 @@ class App:
                 reply = self.broker.unexpected(call, error)
         finally:
             self.running -= 1
-        sent: Headers = [*reply.headers]
-        if reply.media is not None:
-            sent.append((b"content-type", reply.media))
-        if reply.status != 204 or reply.body:
-            sent.append((b"content-length", str(len(reply.body)).encode()))
-        if self.cors is not None and b"origin" in headers:
-            sent.append((b"access-control-allow-origin", self.cors))
-            sent.append((b"access-control-expose-headers", EXPOSED))
-        if b"ngsild-snapshot" in headers and reply.status < 400:
-            sent.append((b"ngsild-snapshot", headers[b"ngsild-snapshot"]))
-        if call.tenant and not call.raw_path.startswith(b"/v2"):
-            sent.append((b"ngsild-tenant", call.tenant.encode("latin-1")))
-        await send({"type": "http.response.start", "status": reply.status, "headers": sent})
+        await send({"type": "http.response.start", "status": reply.status, "headers": self.sent(call, reply)})
         await send({"type": "http.response.body", "body": b"" if call.method == "HEAD" else reply.body})
-        if self.observe is not None:
-            self.observe(call.method, call.route, reply.status, time.perf_counter() - began)
-        if self.log is not None:
-            self.log(call, reply, time.perf_counter() - began)
+        self.answered(call, reply, began)
+
+    def at_once(self, path: bytes, query: bytes, headers: dict[bytes, bytes]) -> tuple[int, Headers, bytes] | None:
+        """Status, headers and body for a GET that needs not wait for anything, the same as `http` gives; None for all others."""
+        found = self.routes.find(path)
+        if found is None or found[0].quick is None:
+            return None
+        began = time.perf_counter()
+        call = self.call("GET", path, query, headers)
+        try:
+            admitted = self.admit(call, found)
+            reply = admitted if isinstance(admitted, Reply) else found[0].quick(call)
+        except Problem as problem:
+            reply = self.problem(call, problem)
+        except Exception as error:  # noqa: BLE001 - as above
+            reply = self.broker.unexpected(call, error)
+        if reply is None:
+            return None
+        sent = self.sent(call, reply)
+        self.answered(call, reply, began)
+        return reply.status, sent, reply.body
 
     async def answer(self, call: Call, receive: Any) -> Reply:
         """The reply of the handler that the path names."""
+        handler = self.admit(call, self.routes.find(call.raw_path))
+        if isinstance(handler, Reply):
+            return handler
+        if call.method in ("POST", "PUT", "PATCH", "DELETE"):
+            call.body = await self.read_body(call, receive)
+        return await handler(call)
+
+    def admit(self, call: Call, found: tuple[Methods, tuple[str, ...]] | None) -> Handler | Reply:
+        """All that comes before the body is read: the handler, or the reply where there is none. found: what `Routes.find` says."""
         if self.hosts is not None and (host := call.headers.get(b"host")) is not None and not self.is_called(host):
             raise Problem("Forbidden", "this broker has another name", f"found Host: {host[:100].decode('latin-1')}; --public-url tells it its name")
-        found = self.routes.find(call.raw_path)
         if found is None:
             raise Problem("ResourceNotFound", "nothing lives at this address", call.raw_path.decode("latin-1"), status=404)
         methods, call.path = found
@@ -372,9 +422,7 @@ class App:
             if known is not None and not params.keys() <= known:
                 wrong = ", ".join(sorted(params.keys() - known))
                 raise Problem("InvalidRequest", "unknown parameter", f"{wrong[:200]}; this address knows {', '.join(sorted(known))}")
-        if call.method in ("POST", "PUT", "PATCH", "DELETE"):
-            call.body = await self.read_body(call, receive)
-        return await handler(call)
+        return handler
 
     def is_called(self, host: bytes) -> bool:
         """Whether a Host header is a name of this broker; without a policy a page elsewhere could lead its own name to this machine (DNS rebinding)."""

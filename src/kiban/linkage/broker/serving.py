@@ -7,7 +7,7 @@ import functools
 from urllib.parse import urlsplit
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from kiban.linkage.access import is_loopback
 from kiban.linkage.broker.broker import Broker, Options
@@ -19,15 +19,44 @@ HEAD_SECONDS = 20.0  # in which they must have come, once one byte has
 
 
 class Protocol(HttpToolsProtocol):
-    """HTTP/1.1 with limits on what a client may send before the body, and how slowly: the parser itself gathers and waits without end."""
+    """HTTP/1.1 with limits on what a client may send before the body, and how slowly: the parser itself gathers and waits without end.
+
+    A GET that the app answers at once is answered here, without the task, the events and the messages of ASGI: they would cost more than the answer.
+    """
 
     head = 0
     patience: asyncio.TimerHandle | None = None
+    done = False  # the request that is being read has its answer
+    quiet = 0.0  # of the loop's clock, since when nothing came
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A connection on which nothing comes is as good as one that is kept alive."""
         super().connection_made(transport)
-        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+        self.quiet = self.loop.time()
+        self.idle = self.loop.call_later(self.timeout_keep_alive, self.look_at_idle)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing has to be waited for any more."""
+        self.idle.cancel()
+        self.enough()
+        super().connection_lost(exc)
+
+    def look_at_idle(self) -> None:
+        """End a connection on which there was nothing for so long. One timer goes on for all requests, as setting it for each costs a part of an answer."""
+        left = self.quiet + self.timeout_keep_alive - self.loop.time()
+        if left <= 0 and self.patience is None and (self.cycle is None or self.cycle.response_complete):
+            self.timeout_keep_alive_handler()
+        else:
+            self.idle = self.loop.call_later(max(left, 1.0), self.look_at_idle)
+
+    def on_response_complete(self) -> None:
+        """The next request that came already, if there is one."""
+        self.server_state.total_requests += 1
+        self.quiet = self.loop.time()
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
+            if self.pipeline:
+                self._start_asgi_task(*self.pipeline.pop())
 
     def data_received(self, data: bytes) -> None:
         """Bytes of the connection; it ends where they are too many for headers."""
@@ -42,7 +71,42 @@ class Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """What comes from here on is body."""
         self.enough()
-        super().on_headers_complete()
+        self.done = self.parser.get_method() == b"GET" and self.answer_at_once()
+        if not self.done:
+            super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """The end of a request."""
+        if not self.done:
+            super().on_message_complete()
+
+    def answer_at_once(self) -> bool:
+        """Answer a GET without body, if nothing before it on this connection waits for its answer and the app can; False if all that was not so."""
+        parser, cycle = self.parser, self.cycle
+        if (
+            not (cycle is None or cycle.response_complete)
+            or parser.get_http_version() != "1.1"
+            or not parser.should_keep_alive()
+            or parser.should_upgrade()
+            or self.expect_100_continue
+            or self.flow.write_paused
+            or self.transport.is_closing()
+        ):
+            return False
+        headers = dict(self.headers)
+        path, _, query = self.url.partition(b"?")
+        if b"content-length" in headers or b"transfer-encoding" in headers or path[:1] != b"/" or b"#" in self.url:
+            return False
+        found = self.app.at_once(path, query, headers)
+        if found is None:
+            return False
+        status, sent, body = found
+        head = b"".join([STATUS_LINE[status], *[b"%b: %b\r\n" % (name.lower(), value) for name, value in sent], b"\r\n"])
+        if head.count(b"\r") != len(sent) + 2 or head.count(b"\n") != len(sent) + 2:
+            raise RuntimeError("a header of an answer has a line break in it")
+        self.transport.write(head + body)
+        self.on_response_complete()
+        return True
 
     def on_body(self, body: bytes) -> None:
         """A part of the body."""
@@ -95,6 +159,7 @@ def config(options: Options) -> uvicorn.Config:
         log_level="warning",
         log_config=None,  # operate.carry_over takes what there is to tell
         access_log=False,
+        proxy_headers=False,  # nobody asks who the client is: a policy goes by tokens
         server_header=False,
         date_header=False,
         backlog=2048,

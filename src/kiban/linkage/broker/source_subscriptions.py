@@ -236,7 +236,7 @@ class Watcher:
     """One subscription, compiled."""
 
     def __init__(self, id: str, doc: Doc, tenant: str) -> None:
-        self.id, self.doc = id, doc
+        self.id, self.doc, self.tenant = id, doc, tenant
         names = _Names(doc.get("names", {}))
         who = []
         for part in doc.get("entities", ()):
@@ -311,7 +311,7 @@ class SourceNotices:
 
     def notify(self, tx: Any, tenant: int, watcher: Watcher, reason: str, found: Iterable[tuple[Source, list[int]]]) -> None:
         """Put one notification into the outbox, unless there is nothing to tell."""
-        terms = self.broker.contexts.known(watcher.doc["context"]) or self.broker.contexts.core
+        terms = self.broker.notices.terms(watcher.doc["context"], watcher.tenant) or self.broker.contexts.core
         data = [_listed(sources.render(source.doc, source.id, terms, infos=fits)) for source, fits in found]
         if not data:
             return

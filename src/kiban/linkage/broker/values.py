@@ -28,14 +28,12 @@ def is_uri(text: str) -> bool:
     >>> is_uri("urn:ngsi-ld:Vehicle:1"), is_uri("urn:city:東京"), is_uri("vehicle 1"), is_uri("urn:a\\u200bb")
     (True, True, False, False)
     """
-    # The cache keeps texts that come again and again; a huge one would only take its memory.
-    return _uri(text) if len(text) <= 256 else _uri.__wrapped__(text)
+    # The cache keeps texts that come again and again; a huge one would only take its memory. What is ASCII is looked at sooner than looked up.
+    return _ASCII_URI.fullmatch(text) is not None or (_uri(text) if len(text) <= 256 else _uri.__wrapped__(text))
 
 
 @lru_cache(maxsize=16_384)
 def _uri(text: str) -> bool:
-    if _ASCII_URI.fullmatch(text):
-        return True
     head = _URI_HEAD.match(text)
     if head is None or text.isascii():
         return False

@@ -213,7 +213,7 @@ class Past:
         raise NotImplementedError
 
     def new_number(self, iri: str) -> int:
-        """The number of a name, given now if it is new."""
+        """The number of a name, given now if it is new. 403 if there are too many."""
         raise NotImplementedError
 
     def make_partition(self, month: str) -> None:

@@ -18,10 +18,12 @@ from kiban.linkage.broker.selection import TypeQ
 from kiban.linkage.broker.store.contract import Entity, Message, Selection, Who, as_number
 from kiban.linkage.broker.store.indexing import comparisons
 from kiban.linkage.broker.store.past import Past
+from kiban.linkage.broker.store.rows import Row
 from kiban.linkage.errors import Problem
 
 FOREVER = 1 << 62  # µs
 PLANS = 1_000  # selections of which the SQL is remembered
+MOST_NAMES = 100_000  # different names of types and attributes in a database: each is remembered in memory and never forgotten
 FOUND = 10_000  # entities that a sub-query over linked entities may find
 
 
@@ -290,6 +292,9 @@ class Statements(Past):
         """Choose the source of a plan, and put its ways and its rest into conditions."""
         raise NotImplementedError
 
+    def written(self, tenant: int, id: str, row: Row) -> None:
+        """Told of each entity that is put, for a database of which somebody remembers them; nothing by default."""
+
     # --- selections
     def condition(self, tenant: int, selection: Selection) -> Condition:
         """A selection as SQL; worked out once for each selection object as long as the names that it has are known."""
@@ -354,13 +359,23 @@ class Statements(Past):
         return key
 
     def new_number(self, iri: str) -> int:
-        """The number of a name, given now if it is new."""
+        """The number of a name, given now if it is new. 403 if there are too many."""
         key = self.number(iri)
         if key is None:
             self.do("INSERT INTO name (iri) VALUES (?) ON CONFLICT (iri) DO NOTHING", (iri,))
-            key = self.names.known[iri] = self.one("SELECT key FROM name WHERE iri = ?", (iri,))[0]
+            key = self.one("SELECT key FROM name WHERE iri = ?", (iri,))[0]
+            # Numbers only grow, but PostgreSQL leaves some out: below the limit there is nothing to count.
+            if key > MOST_NAMES and self.one("SELECT count(*) FROM name")[0] > MOST_NAMES:
+                told = f"a database keeps {MOST_NAMES} names of types and attributes, no further one is taken"
+                raise Problem("Forbidden", told, f"{iri[:200]}: use names that are there, or another database")
+            self.names.known[iri] = key
             self.names.iris[key] = iri
         return key
+
+    def unused(self, iris: Iterable[str]) -> list[str]:
+        """Those of some attributes that no entity has, of whatever tenant."""
+        found = "SELECT 1 FROM tenant t WHERE EXISTS (SELECT 1 FROM eattr a WHERE a.tenant = t.key AND a.attr = ?) LIMIT 1"
+        return [iri for iri in iris if (number := self.number(iri)) is None or self.one(found, (number,)) is None]
 
     def iri(self, number: int) -> str:
         """The name behind a number."""
@@ -370,9 +385,13 @@ class Statements(Past):
         return iri
 
     # --- entities
+    def row(self, tenant: int, id: str) -> Any:
+        """What is kept of an entity: lean, flat, when it expires, when the first of its attributes does, system times; None if it is not there."""
+        return self.one("SELECT lean, flat, expires, ripe, sys FROM entity WHERE tenant = ? AND id = ?", (tenant, id))
+
     def lean(self, tenant: int, id: str) -> tuple[bytes, bool] | None:
         """An entity as compact JSON without system times, and whether only its top names need a context."""
-        row = self.one("SELECT lean, flat, expires, ripe, sys FROM entity WHERE tenant = ? AND id = ?", (tenant, id))
+        row = self.row(tenant, id)
         if row is None or (row[2] is not None and row[2] <= times.now_us()):
             return None
         if row[3] is not None and row[3] <= times.now_us():
@@ -456,6 +475,7 @@ class Statements(Past):
             now = {name: value for name, value in entity.items() if old.get(name) is not value}
             then = {name: value for name, value in old.items() if entity.get(name) is not value}
             before_types = set(old["type"])
+        self.written(tenant, entity["id"], (lean, int(flat), expires, ripe, sys))
         number = self.new_number
         types, attrs, before = set(entity["type"]), kinds(now), kinds(then)
         for iri in types - before_types:
@@ -483,6 +503,7 @@ class Statements(Past):
             "UPDATE entity SET lean = ?, flat = 1, sys = ?, modified = ?" + (", doc = ?::jsonb WHERE key = ?" if document else " WHERE key = ?"),  # noqa: S608
             (change.lean, change.sys, times.parse(entity["modifiedAt"]), *document, key),
         )
+        self.written(tenant, entity["id"], (change.lean, 1, None, None, change.sys))
         known, declared = self.names.known, self.names.declared
         for name in change.touched:
             if (attr := known.get(name)) in declared:
@@ -740,14 +761,14 @@ class Statements(Past):
         )
         return [(Message(row[0], tenant, row[1], row[2], row[3], seq=row[4], attempt=row[5], first=row[6]), row[7], row[8] or "") for row in rows]
 
-    def replay(self, tenant: int, subscription: str | None, seqs: Sequence[int] | None, now: int) -> list[str]:
-        """Bring messages back that were given up; the endpoints concerned."""
+    def replay(self, tenant: int, subscription: str | None, seqs: Sequence[int] | None, now: int) -> dict[str, int]:
+        """Bring messages back that were given up; how many of each endpoint."""
         where, values = "dead IS NOT NULL AND tenant = ?", [tenant]
         if subscription is not None:
             where, values = where + " AND subscription = ?", [*values, subscription]  # type: ignore[list-item]
         if seqs is not None:
             where, values = where + f" AND seq IN ({marks(seqs)})", [*values, *seqs]
-        found = [row[0] for row in self.all(f"SELECT DISTINCT endpoint FROM outbox WHERE {where}", values)]  # noqa: S608 - own text
+        found = {row[0]: row[1] for row in self.all(f"SELECT endpoint, count(*) FROM outbox WHERE {where} GROUP BY endpoint", values)}  # noqa: S608
         self.do(f"UPDATE outbox SET dead = NULL, error = NULL, due = ?, first = ?, owner = '' WHERE {where}", [now, now, *values])  # noqa: S608
         return found
 

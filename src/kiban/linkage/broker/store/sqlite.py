@@ -22,7 +22,8 @@ from urllib.parse import quote
 from kiban.linkage.broker import times
 from kiban.linkage.broker.render import decode
 from kiban.linkage.broker.store.contract import Entity
-from kiban.linkage.broker.store.sql import Names, Plan, Statements, Way, places
+from kiban.linkage.broker.store.rows import Row, Rows
+from kiban.linkage.broker.store.sql import Names, Plan, Statements, Way, fresh, places
 from kiban.linkage.errors import Problem
 
 T = TypeVar("T")
@@ -37,7 +38,12 @@ STEPS = 20_000  # virtual machine steps between two looks at the clock
 MANY = 20_000  # entities up to which an index is worth to be gone through; where it gives more, going through all of a type fills a page as soon
 LOOK = 4  # entities of one more index that cost as much as to ask it for a single one
 LASTING = 10_000_000  # µs after which the choice of an index is made anew
-CACHE_KIB = 64 * 1024
+CACHE_KIB = 64 * 1024  # of the connection that writes
+READ_KIB = 16 * 1024  # of the one that reads in the event loop: SQLite throws its pages away at each commit, the entities are in `rows`
+SLOW_KIB = 32 * 1024  # of each that reads beside it
+ROWS = 112 * 1024 * 1024  # bytes of entities in memory
+LOOKED = 0.1  # seconds after which entities in memory are shown only after a look whether another process has written to the file
+SHARED = 60.0  # seconds after such a write in which every read asks the file
 
 
 def box(geometry: Any) -> tuple[float, float, float, float] | None:
@@ -205,6 +211,25 @@ class Session(Statements):
             plan.ways.append(Way(found, (east, west, north, south), has))
 
 
+class Writer(Session):
+    """The only connection that writes."""
+
+    alone = True
+
+    def __init__(self, connection: sqlite3.Connection, names: Names, rows: Rows) -> None:
+        super().__init__(connection, names)
+        self.rows = rows
+
+    def written(self, tenant: int, id: str, row: Row) -> None:
+        """An entity is being written."""
+        self.rows.touch((tenant, id), row)
+
+    def remove(self, tenant: int, key: int, entity: Entity) -> None:
+        """Remove one entity by its key with everything that points to it."""
+        self.rows.touch((tenant, entity["id"]), None)
+        super().remove(tenant, key, entity)
+
+
 class Late(Exception):
     """A read in the event loop was ended, as it took too long there."""
 
@@ -212,8 +237,10 @@ class Late(Exception):
 class Reader(Session):
     """Indexed reads in the event loop; what goes wrong is told as a problem."""
 
-    def __init__(self, connection: sqlite3.Connection, names: Names) -> None:
+    def __init__(self, connection: sqlite3.Connection, names: Names, rows: Rows, look_at_others: Callable[[], float]) -> None:
         super().__init__(connection, names)
+        self.rows, self.look_at_others = rows, look_at_others
+        self.again = 0.0  # of the clock, when that is done next
         self.until = float("inf")  # of the clock, when a read is ended
         connection.set_progress_handler(lambda: time.monotonic() > self.until, BRIEF_STEPS)
 
@@ -230,6 +257,24 @@ class Reader(Session):
             return self.connection.execute(sql, values).fetchone()
         except sqlite3.Error as error:
             raise self.ended(error) from error
+
+    def row(self, tenant: int, id: str) -> Any:
+        """What is kept of an entity, out of memory if it is there."""
+        if time.monotonic() > self.again:
+            self.again = self.look_at_others()
+        row = self.rows.find((tenant, id))
+        if row is None:
+            row = super().row(tenant, id)
+            if row is not None:
+                self.rows.keep((tenant, id), row)
+        return row
+
+    def entity(self, tenant: int, id: str) -> Entity | None:
+        """An entity in the internal form, None if it is not there or has expired."""
+        row = self.row(tenant, id)
+        if row is None or (row[2] is not None and row[2] <= times.now_us()):
+            return None
+        return decode(row[0], row[4]) if row[3] is None or row[3] > times.now_us() else fresh(row[0], row[4])
 
     def ended(self, error: sqlite3.Error) -> Exception:
         """What ended a read: `brief`, or something that the client is told of."""
@@ -251,15 +296,17 @@ class SqliteStore:
         migrate(connection)
         if page_limit:
             connection.execute(f"PRAGMA max_page_count = {int(page_limit)}")
-        self.writer = Session(connection, self.names)
-        self.writer.alone = True
-        self.reader = Reader(self.connect(), Names())
+        self.rows = Rows(ROWS)
+        self.writer = Writer(connection, self.names, self.rows)
+        self.reader = Reader(self.connect(READ_KIB), Names(), self.rows, self.look_at_others)
+        self.shared = 0.0  # of the clock, until when nothing is kept in memory, as another process writes too
         for session in (self.writer, self.reader):
             declared = frozenset(row[0] for row in session.all("SELECT attr FROM declared"))
             session.names.declared = declared
             for number in declared:
                 session.iri(number)
                 session.names.known[session.names.iris[number]] = number
+        self.version = self.written_by_others()
         self.waiting: deque[tuple[Callable[[Any], Any], asyncio.Future[Any]]] = deque()
         self.busy = False
         self.closing = False
@@ -269,11 +316,11 @@ class SqliteStore:
         self.after: Callable[[set[str]], None] | None = None  # called after a commit with the endpoints that have new messages
         self.observe: Callable[[int, float, str], None] | None = None  # writes of a group, seconds of its commit, "" or why it is not on disk
 
-    def connect(self) -> sqlite3.Connection:
+    def connect(self, cache: int = CACHE_KIB) -> sqlite3.Connection:
         """One more connection with the settings of the broker."""
         uri = f"file:{quote(str(self.path))}" + (f"?vfs={self.vfs}" if self.vfs else "")
         connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=5.0, cached_statements=512)
-        for pragma in ("page_size = 8192", "journal_mode = WAL", "synchronous = FULL", "wal_autocheckpoint = 4000", f"cache_size = -{CACHE_KIB}"):
+        for pragma in ("page_size = 8192", "journal_mode = WAL", "synchronous = FULL", "wal_autocheckpoint = 4000", f"cache_size = -{cache}"):
             connection.execute(f"PRAGMA {pragma}")
         connection.execute("PRAGMA temp_store = MEMORY")
         return connection
@@ -305,6 +352,7 @@ class SqliteStore:
         loop = asyncio.get_running_loop()
         try:
             self.writer.connection.execute("BEGIN IMMEDIATE")
+            self.compare()
             results = self.run_all(batch)
         except sqlite3.Error as error:
             self.fail(batch, error)
@@ -340,6 +388,7 @@ class SqliteStore:
         """Every function behind its own savepoint."""
         connection = self.writer.connection
         connection.execute("ROLLBACK")
+        self.rows.doubt()
         self.names.forget()
         self.writer.rung = set()
         connection.execute("BEGIN IMMEDIATE")
@@ -354,6 +403,7 @@ class SqliteStore:
                 if isinstance(error, sqlite3.Error) and not of_one(error):
                     raise
                 connection.execute("ROLLBACK TO one")
+                self.rows.doubt()
                 self.names.forget()
                 self.writer.rung = rung
                 results.append((False, error))
@@ -368,6 +418,7 @@ class SqliteStore:
         if error is not None:
             self.fail(batch, error)
             return
+        self.rows.settle()
         if self.observe is not None:
             self.observe(len(batch), time.perf_counter() - began, "")
         for (_, future), (well, result) in zip(batch, results, strict=True):
@@ -386,6 +437,8 @@ class SqliteStore:
         """The group is not on disk: all of it is told so, and the next group starts anew."""
         if self.writer.connection.in_transaction:
             self.writer.connection.execute("ROLLBACK")
+        self.rows.doubt()
+        self.rows.settle()
         self.names.forget()
         problem = trouble(error)
         if self.observe is not None:
@@ -401,6 +454,30 @@ class SqliteStore:
             asyncio.get_running_loop().call_soon(self.group)
         else:
             self.busy = False
+
+    # --- other processes
+    def written_by_others(self) -> int:
+        """A number that changes when another connection than the writer's has written to the file; not to be asked during a commit."""
+        return int(self.writer.one("PRAGMA data_version")[0])
+
+    def compare(self) -> None:
+        """Forget the entities in memory if another process has written to the file, which nothing here does, and keep none for a while."""
+        version = self.written_by_others()
+        if version != self.version:
+            self.version, self.shared, self.rows.limit = version, time.monotonic() + SHARED, 0
+            self.rows.clear()
+
+    def look_at_others(self) -> float:
+        """Before entities in memory are shown: has somebody else written? Each group of writes looks too. When to ask again."""
+        if not self.busy:  # else it may be committing in its thread
+            try:
+                self.compare()
+            except sqlite3.Error as error:
+                raise trouble(error) from error
+        now = time.monotonic()
+        if now > self.shared:
+            self.rows.limit = ROWS
+        return now + LOOKED
 
     # --- reading
     def brief(self, fn: Callable[[Any], T]) -> T | None:
@@ -419,7 +496,7 @@ class SqliteStore:
 
     def timed(self, fn: Callable[[Any], T], seconds: float) -> T:
         """One reading function with a time limit, in its thread."""
-        session = self.spare.popleft() if self.spare else Session(self.connect(), Names())
+        session = self.spare.popleft() if self.spare else Session(self.connect(SLOW_KIB), Names())
         session.names.declared = self.reader.names.declared
         end = time.monotonic() + seconds
         session.connection.set_progress_handler(lambda: time.monotonic() > end, STEPS)
