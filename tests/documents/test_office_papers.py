@@ -810,9 +810,8 @@ def test_no_amount_of_any_plan_reaches_the_public_dossier(price: int, share: flo
         for line in base.lines
     )
     changed = replace(dossier, funding=msgspec.structs.replace(base, lines=lines))
-    seen = repr(public(changed))
-    assert str(price) not in seen
-    assert f"{price:,}" not in seen
+    # Not "the price is not in it": numbers of the catalogue that anybody may read stand in it, and 2000000 is one of them.
+    assert repr(public(changed)) == repr(public(dossier)), "nothing in it follows from the amounts"
 
 
 def test_small_hamlets_are_counted_and_not_named_outside(dossier: Dossier, made: dict[str, Paper]) -> None:

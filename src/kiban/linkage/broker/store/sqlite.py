@@ -46,8 +46,7 @@ WIDER = 4  # how many times as far each next time
 DEEP = 1000  # entities before a page from which on the whole selection is planned, and its first entities skipped by the database
 PATIENCE = 4096  # entities that an index is counted up to in the event loop
 CACHE_KIB = 64 * 1024  # of the connection that writes
-READ_KIB = 16 * 1024  # of the one that reads in the event loop: SQLite throws its pages away at each commit, the entities are in `rows`
-SLOW_KIB = 32 * 1024  # of each that reads beside it
+READ_KIB = 16 * 1024  # of each that reads: SQLite throws its pages away at each commit, and entities are in `rows`
 ROWS = 112 * 1024 * 1024  # bytes of entities in memory
 LOOKED = 0.1  # seconds after which entities in memory are shown only after a look whether another process has written to the file
 SHARED = 60.0  # seconds after such a write in which every read asks the file
@@ -624,7 +623,7 @@ class SqliteStore:
 
     def timed(self, fn: Callable[[Any], T], seconds: float) -> T:
         """One reading function with a time limit, in its thread."""
-        session = self.spare.popleft() if self.spare else Session(self.connect(SLOW_KIB), Names())
+        session = self.spare.popleft() if self.spare else Session(self.connect(READ_KIB), Names())
         session.names.declared = self.reader.names.declared
         end = time.monotonic() + seconds
         session.connection.set_progress_handler(lambda: time.monotonic() > end, STEPS)
