@@ -304,6 +304,8 @@ def million(bench: Bench, asked: Callable[[str], bool]) -> None:
         if "window" in names:
             more: dict[str, Any] = {"queries": ("window_q",), "connections": 4}
             measure(bench, filled, plain, "window ≤ 1 % with q, indexed", "query=95,write=5", ("query",), 0, p99=50.0, **more)
+            more["connections"] = 1
+            measure(bench, filled, plain, "window, one client", "query=95,write=5", ("query",), 0, **more)
         if "undeclared" in names:
             reports = [filled.load("query=1", queries=("undeclared",), connections=1, limits_are_answers=True) for _ in range(bench.runs)]
             longest = [report["work"]["query"]["max_ms"] for report in reports]

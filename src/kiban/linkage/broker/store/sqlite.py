@@ -44,10 +44,10 @@ DEAR_STEP = 4096  # the same where an index costs much to be asked for one entit
 CHEAP, DEAR = 2, 64  # what share of that is gone through beside it
 WIDER = 4  # how many times as far each next time
 DEEP = 1000  # entities before a page from which on the whole selection is planned, and its first entities skipped by the database
-PATIENCE = 4096  # entities that an index is counted up to in the event loop
+PATIENCE = 16384  # entities that an index is counted up to in the event loop
 CACHE_KIB = 64 * 1024  # of the connection that writes
 READ_KIB = 16 * 1024  # of each that reads: SQLite throws its pages away at each commit, and entities are in `rows`
-ROWS = 112 * 1024 * 1024  # bytes of entities in memory
+ROWS = 96 * 1024 * 1024  # bytes of entities in memory
 LOOKED = 0.1  # seconds after which entities in memory are shown only after a look whether another process has written to the file
 SHARED = 60.0  # seconds after such a write in which every read asks the file
 
