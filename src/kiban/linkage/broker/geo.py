@@ -75,13 +75,15 @@ def _position(value: Any) -> tuple[float, float] | None:
 def _rectangle(geometry: BaseGeometry) -> Window | None:
     """West, south, east, north of a polygon that is a rectangle along the degrees; None for any other geometry.
 
-    >>> _rectangle(shapely.box(1, 2, 3, 4)), _rectangle(shapely.Point(1, 2).buffer(1))
+    >>> _rectangle(shapely.box(1, 2, 3, 4)), _rectangle(shapely.Polygon([(1, 2), (3, 4), (3, 2), (1, 4)]))
     ((1.0, 2.0, 3.0, 4.0), None)
     """
     if geometry.geom_type != "Polygon" or len(geometry.interiors) or len(ring := geometry.exterior.coords) != 5:
         return None
     west, south, east, north = geometry.bounds
-    return (west, south, east, north) if {at[:2] for at in ring} == {(west, south), (east, south), (east, north), (west, north)} else None
+    corners = {at[:2] for at in ring} == {(west, south), (east, south), (east, north), (west, north)}
+    crossed = geometry.area <= (east - west) * (north - south) / 2  # the same corners in the order of a bow tie
+    return (west, south, east, north) if corners and not crossed else None
 
 
 # ------------------------------------------------------------------------------------------------------------------------------ distances
