@@ -132,7 +132,7 @@ class Case(NamedTuple):
         """The bytes of the request."""
         if self.raw:
             return self.raw
-        lines = [f"{self.method} {self.target} HTTP/1.1", "Host: broker.example", *(f"{name}: {value}" for name, value in self.headers)]
+        lines = [f"{self.method} {self.target} HTTP/1.1", "Host: 127.0.0.1", *(f"{name}: {value}" for name, value in self.headers)]
         if self.body or self.method in ("POST", "PUT", "PATCH"):
             lines.append(f"Content-Length: {len(self.body)}")
         return "\r\n".join(lines).encode("latin-1", "replace") + b"\r\n\r\n" + self.body
@@ -685,6 +685,9 @@ async def drive(first: int, cases: int, port: int, pid: int, growth: int, client
     if len(sizes) > 4 and sizes[-1] > max(sizes[: len(sizes) // 2]) + growth:
         wrong += 1
         print(f"memory grew from {max(sizes[: len(sizes) // 2])} to {sizes[-1]} MiB in the second half; expected at most {growth} MiB: {sizes}")
+    if sum(many for status, many in statuses.items() if status < 300) < done // 20:
+        wrong += 1
+        print(f"hardly anything was accepted, so hardly anything was tried: {dict(sorted(statuses.items()))}")
     server.close()
     await server.wait_closed()
     print(f"{done} cases in {time.perf_counter() - began:.0f} s, {wrong} wrong, memory {sizes} MiB, statuses {dict(sorted(statuses.items()))}")
