@@ -18,7 +18,7 @@ from kiban.linkage.broker.render import View
 from kiban.linkage.broker.selection import parse_types
 from kiban.linkage.broker.server import Call
 from kiban.linkage.broker.store import Selection
-from kiban.linkage.errors import Problem, already_exists, bad_request, not_found
+from kiban.linkage.errors import Problem, bad_request, not_found
 
 TENANT = 256  # characters of its name
 
@@ -108,13 +108,13 @@ def within(reach: Selection | None, entity: Entity) -> bool:
     return reach is None or reach.matches(entity)
 
 
-def keep(tx: Any, call: Call, tenant: int, old: Entity | None, change: Change) -> None:
-    """Store what a change gives and do everything that follows from it; 403 if the subject of the call may not."""
+def keep(tx: Any, call: Call, tenant: int, old: Entity | None, change: Change, *, new: bool = False) -> None:
+    """Store what a change gives and do everything that follows from it; 403 if the subject of the call may not; new: 409 if the entity is there."""
     may_keep(call, change)
     if change.entity is None:
         tx.delete(tenant, old)
     elif change.changed or old is None:
-        tx.put(tenant, change.entity, old)
+        tx.put(tenant, change.entity, old, new=new)
     else:
         return
     for effect in call.broker.effects:
@@ -131,11 +131,9 @@ def keep_over(tx: Any, call: Call, tenant: int, key: int, change: Overwritten) -
 
 def create_in(tx: Any, call: Call, tenant: int, entity: Entity, reach: Selection | None) -> None:
     """Create one entity inside a transaction; 409 if it is there."""
-    if tx.lean(tenant, entity["id"]) is not None:
-        raise already_exists(entity["id"])
     if not within(reach, entity):
         raise Problem("Forbidden", "this entity is outside of what you may write", entity["id"])
-    keep(tx, call, tenant, None, create_change(entity))
+    keep(tx, call, tenant, None, create_change(entity), new=True)
 
 
 def alter_in(tx: Any, call: Call, tenant: int, id: str, alter: Alter, reach: Selection | None) -> Change:

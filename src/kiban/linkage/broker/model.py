@@ -672,7 +672,8 @@ class Change:
 
 def create(entity: Entity) -> Change:
     """The change from nothing to entity (5.6.1)."""
-    return Change(entity, None, [(name, instance.get("datasetId"), "created") for name, found in attributes(entity) for instance in found])
+    made = [(name, instance.get("datasetId"), "created") for name, found in entity.items() if name not in OWN for instance in found]
+    return Change(entity, None, made)
 
 
 def append(entity: Entity, fragment: Entity, *, now: str, overwrite: bool = True) -> Change:

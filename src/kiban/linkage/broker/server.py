@@ -7,6 +7,7 @@ headers are read once, paths are walked in a tree, what a query string means is 
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -30,6 +31,7 @@ REMEMBERED = 8192
 LONG = 1024  # bytes of what was asked from which on it is not remembered: a memory of many long ones would be large
 
 Headers = list[tuple[bytes, bytes]]
+Answered = tuple[int, Headers, bytes]  # status, headers and body on their way to the client
 
 
 class Spelled(bytes):
@@ -96,13 +98,16 @@ class Call:
         return decode_json(self.body)
 
 
+SAFE = re.compile(r"[A-Za-z0-9:@!$&*+,;=~._()-]*").fullmatch
+
+
 def in_path(id: str) -> str:
     """An id as a part of a path.
 
     >>> in_path("urn:a:川/1")
     'urn:a:%E5%B7%9D%2F1'
     """
-    return quote(id, safe=":@!$&*+,;=~-._()")
+    return id if SAFE(id) else quote(id, safe=":@!$&*+,;=~-._()")
 
 
 loads = msgspec.json.Decoder().decode
@@ -348,8 +353,14 @@ class App:
 
     async def http(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """One request: route, read, decide, answer."""
-        began = time.perf_counter()
         call = self.call(scope["method"], scope["raw_path"], scope["query_string"], dict(scope["headers"]))
+        status, headers, body = await self.whole(call, receive)
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    async def whole(self, call: Call, receive: Any) -> Answered:
+        """Status, headers and body for a request. receive: gives the events of its body; None where `call.body` has all of it."""
+        began = time.perf_counter()
         self.running += 1
         try:
             try:
@@ -364,11 +375,10 @@ class App:
                 reply = self.broker.unexpected(call, error)
         finally:
             self.running -= 1
-        await send({"type": "http.response.start", "status": reply.status, "headers": self.sent(call, reply)})
-        await send({"type": "http.response.body", "body": b"" if call.method == "HEAD" else reply.body})
         self.answered(call, reply, began)
+        return reply.status, self.sent(call, reply), b"" if call.method == "HEAD" else reply.body
 
-    def at_once(self, path: bytes, query: bytes, headers: dict[bytes, bytes]) -> tuple[int, Headers, bytes] | None:
+    def at_once(self, path: bytes, query: bytes, headers: dict[bytes, bytes]) -> Answered | None:
         """Status, headers and body for a GET that needs not wait for anything, the same as `http` gives; None for all others."""
         found = self.routes.find(path)
         if found is None or found[0].quick is None:
@@ -456,6 +466,8 @@ class App:
             raise Bare(411)
         if length is not None and int(length) > self.body_limit:
             raise Problem("BadRequestData", "the body is too large", f"at most {self.body_limit} bytes", status=413)
+        if receive is None:
+            return call.body
         parts: list[bytes] = []
         size = 0
         try:

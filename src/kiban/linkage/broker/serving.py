@@ -12,21 +12,37 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from kiban.linkage.access import is_loopback
 from kiban.linkage.broker.broker import Broker, Options
 from kiban.linkage.broker.routes import routes
-from kiban.linkage.broker.server import App
+from kiban.linkage.broker.server import Answered, App, Call
 
 HEAD_LIMIT = 64 * 1024  # bytes of the first line and the headers of a request
+HANDY = 64 * 1024  # bytes of a body that may be waited for before the request is begun with
 HEAD_SECONDS = 20.0  # in which they must have come, once one byte has
+
+
+class Piece:
+    """A request that is handed over in one piece, as far as the protocol of the HTTP server asks about it."""
+
+    __slots__ = ("body", "disconnected", "keep_alive", "message_event", "more_body", "response_complete")
+
+    def __init__(self) -> None:
+        self.disconnected, self.response_complete, self.keep_alive = False, False, True
+        self.body, self.more_body, self.message_event = b"", False, self
+
+    def set(self) -> None:
+        """Nobody waits for more of it."""
 
 
 class Protocol(HttpToolsProtocol):
     """HTTP/1.1 with limits on what a client may send before the body, and how slowly: the parser itself gathers and waits without end.
 
-    A GET that the app answers at once is answered here, without the task, the events and the messages of ASGI: they would cost more than the answer.
+    A request that comes in one piece, as nearly all do, is handed to the app without the events and the messages of ASGI, and a GET that it answers at
+    once without a task of its own: they would cost more than the answer. All others, and what waits behind another on its connection, go by ASGI.
     """
 
     head = 0
     patience: asyncio.TimerHandle | None = None
     done = False  # the request that is being read has its answer
+    held: bytearray | None = None  # the body so far of a request that may be handed over in one piece
     quiet = 0.0  # of the loop's clock, since when nothing came
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -62,6 +78,8 @@ class Protocol(HttpToolsProtocol):
         """Bytes of the connection; it ends where they are too many for headers."""
         self.head += len(data)
         super().data_received(data)
+        if self.held is not None and not self.transport.is_closing():
+            self.let_go(self.held)
         if self.head and self.patience is None:
             self.patience = self.loop.call_later(HEAD_SECONDS, self.transport.close)
         if self.head > HEAD_LIMIT and not self.transport.is_closing():
@@ -71,18 +89,8 @@ class Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """What comes from here on is body."""
         self.enough()
-        self.done = self.parser.get_method() == b"GET" and self.answer_at_once()
-        if not self.done:
-            super().on_headers_complete()
-
-    def on_message_complete(self) -> None:
-        """The end of a request."""
-        if not self.done:
-            super().on_message_complete()
-
-    def answer_at_once(self) -> bool:
-        """Answer a GET without body, if nothing before it on this connection waits for its answer and the app can; False if all that was not so."""
         parser, cycle = self.parser, self.cycle
+        self.done = False
         if (
             not (cycle is None or cycle.response_complete)
             or parser.get_http_version() != "1.1"
@@ -91,27 +99,77 @@ class Protocol(HttpToolsProtocol):
             or self.expect_100_continue
             or self.flow.write_paused
             or self.transport.is_closing()
+            or self.url[:1] != b"/"
+            or b"#" in self.url
         ):
-            return False
-        headers = dict(self.headers)
-        path, _, query = self.url.partition(b"?")
-        if b"content-length" in headers or b"transfer-encoding" in headers or path[:1] != b"/" or b"#" in self.url:
-            return False
-        found = self.app.at_once(path, query, headers)
-        if found is None:
-            return False
-        status, sent, body = found
-        head = b"".join([STATUS_LINE[status], *[b"%b: %b\r\n" % (name.lower(), value) for name, value in sent], b"\r\n"])
-        if head.count(b"\r") != len(sent) + 2 or head.count(b"\n") != len(sent) + 2:
-            raise RuntimeError("a header of an answer has a line break in it")
-        self.transport.write(head + body)
-        self.on_response_complete()
-        return True
+            super().on_headers_complete()
+            return
+        self.known = headers = dict(self.headers)
+        length = headers.get(b"content-length", b"0")
+        if b"transfer-encoding" in headers or not length.isdigit() or int(length) > HANDY:
+            super().on_headers_complete()
+            return
+        if length == b"0" and parser.get_method() == b"GET":
+            path, _, query = self.url.partition(b"?")
+            answered = self.app.at_once(path, query, headers)
+            if answered is not None:
+                self.put(answered)
+                self.done = True
+                self.on_response_complete()
+                return
+        self.held = bytearray()
 
     def on_body(self, body: bytes) -> None:
         """A part of the body."""
         self.enough()
-        super().on_body(body)
+        if self.held is None:
+            super().on_body(body)
+        else:
+            self.held += body
+
+    def on_message_complete(self) -> None:
+        """The end of a request."""
+        if self.held is not None:
+            path, _, query = self.url.partition(b"?")
+            call = self.app.call(self.parser.get_method().decode("ascii"), path, query, self.known)
+            call.body, self.held = bytes(self.held), None
+            self.cycle = cycle = Piece()  # type: ignore[assignment]
+            task = self.loop.create_task(self.answer(call, cycle))
+            task.add_done_callback(self.tasks.discard)
+            self.tasks.add(task)
+        elif not self.done:
+            super().on_message_complete()
+
+    def let_go(self, held: bytearray) -> None:
+        """The rest of a body is still on its way: it goes by ASGI, which waits for it."""
+        self.held = None
+        super().on_headers_complete()
+        if held:
+            super().on_body(bytes(held))
+
+    async def answer(self, call: Call, cycle: Piece) -> None:
+        """Answer a request of which all is here."""
+        try:
+            answered = await self.app.whole(call, None)
+            if self.flow.write_paused and not cycle.disconnected:
+                await self.flow.drain()
+            if cycle.disconnected:
+                return
+            self.put(answered, last=not cycle.keep_alive)
+            cycle.response_complete = True
+        finally:
+            if not (cycle.response_complete and cycle.keep_alive):
+                self.transport.close()
+        self.on_response_complete()
+
+    def put(self, answered: Answered, *, last: bool = False) -> None:
+        """Send an answer."""
+        status, sent, body = answered
+        lines = [b"%b: %b\r\n" % (name.lower(), value) for name, value in sent]
+        head = b"".join([STATUS_LINE[status], *lines, b"connection: close\r\n\r\n" if last else b"\r\n"])
+        if head.count(b"\r") != len(sent) + last + 2 or head.count(b"\n") != len(sent) + last + 2:
+            raise RuntimeError("a header of an answer has a line break in it")
+        self.transport.write(head + body)
 
     def enough(self) -> None:
         """What was waited for has come."""

@@ -78,6 +78,10 @@ def parse(value: str) -> int:
     return min(us, _LAST)
 
 
+# Times that the broker wrote itself: one instant stands in all that is written in a millisecond.
+parse_own = lru_cache(256)(parse)
+
+
 @lru_cache(256)
 def _to_second(seconds: int) -> str:
     """Seconds since 1970 as date and time; a busy broker writes the same second thousands of times."""

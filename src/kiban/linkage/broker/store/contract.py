@@ -151,8 +151,8 @@ class Tx(Reader, Protocol):
         """Keep an entity of the shape of the one that stands there."""
         ...
 
-    def put(self, tenant: int, entity: Entity, old: Entity | None) -> None:
-        """Keep an entity; old: what stands there now, None if nothing does."""
+    def put(self, tenant: int, entity: Entity, old: Entity | None, *, new: bool = False) -> None:
+        """Keep an entity; old: what stands there now, None if nothing does. new: 409 if something does."""
 
     def delete(self, tenant: int, entity: Entity) -> None:
         """Remove an entity that stands there."""

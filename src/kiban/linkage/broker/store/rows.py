@@ -2,7 +2,8 @@
 
 SQLite itself remembers pages, but forgets all of them at each commit of another connection. What is here is forgotten entity by entity: when a write
 touches one. Until the group of that write has ended, in whatever way, the file alone is asked about it, and nothing that was read of it is kept. So an
-entity is here only while no write of it is on its way, and it is what the file has.
+entity is here only while no write of it is on its way, and it is what the file has. What was here before a write is here again after it; what was not,
+a new entity say, comes here only while there is room: nothing that somebody has asked for gives way to it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections import OrderedDict
 from typing import Any
 
 PLACES = 50_000  # numbers that are remembered
+ROOM = 0.9  # of all memory, up to which it has room for what nobody asked for
 OVERHEAD = 480  # bytes of one entry besides its texts: objects, links and its part of the tables
 
 Key = tuple[int, str]  # tenant and id of an entity
@@ -83,10 +85,12 @@ class Rows:
 
     def touch(self, key: Key, row: Row | None) -> None:
         """A write of an entity begins: what is here is forgotten. row: what it will be when `settle` says so, None if it will be gone."""
-        self.touched[key] = row
         gone = self.known.pop(key, None)
         if gone is not None:
             self.size -= weight(key, gone)
+        elif self.touched.get(key) is None and self.size > self.limit * ROOM:
+            row = None
+        self.touched[key] = row
 
     def doubt(self) -> None:
         """A write of this group was undone: of all that the group touched the file will be asked."""

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from functools import reduce
+from operator import or_
 from typing import Any, NamedTuple
 
 from kiban.linkage.broker import times
@@ -19,7 +21,7 @@ from kiban.linkage.broker.store.contract import Entity, Message, Selection, Who,
 from kiban.linkage.broker.store.indexing import comparisons
 from kiban.linkage.broker.store.past import Past
 from kiban.linkage.broker.store.rows import Row
-from kiban.linkage.errors import Problem
+from kiban.linkage.errors import Problem, already_exists
 
 FOREVER = 1 << 62  # µs
 PLANS = 1_000  # selections of which the SQL is remembered
@@ -99,6 +101,7 @@ class Names:
 
 KINDS = ("Property", "Relationship", "GeoProperty", "LanguageProperty", "VocabProperty", "JsonProperty", "ListProperty", "ListRelationship")
 BITS = {kind: 1 << bit for bit, kind in enumerate(KINDS)}
+GEO = BITS["GeoProperty"]
 
 
 def kinds(entity: Entity) -> dict[str, int]:
@@ -472,11 +475,11 @@ class Statements(Past):
         """True if a page of the selection may be asked for in the event loop: `brief` gives up where it takes too long."""
         return self.plan(tenant, selection).quick
 
-    def put(self, tenant: int, entity: Entity, old: Entity | None) -> None:
-        """Keep an entity; old: what stands there now, None if nothing does."""
+    def put(self, tenant: int, entity: Entity, old: Entity | None, *, new: bool = False) -> None:
+        """Keep an entity; old: what stands there now, None if nothing does. new: 409 if something does."""
         lean, sys, flat = encode_lean(entity)
         expires = times.parse(entity["expiresAt"]) if "expiresAt" in entity else None
-        created, modified = times.parse(entity["createdAt"]), times.parse(entity["modifiedAt"])
+        created, modified = times.parse_own(entity["createdAt"]), times.parse_own(entity["modifiedAt"])
         document = self.document(entity)
         ripe = first_expiry(entity) if sys.count(b",") > 1 else None  # two times: none of its attributes has one of its own
         if old is None:
@@ -488,6 +491,8 @@ class Statements(Past):
                 stale = self.one("SELECT key, lean, sys FROM entity WHERE tenant = ? AND id = ? AND expires <= ?", (tenant, entity["id"], times.now_us()))
                 if stale is not None:
                     self.remove(tenant, stale[0], decode(stale[1], stale[2]))
+                elif new:
+                    raise already_exists(entity["id"])
                 key = self.insert(insert, row)
             self.last = tenant, entity["id"], key, None
             now, then, before_types = entity, {}, set[str]()
@@ -509,7 +514,7 @@ class Statements(Past):
             before_types = set(old["type"])
         self.written(tenant, entity["id"], (lean, int(flat), expires, ripe, sys))
         number = self.new_number
-        types, attrs, before = set(entity["type"]), kinds(now), kinds(then)
+        types, attrs, before = set(entity["type"]), kinds(now), kinds(then) if then else {}
         for iri in types - before_types:
             self.do("INSERT INTO etype (tenant, type, entity) VALUES (?, ?, ?)", (tenant, number(iri), key))
         for iri in before_types - types:
@@ -524,7 +529,7 @@ class Statements(Past):
                     self.do("UPDATE eattr SET kinds = ? WHERE tenant = ? AND attr = ? AND entity = ?", (attrs[iri], tenant, number(iri), key))
         if self.names.declared:
             self.index(tenant, key, now, then)
-        if any(mask & BITS["GeoProperty"] for mask in (*attrs.values(), *before.values())):
+        if GEO & (reduce(or_, attrs.values(), 0) | reduce(or_, before.values(), 0)):
             self.place(tenant, key, entity, old)
 
     def overwrite(self, tenant: int, key: int, change: Overwritten) -> None:
@@ -533,7 +538,7 @@ class Statements(Past):
         document = self.document(entity)
         self.do(
             "UPDATE entity SET lean = ?, flat = 1, sys = ?, modified = ?" + (", doc = ?::jsonb WHERE key = ?" if document else " WHERE key = ?"),  # noqa: S608
-            (change.lean, change.sys, times.parse(entity["modifiedAt"]), *document, key),
+            (change.lean, change.sys, times.parse_own(entity["modifiedAt"]), *document, key),
         )
         self.written(tenant, entity["id"], (change.lean, 1, None, None, change.sys))
         known, declared = self.names.known, self.names.declared
@@ -545,9 +550,9 @@ class Statements(Past):
 
     def index(self, tenant: int, key: int, now: Entity, then: Entity) -> None:
         """Values of the declared ones among the attributes of one entity; then: as they were before."""
-        known, declared = self.names.known, self.names.declared
-        for iri in dict.fromkeys([*members(now), *members(then)]):
-            if (attr := known.get(iri)) in declared:
+        for attr in self.names.declared:
+            iri = self.iri(attr)
+            if iri in now or iri in then:
                 self.reindex(tenant, attr, key, list(index_values(then.get(iri, []))), list(index_values(now.get(iri, []))))
 
     def reindex(self, tenant: int, attr: int, key: int, before: list[Any], after: list[Any]) -> None:
@@ -559,7 +564,9 @@ class Statements(Past):
             return
         if before:
             self.do("DELETE FROM eindex WHERE entity = ? AND attr = ?", (key, attr))
-        if after:
+        if len(after) == 1:
+            self.do("INSERT INTO eindex (tenant, attr, num, text, entity) VALUES (?, ?, ?, ?, ?)", (tenant, attr, *after[0], key))
+        elif after:
             self.many("INSERT INTO eindex (tenant, attr, num, text, entity) VALUES (?, ?, ?, ?, ?)", [(tenant, attr, *value, key) for value in after])
 
     def delete(self, tenant: int, entity: Entity) -> None:

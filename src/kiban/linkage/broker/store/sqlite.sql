@@ -35,3 +35,8 @@ CREATE TABLE outbox (
 CREATE INDEX outbox_lane ON outbox (endpoint, seq) WHERE dead IS NULL;
 CREATE INDEX outbox_word ON outbox (subscription, word, seq) WHERE dead IS NULL;
 CREATE INDEX outbox_dead ON outbox (tenant, subscription, seq) WHERE dead IS NOT NULL;
+-- version 2
+CREATE VIRTUAL TABLE spot USING rtree (id, west, east, south, north);
+INSERT INTO spot (id, west, east, south, north) SELECT id, west, east, south, north FROM place;
+DROP TABLE place;
+ALTER TABLE spot RENAME TO place;
