@@ -256,13 +256,13 @@ def test_the_entity_that_was_asked_for_longest_ago_gives_way() -> None:
 def test_what_is_written_without_having_been_asked_for_takes_no_room_from_what_was() -> None:
     rows = Rows(100_000)
     for n in range(20):
-        rows.keep((1, f"urn:asked:{n}"), (b"x" * 4_100, 1, None, None, b"[1]"))
+        rows.keep((1, f"urn:asked:{n}"), (b"x" * 4_200, 1, None, None, b"[1]"))
     known = dict(rows.known)
     assert len(known) == 20 and rows.size > 0.9 * rows.limit
     for n in range(50):
         rows.touch((1, f"urn:new:{n}"), (b"x" * 1_000, 1, None, None, b"[1]"))
-    rows.touch((1, "urn:asked:3"), (b"y" * 4_100, 1, None, None, b"[2]"))
-    rows.touch((1, "urn:asked:3"), (b"z" * 4_100, 1, None, None, b"[2]"))
+    rows.touch((1, "urn:asked:3"), (b"y" * 4_200, 1, None, None, b"[2]"))
+    rows.touch((1, "urn:asked:3"), (b"z" * 4_200, 1, None, None, b"[2]"))
     rows.settle()
     assert rows.known.keys() == known.keys()
-    assert rows.known[(1, "urn:asked:3")][0] == b"z" * 4_100
+    assert rows.known[(1, "urn:asked:3")][0] == b"z" * 4_200

@@ -33,6 +33,9 @@ PLACES = 256  # geometries of one entity at most
 NEW_PLACE = "INSERT INTO place (id, west, east, south, north) VALUES (?, ?, ?, ?, ?)"
 OTHER_PLACE = "INSERT OR REPLACE INTO place (id, west, east, south, north) VALUES (?, ?, ?, ?, ?)"
 GROUP = 256  # writes in one transaction at most
+FEW = 8  # writes that wait for more,
+GATHER = 0.005  # seconds long,
+BUSY = 0.0003  # where the event loop comes to them only after so many: a commit costs as much as two reads, for however many writes
 SHARE = 0.05  # seconds after which a group takes in no more: its functions run in the event loop, where others want their turn
 QUEUE = 20_000  # writes that may wait
 OWN = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
@@ -51,8 +54,8 @@ PATIENCE = 16384  # entities that an index is counted up to in the event loop
 LOG = 12000  # pages in the log from which on they are copied into the file beside the writing; at 4000 SQLite stops all writing to do so itself
 FRAMES = 16  # where the -shm file of SQLite says how many pages the log has: four bytes in the order of this machine (sqlite.org/walformat.html)
 CACHE_KIB = 64 * 1024  # of the connection that writes
-READ_KIB = 16 * 1024  # of each that reads: SQLite throws its pages away at each commit, and entities are in `rows`
-ROWS = 96 * 1024 * 1024  # bytes of entities in memory
+READ_KIB = 4 * 1024  # of each that reads: SQLite throws its pages away at each commit, and entities are in `rows`
+ROWS = 140 * 1024 * 1024  # bytes of entities in memory
 LOOKED = 0.1  # seconds after which entities in memory are shown only after a look whether another process has written to the file
 SHARED = 60.0  # seconds after such a write in which every read asks the file
 
@@ -439,6 +442,8 @@ class SqliteStore:
         self.version = self.written_by_others()
         self.waiting: deque[tuple[Callable[[Any], Any], asyncio.Future[Any]]] = deque()
         self.busy = False
+        self.asked = 0.0  # of the clock, when the next group was asked for
+        self.gathered = False  # it has waited for more
         self.closing = False
         self.committer = ThreadPoolExecutor(1, thread_name_prefix="commit")
         self.slower = ThreadPoolExecutor(readers, thread_name_prefix="reader")
@@ -473,11 +478,16 @@ class SqliteStore:
         self.waiting.append((op, future))
         if not self.busy:
             self.busy = True
-            loop.call_soon(self.group)
+            self.next_group()
         return future
 
     def group(self) -> None:
-        """One transaction of what waits; its commit goes to the thread."""
+        """One transaction of what waits; its commit goes to the thread. Few wait a moment for more while the loop is busy with others' requests."""
+        if len(self.waiting) < FEW and not self.gathered and time.monotonic() - self.asked > BUSY:
+            self.gathered = True
+            asyncio.get_running_loop().call_later(GATHER, self.group)
+            return
+        self.gathered = False
         batch = [self.waiting.popleft() for _ in range(min(len(self.waiting), GROUP))]
         batch = [(op, future) for op, future in batch if not future.cancelled()]
         if not batch:
@@ -615,6 +625,7 @@ class SqliteStore:
     def next_group(self) -> None:
         """Go on if something waits."""
         if self.waiting:
+            self.asked = time.monotonic()
             asyncio.get_running_loop().call_soon(self.group)
         else:
             self.busy = False
