@@ -258,7 +258,8 @@ def test_what_is_written_without_having_been_asked_for_takes_no_room_from_what_w
     for n in range(20):
         rows.keep((1, f"urn:asked:{n}"), (b"x" * 4_200, 1, None, None, b"[1]"))
     known = dict(rows.known)
-    assert len(known) == 20 and rows.size > 0.9 * rows.limit
+    assert len(known) == 20
+    assert rows.size > 0.9 * rows.limit
     for n in range(50):
         rows.touch((1, f"urn:new:{n}"), (b"x" * 1_000, 1, None, None, b"[1]"))
     rows.touch((1, "urn:asked:3"), (b"y" * 4_200, 1, None, None, b"[2]"))

@@ -54,7 +54,8 @@ PATIENCE = 16384  # entities that an index is counted up to in the event loop
 LOG = 12000  # pages in the log from which on they are copied into the file beside the writing; at 4000 SQLite stops all writing to do so itself
 FRAMES = 16  # where the -shm file of SQLite says how many pages the log has: four bytes in the order of this machine (sqlite.org/walformat.html)
 CACHE_KIB = 64 * 1024  # of the connection that writes
-READ_KIB = 4 * 1024  # of each that reads: SQLite throws its pages away at each commit, and entities are in `rows`
+READ_KIB = 16 * 1024  # of the one that reads in the event loop: SQLite throws its pages away at each commit, and entities are in `rows`
+SLOW_KIB = 4 * 1024  # of each that reads in a thread
 ROWS = 140 * 1024 * 1024  # bytes of entities in memory
 LOOKED = 0.1  # seconds after which entities in memory are shown only after a look whether another process has written to the file
 SHARED = 60.0  # seconds after such a write in which every read asks the file
@@ -671,7 +672,7 @@ class SqliteStore:
 
     def timed(self, fn: Callable[[Any], T], seconds: float) -> T:
         """One reading function with a time limit, in its thread."""
-        session = self.spare.popleft() if self.spare else Session(self.connect(READ_KIB), Names())
+        session = self.spare.popleft() if self.spare else Session(self.connect(SLOW_KIB), Names())
         session.names.declared = self.reader.names.declared
         end = time.monotonic() + seconds
         session.connection.set_progress_handler(lambda: time.monotonic() > end, STEPS)
@@ -729,12 +730,13 @@ class SqliteStore:
             await asyncio.sleep(0.005)
         self.committer.shutdown()
         self.copier.shutdown()
-        self.beside.close()
-        if self.log >= 0:
-            os.close(self.log)
         self.slower.shutdown()
         for session in (self.writer, self.reader, *self.spare):
             session.connection.close()
+        self.beside.close()
+        if self.log >= 0:  # last: to close it takes away the locks that SQLite has on this file
+            os.close(self.log)
+            self.log = -1
 
 
 def of_one(error: sqlite3.Error) -> bool:
