@@ -12,7 +12,6 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlencode
 
 import msgspec
-from multidict import MultiMapping
 
 from kiban.base.errors import KibanError
 from kiban.linkage.broker import times
@@ -77,7 +76,7 @@ class Got(NamedTuple):
 
     def warnings(self) -> list[str]:
         """What an answer lacks, as values of NGSILD-Warning: this source, or what others did not tell it. That it does not know something is no lack."""
-        told = self.headers.getall("NGSILD-Warning", []) if isinstance(self.headers, MultiMapping) else []
+        told = self.headers.getall("NGSILD-Warning", []) if hasattr(self.headers, "getall") else []
         passed = [plain(text, keep='"') for text in told[:PASSED]]
         return ([self.warning()] if self.code and self.status != 404 else []) + passed
 

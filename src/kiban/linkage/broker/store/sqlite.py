@@ -34,7 +34,7 @@ NEW_PLACE = "INSERT INTO place (id, west, east, south, north) VALUES (?, ?, ?, ?
 OTHER_PLACE = "INSERT OR REPLACE INTO place (id, west, east, south, north) VALUES (?, ?, ?, ?, ?)"
 GROUP = 256  # writes in one transaction at most
 FEW = 8  # writes that wait for more,
-GATHER = 0.005  # seconds long,
+GATHER = 0.008  # seconds long,
 BUSY = 0.0003  # where the event loop comes to them only after so many: a commit costs as much as two reads, for however many writes
 SHARE = 0.05  # seconds after which a group takes in no more: its functions run in the event loop, where others want their turn
 QUEUE = 20_000  # writes that may wait
@@ -56,7 +56,7 @@ FRAMES = 16  # where the -shm file of SQLite says how many pages the log has: fo
 CACHE_KIB = 64 * 1024  # of the connection that writes
 READ_KIB = 16 * 1024  # of the one that reads in the event loop: SQLite throws its pages away at each commit, and entities are in `rows`
 SLOW_KIB = 4 * 1024  # of each that reads in a thread
-ROWS = 140 * 1024 * 1024  # bytes of entities in memory
+ROWS = 156 * 1024 * 1024  # bytes of entities in memory
 LOOKED = 0.1  # seconds after which entities in memory are shown only after a look whether another process has written to the file
 SHARED = 60.0  # seconds after such a write in which every read asks the file
 
