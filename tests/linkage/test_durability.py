@@ -191,22 +191,3 @@ def test_the_same_look_finds_what_a_store_without_syncs_loses(tmp_path: Path) ->
         except (AssertionError, sqlite3.Error):
             wrong += 1
     assert wrong >= 5
-
-
-def test_a_long_log_is_copied_into_the_file_while_writing_goes_on_and_begins_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kiban.linkage.broker.store.sqlite.LOG", 50)
-
-    async def story() -> tuple[int, int]:
-        store = SqliteStore(tmp_path / "b.db")
-        await store.write(lambda tx: tx.open_tenant(""))
-        for n in range(600):
-            await store.write(lambda tx, n=n: tx.put_thing(1, "note", f"urn:x:{n}", {"text": "x" * 2000}))
-        await asyncio.sleep(0.1)
-        pages = (tmp_path / "b.db-wal").stat().st_size // 8192
-        kept = sqlite3.connect(tmp_path / "b.db").execute("SELECT count(*) FROM thing").fetchone()[0]
-        await store.close()
-        return pages, kept
-
-    pages, kept = asyncio.run(story())
-    assert kept == 600
-    assert pages < 600  # of about 2,000 that were written: it has begun anew again and again

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from tests.linkage.strategies import BASE, BORN, TERMS
 
 from kiban.linkage.broker import times
+from kiban.linkage.broker.overwrite import overwrite
 from kiban.linkage.broker.query import parse_q
 from kiban.linkage.broker.store import Message, Selection, open_store
 from kiban.linkage.errors import Problem
@@ -99,6 +100,36 @@ def test_names_of_a_write_that_was_undone_are_given_anew(bench: Any) -> None:
         key = reader.tenant(f"tenant{number}")
         assert reader.types(key) == [(f"urn:type:{number}", 1)]
         assert dict(reader.attributes(key)) == {BASE + "level": 1, f"urn:attr:{number}": 1}
+
+
+def test_what_must_be_new_is_refused_where_something_stands_but_not_where_that_has_expired(bench: Any) -> None:
+    def new(number: int, level: int) -> Any:
+        return lambda tx: tx.put(tx.open_tenant(""), well(number, level), None, new=True)
+
+    assert bench.write(new(1, 5)) == [None]
+    again, other = bench.write(new(1, 6), new(2, 7))
+    assert isinstance(again, Problem)
+    assert again.kind == "AlreadyExists"
+    assert other is None
+    assert levels(bench) == {1: 5, 2: 7}
+    bench.write(lambda tx: tx.put(tx.open_tenant(""), well(3, 1, expiresAt="2001-01-01T00:00:00.000Z"), None))
+    assert bench.write(new(3, 8)) == [None]
+    assert levels(bench) == {1: 5, 2: 7, 3: 8}
+
+
+def test_a_short_overwrite_keeps_the_index_also_after_the_names_were_forgotten(bench: Any) -> None:
+    bench.store.declare([BASE + "level"])
+    bench.write(create(1, 5))
+
+    def op(tx: Any) -> None:
+        tx.names.forget()
+        key = tx.open_tenant("")
+        lean, sys, number = tx.stored(key, well(1)["id"])
+        tx.overwrite(key, number, overwrite(lean, sys, well(1, 9), now=BORN))
+
+    bench.do(op)
+    reader = bench.store.reader
+    assert reader.ids(reader.tenant(""), Selection(q=parse_q("level==9", TERMS))) == [well(1)["id"]]
 
 
 def test_hundreds_of_writes_at_once_lose_nothing(bench: Any) -> None:

@@ -105,7 +105,7 @@ def upsert_in(tx: Any, call: Call, tenant: int, entity: Entity, reach: Selection
             return False
     old = tx.entity(tenant, entity["id"])
     if old is None:
-        create_in(tx, call, tenant, entity, reach)
+        create_in(tx, call, tenant, entity, reach, new=False)
         return True
     change = model.append(old, entity, now=now) if update else model.replace(old, entity, now=now)
     if not within(reach, old) or not within(reach, change.entity or old):

@@ -129,11 +129,11 @@ def keep_over(tx: Any, call: Call, tenant: int, key: int, change: Overwritten) -
         effect(tx, tenant, call.tenant, change)
 
 
-def create_in(tx: Any, call: Call, tenant: int, entity: Entity, reach: Selection | None) -> None:
-    """Create one entity inside a transaction; 409 if it is there."""
+def create_in(tx: Any, call: Call, tenant: int, entity: Entity, reach: Selection | None, *, new: bool = True) -> None:
+    """Create one entity inside a transaction; 409 if it is there. new=False: it was looked for, and if another worker was quicker, all is run again."""
     if not within(reach, entity):
         raise Problem("Forbidden", "this entity is outside of what you may write", entity["id"])
-    keep(tx, call, tenant, None, create_change(entity), new=True)
+    keep(tx, call, tenant, None, create_change(entity), new=new)
 
 
 def alter_in(tx: Any, call: Call, tenant: int, id: str, alter: Alter, reach: Selection | None) -> Change:

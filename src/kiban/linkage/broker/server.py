@@ -375,8 +375,9 @@ class App:
                 reply = self.broker.unexpected(call, error)
         finally:
             self.running -= 1
+        sent = self.sent(call, reply)
         self.answered(call, reply, began)
-        return reply.status, self.sent(call, reply), b"" if call.method == "HEAD" else reply.body
+        return reply.status, sent, b"" if call.method == "HEAD" else reply.body
 
     def at_once(self, path: bytes, query: bytes, headers: dict[bytes, bytes]) -> Answered | None:
         """Status, headers and body for a GET that needs not wait for anything, the same as `http` gives; None for all others."""

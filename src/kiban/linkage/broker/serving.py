@@ -19,6 +19,13 @@ HANDY = 64 * 1024  # bytes of a body that may be waited for before the request i
 HEAD_SECONDS = 20.0  # in which they must have come, once one byte has
 
 
+class Nobody:
+    """Who waits for more of a request that is here in one piece."""
+
+    def set(self) -> None:
+        """Nothing."""
+
+
 class Piece:
     """A request that is handed over in one piece, as far as the protocol of the HTTP server asks about it."""
 
@@ -26,10 +33,11 @@ class Piece:
 
     def __init__(self) -> None:
         self.disconnected, self.response_complete, self.keep_alive = False, False, True
-        self.body, self.more_body, self.message_event = b"", False, self
+        self.body, self.more_body, self.message_event = b"", False, NOBODY
 
-    def set(self) -> None:
-        """Nobody waits for more of it."""
+
+NOBODY = Nobody()
+FAILED = b"HTTP/1.1 500 Internal Server Error\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
 class Protocol(HttpToolsProtocol):
@@ -156,9 +164,16 @@ class Protocol(HttpToolsProtocol):
             if cycle.disconnected:
                 return
             self.put(answered, last=not cycle.keep_alive)
-            cycle.response_complete = True
+        except BaseException as error:  # as uvicorn does it: what the app itself did not catch, and the end of the time to stop
+            self.logger.error("Exception in the answer to a request\n", exc_info=error)
+            cycle.keep_alive = False
+            if not self.transport.is_closing():
+                self.transport.write(FAILED)
+            if not isinstance(error, Exception):
+                raise
         finally:
-            if not (cycle.response_complete and cycle.keep_alive):
+            cycle.response_complete = True
+            if not cycle.keep_alive:
                 self.transport.close()
         self.on_response_complete()
 

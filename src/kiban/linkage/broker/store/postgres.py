@@ -90,10 +90,13 @@ class Session(Statements):
 
     def insert(self, sql: str, values: Sequence[Any]) -> int:
         """Insert one row and return its key, 0 if ON CONFLICT DO NOTHING did so; the statement ends before RETURNING."""
-        self.wrote = True
+        wrote, self.wrote = self.wrote, True
         key = KEYS.get(sql.split(maxsplit=3)[2], "key")
         row = self.cursor.execute(translated(f"{sql} RETURNING {key}"), values).fetchone()
-        return 0 if row is None else int(row[0])
+        if row is None:
+            self.wrote = wrote
+            return 0
+        return int(row[0])
 
     def changes(self, kind: str) -> int:
         """A number that grows with every change of a document of this kind; asked once in a transaction that writes.

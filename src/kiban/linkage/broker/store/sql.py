@@ -541,9 +541,9 @@ class Statements(Past):
             (change.lean, change.sys, times.parse_own(entity["modifiedAt"]), *document, key),
         )
         self.written(tenant, entity["id"], (change.lean, 1, None, None, change.sys))
-        known, declared = self.names.known, self.names.declared
-        for name in change.touched:
-            if (attr := known.get(name)) in declared:
+        declared = self.names.declared
+        for name in change.touched if declared else ():
+            if (attr := self.number(name)) in declared and attr is not None:
                 self.reindex(tenant, attr, key, list(index_values(change.earlier(name))), list(index_values(entity[name])))
         if any(entity[name][0]["type"] == "GeoProperty" for name in change.touched):
             self.place(tenant, key, entity, change.previous)

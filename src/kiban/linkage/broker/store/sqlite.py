@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -51,12 +50,10 @@ CHEAP, DEAR = 2, 64  # what share of that is gone through beside it
 WIDER = 4  # how many times as far each next time
 DEEP = 1000  # entities before a page from which on the whole selection is planned, and its first entities skipped by the database
 PATIENCE = 16384  # entities that an index is counted up to in the event loop
-LOG = 12000  # pages in the log from which on they are copied into the file beside the writing; at 4000 SQLite stops all writing to do so itself
-FRAMES = 16  # where the -shm file of SQLite says how many pages the log has: four bytes in the order of this machine (sqlite.org/walformat.html)
+LOG = 8000  # pages in the log at which the commit that comes upon them copies them into the file: fewer times, and each page once for many writes of it
 CACHE_KIB = 64 * 1024  # of the connection that writes
-READ_KIB = 16 * 1024  # of the one that reads in the event loop: SQLite throws its pages away at each commit, and entities are in `rows`
-SLOW_KIB = 4 * 1024  # of each that reads in a thread
-ROWS = 156 * 1024 * 1024  # bytes of entities in memory
+READ_KIB = 4 * 1024  # of each that reads: SQLite throws its pages away at each commit, and entities are in `rows`
+ROWS = 140 * 1024 * 1024  # bytes of entities in memory
 LOOKED = 0.1  # seconds after which entities in memory are shown only after a look whether another process has written to the file
 SHARED = 60.0  # seconds after such a write in which every read asks the file
 
@@ -406,8 +403,8 @@ class Reader(Session):
         if known is not None and all(row[2] is None for row in known):
             return [(row[0], row[4], row[1], row[3]) for row in known]
         rows = super().stretch(plan, way, after, end, limit, offset)
-        for lean, known_times, flat, ripe, key, id, expires in rows:
-            self.rows.learn(key, (plan.tenant, id), (lean, flat, expires, ripe, known_times))
+        for lean, sys, flat, ripe, key, id, expires in rows:
+            self.rows.learn(key, (plan.tenant, id), (lean, flat, expires, ripe, sys))
         return rows
 
     def ended(self, error: sqlite3.Error) -> Exception:
@@ -448,10 +445,6 @@ class SqliteStore:
         self.closing = False
         self.committer = ThreadPoolExecutor(1, thread_name_prefix="commit")
         self.slower = ThreadPoolExecutor(readers, thread_name_prefix="reader")
-        self.copier = ThreadPoolExecutor(1, thread_name_prefix="copy")
-        self.beside = self.connect(1024)
-        self.log = -1  # the -shm file, once it is asked
-        self.copying = self.copied = False  # the log; that was done, but for what came meanwhile
         self.spare: deque[Session] = deque()
         self.after: Callable[[set[str]], None] | None = None  # called after a commit with the endpoints that have new messages
         self.observe: Callable[[int, float, str], None] | None = None  # writes of a group, seconds of its commit, "" or why it is not on disk
@@ -460,7 +453,7 @@ class SqliteStore:
         """One more connection with the settings of the broker."""
         uri = f"file:{quote(str(self.path))}" + (f"?vfs={self.vfs}" if self.vfs else "")
         connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=5.0, cached_statements=512)
-        for pragma in ("page_size = 8192", "journal_mode = WAL", "synchronous = FULL", "wal_autocheckpoint = 16000", f"cache_size = -{cache}"):
+        for pragma in ("page_size = 8192", "journal_mode = WAL", "synchronous = FULL", f"wal_autocheckpoint = {LOG}", f"cache_size = -{cache}"):
             connection.execute(f"PRAGMA {pragma}")
         connection.execute("PRAGMA temp_store = MEMORY")
         return connection
@@ -505,37 +498,8 @@ class SqliteStore:
         self.waiting.extendleft(reversed(batch[len(results) :]))
         del batch[len(results) :]
         began = time.perf_counter()
-        job = loop.run_in_executor(self.committer, self.commit)
+        job = loop.run_in_executor(self.committer, self.writer.connection.execute, "COMMIT")
         job.add_done_callback(lambda done: self.committed(done, batch, results, began))
-
-    def commit(self) -> None:
-        """In its thread: the group is on disk when this returns. What came into the log while it was copied goes after it, and the log begins anew."""
-        self.writer.connection.execute("COMMIT")
-        if self.copied:
-            self.copied = False
-            self.copy(self.writer.connection)
-
-    def copy(self, connection: sqlite3.Connection) -> None:
-        """Copy the log into the file, as far as nobody reads what it would overwrite; a disk that refuses refuses the next write as well, and tells."""
-        with suppress(sqlite3.Error):
-            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-
-    def copy_log(self) -> None:
-        """Have a long log copied in a thread of its own."""
-        try:
-            if self.log < 0:
-                self.log = os.open(f"{self.path}-shm", os.O_RDONLY)
-            known = int.from_bytes(os.pread(self.log, 4, FRAMES), sys.byteorder)
-        except OSError:  # there is none: SQLite does all of it itself
-            return
-        if known > LOG and not self.copying:
-            self.copying = True
-            job = asyncio.get_running_loop().run_in_executor(self.copier, self.copy, self.beside)
-            job.add_done_callback(self.log_copied)
-
-    def log_copied(self, _: object) -> None:
-        """Most of the log is in the file; the next commit does the rest."""
-        self.copying, self.copied = False, True
 
     def run_all(self, batch: list[tuple[Callable[[Any], Any], asyncio.Future[Any]]]) -> list[tuple[bool, Any]]:
         """The results of the functions, as far as there was time; if one fails after it has written, all are rolled back and run again apart."""
@@ -593,7 +557,6 @@ class SqliteStore:
             self.fail(batch, error)
             return
         self.rows.settle()
-        self.copy_log()
         if self.observe is not None:
             self.observe(len(batch), time.perf_counter() - began, "")
         for (_, future), (well, result) in zip(batch, results, strict=True):
@@ -672,7 +635,7 @@ class SqliteStore:
 
     def timed(self, fn: Callable[[Any], T], seconds: float) -> T:
         """One reading function with a time limit, in its thread."""
-        session = self.spare.popleft() if self.spare else Session(self.connect(SLOW_KIB), Names())
+        session = self.spare.popleft() if self.spare else Session(self.connect(READ_KIB), Names())
         session.names.declared = self.reader.names.declared
         end = time.monotonic() + seconds
         session.connection.set_progress_handler(lambda: time.monotonic() > end, STEPS)
@@ -726,17 +689,12 @@ class SqliteStore:
     async def close(self) -> None:
         """Finish what waits and let go of the file."""
         self.closing = True
-        while self.busy or self.copying:
+        while self.busy:
             await asyncio.sleep(0.005)
         self.committer.shutdown()
-        self.copier.shutdown()
         self.slower.shutdown()
         for session in (self.writer, self.reader, *self.spare):
             session.connection.close()
-        self.beside.close()
-        if self.log >= 0:  # last: to close it takes away the locks that SQLite has on this file
-            os.close(self.log)
-            self.log = -1
 
 
 def of_one(error: sqlite3.Error) -> bool:
