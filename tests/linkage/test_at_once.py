@@ -201,3 +201,21 @@ def test_a_connection_on_which_nothing_comes_is_ended_and_one_in_use_is_not(port
         used.sendall(request("GET", WELL["id"]))
         assert used.recv(65536).startswith(b"HTTP/1.1 200")
         assert used.recv(65536) == b""
+
+
+def test_an_answer_that_fails_is_told_as_500_and_ends_its_connection(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: Any) -> Any:
+        raise OSError("the log cannot be written")
+
+    monkeypatch.setattr(serving.App, "answered", fails)
+    [answer] = talk(port, request("DELETE", "urn:ngsi-ld:Well:1"), request("GET", "urn:ngsi-ld:Well:1"), pause=0.2)
+    assert answer.startswith("HTTP/1.1 500")
+    assert "connection: close" in answer
+    monkeypatch.undo()
+    assert talk(port, request("GET", "urn:ngsi-ld:Well:1"))[0].startswith("HTTP/1.1 404")
+    assert talk(port, request("POST", "", json.dumps(WELL)))[0].startswith("HTTP/1.1 201")
+
+
+def test_a_body_in_two_parts_is_one_body(port: int) -> None:
+    whole = request("POST", "", json.dumps({**WELL, "id": "urn:ngsi-ld:Well:2"}))
+    assert talk(port, whole[:-40], whole[-40:], request("GET", "urn:ngsi-ld:Well:2"), pause=0.2)[0].startswith("HTTP/1.1 201")

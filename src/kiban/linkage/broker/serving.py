@@ -164,15 +164,13 @@ class Protocol(HttpToolsProtocol):
             if cycle.disconnected:
                 return
             self.put(answered, last=not cycle.keep_alive)
-        except BaseException as error:  # as uvicorn does it: what the app itself did not catch, and the end of the time to stop
-            self.logger.error("Exception in the answer to a request\n", exc_info=error)
-            cycle.keep_alive = False
-            if not self.transport.is_closing():
-                self.transport.write(FAILED)
-            if not isinstance(error, Exception):
-                raise
-        finally:
             cycle.response_complete = True
+        except Exception as error:  # the last net: what the app itself did not catch
+            self.logger.error("Exception in the answer to a request\n", exc_info=error)
+            self.transport.write(FAILED)
+        finally:  # a task that was cancelled, as the time to stop was over, ends here as well
+            if not cycle.response_complete:
+                cycle.response_complete, cycle.keep_alive = True, False
             if not cycle.keep_alive:
                 self.transport.close()
         self.on_response_complete()
