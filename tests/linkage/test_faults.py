@@ -523,6 +523,27 @@ def test_what_a_worker_that_is_gone_had_in_hand_is_taken_over_at_once(postgres: 
     assert [(message.seq, message.attempt) for message in taken] == [(held[0].seq, 2)]
 
 
+def test_messages_whose_handing_out_was_committed_without_an_answer_are_handed_out_again_at_once(postgres: Callable[[str], str]) -> None:
+    address = postgres("unsure")
+
+    async def run() -> tuple[list[Any], list[Any]]:
+        store = open_store(address)
+        outbox, now = StoreOutbox(store), times.now_us()
+        lane, lease = "http://town.example/in", 60 * times.SECOND
+        try:
+            await store.write(lambda tx: tx.enqueue([Message(lane, 1, "urn:s", f"urn:e:{number}", b"x") for number in range(3)], now))
+            came = list(await outbox.exchange(Settled(), {lane: 1}, now, lease))
+            await outbox.exchange(Settled(), {lane: 9}, now, lease)  # as if nothing had come of it
+            assert list(await outbox.exchange(Settled(), {lane: 9}, now, lease)) == []
+            return came, list(await outbox.exchange(Settled(), {lane: 9}, now, lease, {message.seq for message in came}))
+        finally:
+            await store.close()
+
+    with asyncio.Runner() as runner:
+        came, again = runner.run(run())
+    assert [(message.order, message.attempt) for message in came + again] == [(f"urn:e:{number}", 1) for number in range(3)]
+
+
 # --- one write that the database cannot take
 
 

@@ -371,6 +371,17 @@ def test_another_worker_waits_behind_what_this_one_holds(bench: Any) -> None:
     assert waiting(bench) == (3, 0)
 
 
+def test_what_was_handed_out_and_never_came_waits_again_and_what_is_in_hand_does_not(bench: Any) -> None:
+    bench.do(lambda tx: tx.enqueue([Message("http://a", 1, "urn:s", f"urn:e:{number}", str(number).encode()) for number in range(5)], 1))
+    came = bench.do(lambda tx: tx.hand_out("me", "http://a", 2, 10, 1000))
+    bench.do(lambda tx: tx.hand_out("me", "http://a", 2, 10, 1000))  # the answer to this one is lost
+    (others,) = bench.do(lambda tx: tx.hand_out("you", "http://a", 2, 10, 1000))
+    bench.do(lambda tx: tx.let_go("me", 11, [part.seq for part in came]))
+    again = bench.do(lambda tx: tx.hand_out("me", "http://a", 9, 12, 1000))
+    assert [(part.request, part.attempt) for part in again] == [(b"2", 1), (b"3", 1)]
+    assert others.request == b"4"
+
+
 def test_messages_that_were_given_up_are_listed_and_sent_again(bench: Any) -> None:
     bench.do(lambda tx: tx.enqueue([message("http://a", "w", str(number), f"urn:s:{number % 2}") for number in range(6)], 10))
     held = bench.do(lambda tx: tx.hand_out("me", "http://a", 9, 10, 1000))

@@ -26,7 +26,7 @@ import logging
 import random
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -134,17 +134,20 @@ class DeadLetter(NamedTuple):
 class Outbox(Protocol):
     """The waiting rows. A row is free if it is not dead and its time `due` has come; handing it out moves `due` to the end of the lease.
 
-    Each method is one transaction and raises OutboxAway, having changed nothing, while the database cannot be reached.
+    Each method is one transaction and raises OutboxAway while the database cannot be reached. It has changed nothing then, unless the connection broke
+    while it committed: what became of that is not known.
     """
 
     async def lanes(self, now: int) -> Sequence[str]:
         """The endpoints that have a free row."""
 
-    async def exchange(self, settled: Settled, wanted: Mapping[str, int], now: int, lease: int) -> Sequence[Message]:
+    async def exchange(self, settled: Settled, wanted: Mapping[str, int], now: int, lease: int, kept: Collection[int] | None = None) -> Sequence[Message]:
         """Settle, then hand out: at most wanted[endpoint] free rows of each endpoint, oldest first, for `lease` µs.
 
         settle    delivered: remove · retried: due = at, nobody's, error · dead: dead = now, error · released: due = now, nobody's, attempt − 1 ·
                   counts: to the subscriptions. Rows that are gone already, or are another worker's by now, are passed over without an error.
+        kept      the numbers of all rows that this worker knows to be in its hands, after an exchange of which it did not learn what became:
+                  those that were handed out then, and never came, are free again at once
         hand out  attempt + 1 and due = now + lease, this worker's. A row is passed over while an earlier row of its endpoint, tenant, subscription
                   and order word waits for its time or is another worker's; one that this worker holds does not hinder.
         """
@@ -278,6 +281,9 @@ class Dispatcher:
         self._turning: asyncio.Task[None] | None = None
         self._open = False
         self._held = self._bytes = 0
+        self._out: dict[int, tuple[Who, float]] = {}  # rows on their way: of which subscription, and since when (clock of the loop)
+        self._mine: set[int] = set()  # numbers of the rows in memory
+        self._unsure = False  # the last exchange may have handed out rows that did not come
 
     # --- from outside
     async def start(self) -> None:
@@ -343,10 +349,13 @@ class Dispatcher:
         return found
 
     async def written(self, tenant: int, subscription: str, seconds: float = 0.2) -> None:
-        """Wait until the store knows what this worker has sent for a subscription by now, at most that long."""
-        who = (tenant, subscription)
+        """Wait until the store knows what this worker has sent for a subscription by now, at most that long; not for an endpoint that takes longer."""
+        who, since = (tenant, subscription), asyncio.get_running_loop().time() - seconds
+        under_way = {seq for seq, (whose, at) in self._out.items() if whose == who and at > since}
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
+                while not under_way.isdisjoint(self._out):
+                    await asyncio.sleep(0.002)
                 for _ in range(2):  # what is on its way to the store, and what goes there next
                     if who not in self._settled.counts and (self._writing is None or who not in self._writing.counts):
                         return
@@ -371,6 +380,7 @@ class Dispatcher:
             return
         lane.held += 1
         self._held += 1
+        self._mine.add(message.seq)
         self._bytes += len(message.request)
         held = _Held(message, until)
         if key in lane.keys:
@@ -386,6 +396,7 @@ class Dispatcher:
     def _drop(self, lane: _Lane, message: Message) -> None:
         lane.held -= 1
         self._held -= 1
+        self._mine.discard(message.seq)
         self._bytes -= len(message.request)
 
     def _give_back_behind(self, lane: _Lane, key: Key) -> None:
@@ -469,6 +480,7 @@ class Dispatcher:
             self._ask(lane)
             return
         begun = self.now()
+        self._out[message.seq] = (key[:2], asyncio.get_running_loop().time())
         try:
             sender = self.senders.get(request.url.partition(":")[0].lower())
             if sender is None:
@@ -483,6 +495,8 @@ class Dispatcher:
             self._give_back_behind(lane, key)
             self._ask(lane)
             raise
+        finally:
+            del self._out[message.seq]
 
         now = self.now()
         self._drop(lane, message)
@@ -636,8 +650,9 @@ class Dispatcher:
         self._touched = set()
         until = clock + policy.lease
         try:
-            messages = await self.outbox.exchange(settled, wanted, self.now(), int(policy.lease * SECOND))
+            messages = await self.outbox.exchange(settled, wanted, self.now(), int(policy.lease * SECOND), self._mine if self._unsure else None)
         except OutboxAway:
+            self._unsure = True
             settled.add(self._settled)
             self._settled, self._writing = settled, None
             for name in wanted:
@@ -645,7 +660,7 @@ class Dispatcher:
                 self._hungry[self._lanes[name]] = None
             raise
 
-        self._writing = None
+        self._writing, self._unsure = None, False
         self._wrote.set()
         self._wrote = asyncio.Event()
         got = dict.fromkeys(wanted, 0)

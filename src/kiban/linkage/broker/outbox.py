@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from kiban.linkage.broker import times
@@ -43,14 +43,16 @@ class StoreOutbox:
         """The endpoints that have a free row."""
         return await self.run(lambda tx: tx.lanes(now))  # type: ignore[no-any-return]
 
-    async def exchange(self, settled: Settled, wanted: Mapping[str, int], now: int, lease: int) -> Sequence[Message]:
+    async def exchange(self, settled: Settled, wanted: Mapping[str, int], now: int, lease: int, kept: Collection[int] | None = None) -> Sequence[Message]:
         """Settle what is known, then hand out rows."""
-
+        held = None if kept is None else tuple(kept)  # the transaction runs in another thread
         retried = [(seq, at, plain(error)) for seq, at, error in settled.retried]
         dead = [(seq, plain(error)) for seq, error in settled.dead]
 
         def op(tx: Any) -> tuple[list[Message], list[str]]:
             tx.settle(self.owner, now, settled.delivered, retried, dead, settled.released)
+            if held is not None:
+                tx.let_go(self.owner, now, held)
             for (tenant, id), count in settled.counts.items():
                 tell(tx, tenant, id, count)
             found: list[Message] = []

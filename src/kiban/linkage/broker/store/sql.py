@@ -784,6 +784,13 @@ class Statements(Past):
         """Messages that others than this owner hold wait again: it is the only one that sends, the others have gone. The count of attempts stays."""
         return self.do("UPDATE outbox SET owner = '', due = ? WHERE owner <> '' AND owner <> ? AND dead IS NULL", (now, owner))
 
+    def let_go(self, owner: str, now: int, held: Sequence[int]) -> None:
+        """Messages that were handed out to this owner without its having got them wait again; it has got those in `held`. Nobody tried to send them."""
+        known = set(held)
+        lost = [row[0] for row in self.all("SELECT seq FROM outbox WHERE owner = ? AND dead IS NULL", (owner,)) if row[0] not in known]
+        if lost:
+            self.many("UPDATE outbox SET due = ?, owner = '', attempt = attempt - 1 WHERE seq = ? AND owner = ?", [(now, seq, owner) for seq in lost])
+
     def clock_back(self, now: int, lease: int) -> None:
         """The clock was set back: what waits for a time that is far ahead now waits no longer; what is handed out is so for a lease from now at most."""
         self.do("UPDATE outbox SET due = ? WHERE due > ? AND owner = '' AND dead IS NULL", (now, now))
