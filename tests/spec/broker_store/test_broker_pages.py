@@ -94,15 +94,19 @@ asked = st.builds(
     limit=st.sampled_from([1, 21, 300]),
     offset=st.sampled_from([0, 0, 5, 150, 1001]),
     step=st.sampled_from([4, 256]),
+    dear=st.sampled_from([16, 400, 16384]),
+    fewer=st.sampled_from([2, 30, 512]),
 )
 def test_a_page_has_what_going_through_everything_finds_whatever_way_it_takes(
-    town: tuple[Any, int], monkeypatch: pytest.MonkeyPatch, selections: list[Selection], limit: int, offset: int, step: int
+    town: tuple[Any, int], monkeypatch: pytest.MonkeyPatch, selections: list[Selection], limit: int, offset: int, step: int, dear: int, fewer: int
 ) -> None:
     bench, tenant = town
     selection = selections[0] if len(selections) == 1 else selections[0].and_also(selections[1])
     expected = [entity["id"] for entity in TOWN if selection.matches(entity)]
     with monkeypatch.context() as patch:
         patch.setattr(sqlite, "STEP", step)
+        patch.setattr(sqlite, "DEAR_STEP", dear)
+        patch.setattr(sqlite, "FEWER", fewer)
         reader = bench.store.reader
         for _ in range(2):  # the second time with what is remembered of the first
             assert ids(reader.find(tenant, selection, limit, offset)) == expected[offset : offset + limit]
@@ -163,6 +167,14 @@ def test_few_entities_that_fulfil_two_broad_comparisons_are_found_by_indexes_and
 def test_a_place_narrow_or_wide_is_looked_at_only_where_the_map_says_so(looked: Any) -> None:
     assert looked(select("Well", "", 0.3))[0] <= sum(select("", "", 0.5).matches(entity) for entity in TOWN)
     assert looked(select("Well", "", 7))[0] < 80
+
+
+def test_where_the_map_gives_many_the_first_of_them_fill_a_page_before_the_others_are_put_in_order(looked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "FEWER", 64)
+    _, said = looked(select("Well", "level>600", 7))
+    gathered = [one for one in said if "FROM place" in one.split("CROSS JOIN")[0]]
+    assert len(gathered) == 1
+    assert int(gathered[0].split("key <= ")[1].split()[0]) < MANY // 2
 
 
 def test_an_attribute_that_few_have_leads_to_them(looked: Any) -> None:

@@ -45,9 +45,10 @@ MANY = 20_000  # entities up to which an index is worth to be gone through; wher
 LOOK = 4  # entities of one more index that cost as much as to ask it for a single one
 LASTING = 10_000_000  # µs after which the choice of an index is made anew
 STEP = 256  # entities that an index is counted up to at first
-DEAR_STEP = 4096  # the same where an index costs much to be asked for one entity
+DEAR_STEP = 16384  # the same where an index costs much to be asked for one entity
 CHEAP, DEAR = 2, 64  # what share of that is gone through beside it
 WIDER = 4  # how many times as far each next time
+FEWER = 512  # entities of an index that are put in the order of their keys at first
 DEEP = 1000  # entities before a page from which on the whole selection is planned, and its first entities skipped by the database
 PATIENCE = 16384  # entities that an index is counted up to in the event loop
 LOG = 8000  # pages in the log at which the commit that comes upon them copies them into the file: fewer times, and each page once for many writes of it
@@ -81,11 +82,11 @@ def box(geometry: Any) -> tuple[float, float, float, float] | None:
     return min(p[0] for p in points), max(p[0] for p in points), min(p[1] for p in points), max(p[1] for p in points)
 
 
-def gathered(leading: list[Way]) -> tuple[str, list[Any]]:
-    """The entities e that all of these ways give, in the order of their keys, as the source of a statement with its values."""
+def gathered(leading: list[Way], after: int = 0, end: int = FOREVER) -> tuple[str, list[Any]]:
+    """The entities e that all of these ways give, with keys after one up to another and in their order, as the source of a statement with its values."""
     found = " INTERSECT ".join(f"SELECT * FROM ({way.found})" for way in leading)  # noqa: S608 - own text
-    source = f"(WITH f(key) AS ({found}) SELECT DISTINCT key FROM f ORDER BY key LIMIT -1) c CROSS JOIN entity e ON e.key = c.key"  # noqa: S608 - own text
-    return source, [value for way in leading for value in way.values]
+    some = "SELECT DISTINCT key FROM f WHERE key > ? AND key <= ? ORDER BY key LIMIT -1"
+    return f"(WITH f(key) AS ({found}) {some}) c CROSS JOIN entity e ON e.key = c.key", [*(value for way in leading for value in way.values), after, end]
 
 
 def others(plan: Plan, leading: Sequence[Way], key: str) -> tuple[list[str], list[Any]]:
@@ -187,17 +188,19 @@ class Session(Statements):
         now, need = times.now_us(), limit + offset
         walked = next((way for way in plan.ways if way.border), next((way for way in plan.ways if way.stretch), None))
         counted = sorted((way for way in plan.ways if way is not walked), key=lambda way: not way.dear)
-        share, first = (DEAR, DEAR_STEP) if any(way.dear for way in counted) else (CHEAP, STEP)
+        share, far = (DEAR, DEAR_STEP) if any(way.dear for way in counted) else (CHEAP, STEP)
         found: list[Any] = []
-        far, done, after = max(first, 2 * need), 0, 0
+        far, done, after = max(far, 2 * need), 0, 0
         steps, sure = far // share, plan.filled > now
         while True:
             if (CHEAP * steps if sure else far) > self.most:
                 raise Late
             if counted and not sure:
                 small = self.small(counted, far)
-                if small:
-                    found += self.gather(plan, small, after, need - len(found))
+                if small is not None:
+                    first = self.border(walked, after, 0)
+                    if first is not None:
+                        found += self.gather(plan, *small, first - 1, need - len(found))
                     break
             end = None if sure and not done else self.border(walked, after, steps)
             found += self.stretch(plan, walked, after, FOREVER if end is None else end, need - len(found))
@@ -212,16 +215,22 @@ class Session(Statements):
             steps, sure = min(more, far // share), more <= far // share
         return found[offset:]
 
-    def small(self, ways: list[Way], far: int) -> list[Way]:
-        """The way that gives the fewest entities, with those beside it that had better be gone through than asked for one; none if each gives too many."""
+    def small(self, ways: list[Way], far: int) -> tuple[list[Way], int] | None:
+        """The way that gives the fewest entities, with those beside it that had better be gone through than asked for one, and how many it gives.
+
+        None if each gives too many. One that gives more than half as many as another one is as good.
+        """
         sized: list[tuple[int, Way]] = []
         least = far
         for way in ways:
             size = self.one(f"SELECT count(*) FROM ({way.found} LIMIT ?)", (*way.values, least))[0]  # noqa: S608 - own text
             if size < least or not size:
                 sized.append((size, way))
-                least = size or 1
-        return [way for size, way in sized if way is sized[-1][1] or (way.dear and size <= LOOK * sized[-1][0])]
+                least = size // 2 + 1
+        if not sized:
+            return None
+        size, narrow = sized[-1]
+        return [way for many, way in sized if way is narrow or (way.dear and many <= LOOK * size)], size
 
     def indexed(self, tenant: int, selection: Selection) -> bool:  # noqa: ARG002 - a page of any selection is begun there
         """True: `brief` gives up where it takes too long."""
@@ -248,14 +257,29 @@ class Session(Statements):
             [*(way.values if way else ()), after, end, *tenant, times.now_us(), *plan.values, *values, *self.look(plan), limit, offset],
         )
 
-    def gather(self, plan: Plan, leading: list[Way], after: int, limit: int) -> list[Any]:
-        """Rows of the selected entities with keys after one, by indexes that give all of their keys."""
-        source, first = gathered(leading)
+    def gather(self, plan: Plan, leading: list[Way], size: int, after: int, limit: int) -> list[Any]:
+        """Rows of the selected entities with keys after one, by indexes that give all of their keys, about so many.
+
+        They come in the order of the index. To put all of them in the order of their keys costs more than to go through the index again, so the first
+        of them are looked at before the others.
+        """
+        found: list[Any] = []
+        part = FEWER
+        last = self.one("SELECT max(key) FROM entity")[0] or 0 if size > 2 * part else 0
+        while size > 2 * part and len(found) < limit:
+            end = after + (last - after) * part // size
+            found += self.gather_some(plan, leading, after, end, limit - len(found))
+            after, part = end, part * WIDER
+        return found if len(found) >= limit else found + self.gather_some(plan, leading, after, FOREVER, limit - len(found))
+
+    def gather_some(self, plan: Plan, leading: list[Way], after: int, end: int, limit: int) -> list[Any]:
+        """The same for keys after one up to another."""
+        source, first = gathered(leading, after, end)
         more, values = others(plan, leading, "c.key")
-        where = " AND ".join(["WHERE c.key > ? AND (e.expires IS NULL OR e.expires > ?) AND +e.tenant = ?", *plan.where, *more])
+        where = " AND ".join(["WHERE (e.expires IS NULL OR e.expires > ?) AND +e.tenant = ?", *plan.where, *more])
         return self.all(
             f"SELECT e.lean, e.sys, e.flat, e.ripe FROM {source} {where} LIMIT ?",  # noqa: S608 - own text
-            [*first, after, times.now_us(), plan.tenant, *plan.values, *values, *self.look(plan), limit],
+            [*first, times.now_us(), plan.tenant, *plan.values, *values, *self.look(plan), limit],
         )
 
     def narrowest(self, plan: Plan) -> list[Way]:
@@ -323,7 +347,7 @@ class Session(Statements):
                 f"(NOT EXISTS (SELECT 1 FROM place p WHERE p.id = e.key * {PLACES} AND NOT (p.west <= ? AND p.east >= ? AND p.south <= ? AND p.north >= ?)) "  # noqa: S608
                 f"OR EXISTS (SELECT 1 FROM place p WHERE p.id = e.key * {PLACES} + 1))"
             )
-            plan.ways.append(Way(found, (east, west, north, south), has))
+            plan.ways.append(Way(found, (east, west, north, south), has, dear=True))
 
 
 class Writer(Session):
