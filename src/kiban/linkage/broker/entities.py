@@ -18,6 +18,7 @@ from kiban.linkage.broker.render import View
 from kiban.linkage.broker.selection import parse_types
 from kiban.linkage.broker.server import Call
 from kiban.linkage.broker.store import Selection
+from kiban.linkage.broker.store.sql import Ready, ready
 from kiban.linkage.errors import Problem, bad_request, not_found
 
 TENANT = 256  # characters of its name
@@ -108,13 +109,19 @@ def within(reach: Selection | None, entity: Entity) -> bool:
     return reach is None or reach.matches(entity)
 
 
-def keep(tx: Any, call: Call, tenant: int, old: Entity | None, change: Change, *, new: bool = False) -> None:
-    """Store what a change gives and do everything that follows from it; 403 if the subject of the call may not; new: 409 if the entity is there."""
+def must_reach(reach: Selection | None, entity: Entity) -> None:
+    """403 if the subject may not write this new entity."""
+    if not within(reach, entity):
+        raise Problem("Forbidden", "this entity is outside of what you may write", entity["id"])
+
+
+def keep(tx: Any, call: Call, tenant: int, old: Entity | None, change: Change, *, new: bool = False, made: Ready | None = None) -> None:
+    """Store what a change gives and do everything that follows from it; 403 if the subject of the call may not; new, made: see `put`."""
     may_keep(call, change)
     if change.entity is None:
         tx.delete(tenant, old)
     elif change.changed or old is None:
-        tx.put(tenant, change.entity, old, new=new)
+        tx.put(tenant, change.entity, old, new=new, made=made)
     else:
         return
     for effect in call.broker.effects:
@@ -131,8 +138,7 @@ def keep_over(tx: Any, call: Call, tenant: int, key: int, change: Overwritten) -
 
 def create_in(tx: Any, call: Call, tenant: int, entity: Entity, reach: Selection | None, *, new: bool = True) -> None:
     """Create one entity inside a transaction; 409 if it is there. new=False: it was looked for, and if another worker was quicker, all is run again."""
-    if not within(reach, entity):
-        raise Problem("Forbidden", "this entity is outside of what you may write", entity["id"])
+    must_reach(reach, entity)
     keep(tx, call, tenant, None, create_change(entity), new=new)
 
 
@@ -151,9 +157,12 @@ def alter_in(tx: Any, call: Call, tenant: int, id: str, alter: Alter, reach: Sel
 async def create(call: Call, entity: Entity) -> None:
     """Create an entity; on disk when this returns."""
     reach = allowed(call, "entities.create")
+    must_reach(reach, entity)
+    # The disk is busy with the group before: what can be done now need not be done while it waits.
+    change, made = create_change(entity), ready(entity)
 
     def op(tx: Any) -> None:
-        create_in(tx, call, write_tenant(call, tx, make=True), entity, reach)
+        keep(tx, call, write_tenant(call, tx, make=True), None, change, new=True, made=made)
 
     await call.broker.store.write(op)
 

@@ -151,8 +151,8 @@ class Tx(Reader, Protocol):
         """Keep an entity of the shape of the one that stands there."""
         ...
 
-    def put(self, tenant: int, entity: Entity, old: Entity | None, *, new: bool = False) -> None:
-        """Keep an entity; old: what stands there now, None if nothing does. new: 409 if something does."""
+    def put(self, tenant: int, entity: Entity, old: Entity | None, *, new: bool = False, made: Any = None) -> None:
+        """Keep an entity; old: what stands there now, None if nothing does. new: 409 if something does. made: its `ready`, if that was asked for."""
 
     def delete(self, tenant: int, entity: Entity) -> None:
         """Remove an entity that stands there."""

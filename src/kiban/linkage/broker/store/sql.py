@@ -120,6 +120,37 @@ def kinds(entity: Entity) -> dict[str, int]:
     return found
 
 
+class Ready(NamedTuple):
+    """An entity as the store keeps it; times in µs.
+
+    lean, sys, flat    see `encode_lean`
+    created, modified  of the entity; expires, ripe: when it expires, and the first of its attributes; None if nothing does
+    kinds              see `kinds`
+    """
+
+    lean: bytes
+    sys: bytes
+    flat: bool
+    created: int
+    modified: int
+    expires: int | None
+    ripe: int | None
+    kinds: dict[str, int]
+
+
+def ready(entity: Entity) -> Ready:
+    """What can be made of an entity before its transaction begins.
+
+    >>> at = "2026-01-01T00:00:00.000Z"
+    >>> ready({"id": "urn:a", "type": ["https://e.jp/T"], "createdAt": at, "modifiedAt": at, "https://e.jp/at": [{"type": "Property", "value": 1}]}).kinds
+    {'https://e.jp/at': 1}
+    """
+    lean, sys, flat = encode_lean(entity)
+    expires = times.parse(entity["expiresAt"]) if "expiresAt" in entity else None
+    ripe = first_expiry(entity) if sys.count(b",") > 1 else None  # two times: none of its attributes has one of its own
+    return Ready(lean, sys, flat, times.parse_own(entity["createdAt"]), times.parse_own(entity["modifiedAt"]), expires, ripe, kinds(entity))
+
+
 def ordered(key: str) -> str:
     """ORDER BY, unless the rows come in their order."""
     return f" ORDER BY {key}" if key else ""
@@ -475,13 +506,10 @@ class Statements(Past):
         """True if a page of the selection may be asked for in the event loop: `brief` gives up where it takes too long."""
         return self.plan(tenant, selection).quick
 
-    def put(self, tenant: int, entity: Entity, old: Entity | None, *, new: bool = False) -> None:
-        """Keep an entity; old: what stands there now, None if nothing does. new: 409 if something does."""
-        lean, sys, flat = encode_lean(entity)
-        expires = times.parse(entity["expiresAt"]) if "expiresAt" in entity else None
-        created, modified = times.parse_own(entity["createdAt"]), times.parse_own(entity["modifiedAt"])
+    def put(self, tenant: int, entity: Entity, old: Entity | None, *, new: bool = False, made: Ready | None = None) -> None:
+        """Keep an entity; old: what stands there now, None if nothing does. new: 409 if something does. made: what was made of it already."""
+        lean, sys, flat, created, modified, expires, ripe, whole_kinds = made or ready(entity)
         document = self.document(entity)
-        ripe = first_expiry(entity) if sys.count(b",") > 1 else None  # two times: none of its attributes has one of its own
         if old is None:
             columns = "tenant, id, lean, flat, sys, created, modified, expires, ripe" + (", doc" if document else "")
             insert = f"INSERT INTO entity ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?{', ?::jsonb' if document else ''})"  # noqa: S608 - own text
@@ -514,7 +542,11 @@ class Statements(Past):
             before_types = set(old["type"])
         self.written(tenant, entity["id"], (lean, int(flat), expires, ripe, sys))
         number = self.new_number
-        types, attrs, before = set(entity["type"]), kinds(now), kinds(then) if then else {}
+        types, attrs, before = (
+            set(entity["type"]),
+            whole_kinds if now is entity else {name: whole_kinds[name] for name in members(now)},
+            kinds(then) if then else {},
+        )
         for iri in types - before_types:
             self.do("INSERT INTO etype (tenant, type, entity) VALUES (?, ?, ?)", (tenant, number(iri), key))
         for iri in before_types - types:
