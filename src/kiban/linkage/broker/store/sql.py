@@ -141,9 +141,10 @@ class Ready(NamedTuple):
 def ready(entity: Entity) -> Ready:
     """What can be made of an entity before its transaction begins.
 
-    >>> at = "2026-01-01T00:00:00.000Z"
-    >>> ready({"id": "urn:a", "type": ["https://e.jp/T"], "createdAt": at, "modifiedAt": at, "https://e.jp/at": [{"type": "Property", "value": 1}]}).kinds
-    {'https://e.jp/at': 1}
+    >>> now = {"createdAt": "2026-01-01T00:00:00.000Z", "modifiedAt": "2026-01-01T00:00:00.000Z"}
+    >>> made = ready({"id": "urn:a", "type": ["https://e.jp/T"], "https://e.jp/level": [{"type": "Property", "value": 1, **now}], **now})
+    >>> made.created, made.ripe, made.kinds
+    (1767225600000000, None, {'https://e.jp/level': 1})
     """
     lean, sys, flat = encode_lean(entity)
     expires = times.parse(entity["expiresAt"]) if "expiresAt" in entity else None
