@@ -33,5 +33,3 @@ fi
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/bootstrap.txt
 VIRTUAL_ENV=$PWD/.venv .venv/bin/python requirements/uv.py pip sync --quiet --compile-bytecode --require-hashes requirements/dev.txt
 VIRTUAL_ENV=$PWD/.venv .venv/bin/python requirements/uv.py pip install --quiet --no-deps --no-build-isolation --editable .
-# Compiled once, so that every command starts in a third of the time, also where Python is told not to write what it compiles.
-.venv/bin/python -m compileall -q src

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from kiban.linkage.broker.delivery import Count, DeadLetter, Dispatcher, OutboxAway, Policy, Settled, dead_letters
+from kiban.linkage.broker.delivery import Count, DeadLetter, Dispatcher, OutboxAway, OutboxUncertain, Policy, Settled, dead_letters
 from kiban.linkage.broker.outgoing import Request, Target, decode, encode, lane_of, mqtt_broker
 from kiban.linkage.broker.posting import HttpSender
 from kiban.linkage.broker.store.contract import Message
@@ -125,7 +125,7 @@ class Door:
         db.execute("COMMIT")
         if given and self.silent:
             self.silent -= 1
-            raise OutboxAway("outbox", "no answer to COMMIT")
+            raise OutboxUncertain("outbox", "no answer to COMMIT")
         return given
 
     async def dead_letters(self, tenant: int, subscription: str | None, after: int, limit: int) -> Sequence[DeadLetter]:

@@ -116,6 +116,21 @@ def test_a_page_has_what_going_through_everything_finds_whatever_way_it_takes(
     assert reader.count(tenant, selection) == len(expected)
 
 
+@pytest.mark.parametrize("kind", ["", "Well", "Well,Bus"])
+@pytest.mark.parametrize("step", [2, 4, 16, 256])
+def test_no_entity_comes_twice_where_a_page_begins_by_one_way_and_ends_by_another(
+    town: tuple[Any, int], monkeypatch: pytest.MonkeyPatch, kind: str, step: int
+) -> None:
+    bench, tenant = town
+    monkeypatch.setattr(sqlite, "STEP", step)
+    monkeypatch.setattr(sqlite, "DEAR_STEP", step)
+    for question, box in [(f"level=={low}..{low + wide}", 0) for low in range(0, MANY, 150) for wide in (9, 99, 900)] + [("", 1), ("level<1900", 2)]:
+        selection = select(kind, question, box)
+        expected = [entity["id"] for entity in TOWN if selection.matches(entity)]
+        for limit, offset in ((3, 2), (21, 0), (200, 0)):
+            assert ids(bench.store.reader.find(tenant, selection, limit, offset)) == expected[offset : offset + limit]
+
+
 @pytest.fixture
 def looked(town: tuple[Any, int]) -> Any:
     """Finds a page and counts what it took: looks at entities."""

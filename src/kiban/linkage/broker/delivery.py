@@ -50,6 +50,10 @@ class OutboxAway(KibanError):
     """The database of the outbox cannot be reached now; nothing was settled, ask again."""
 
 
+class OutboxUncertain(OutboxAway):
+    """The connection to the database broke while it committed: it may have done all or nothing."""
+
+
 class Retry(NamedTuple):
     """A message that is tried again: from when (µs since 1970), and what went wrong."""
 
@@ -134,8 +138,8 @@ class DeadLetter(NamedTuple):
 class Outbox(Protocol):
     """The waiting rows. A row is free if it is not dead and its time `due` has come; handing it out moves `due` to the end of the lease.
 
-    Each method is one transaction and raises OutboxAway while the database cannot be reached. It has changed nothing then, unless the connection broke
-    while it committed: what became of that is not known.
+    Each method is one transaction and raises OutboxAway, having changed nothing, while the database cannot be reached; OutboxUncertain where the
+    connection broke in its commit, and what became of it is not known. What was settled is settled again then, so it may be counted twice.
     """
 
     async def lanes(self, now: int) -> Sequence[str]:
@@ -651,8 +655,8 @@ class Dispatcher:
         until = clock + policy.lease
         try:
             messages = await self.outbox.exchange(settled, wanted, self.now(), int(policy.lease * SECOND), self._mine if self._unsure else None)
-        except OutboxAway:
-            self._unsure = True
+        except OutboxAway as error:
+            self._unsure |= isinstance(error, OutboxUncertain)
             settled.add(self._settled)
             self._settled, self._writing = settled, None
             for name in wanted:

@@ -17,8 +17,7 @@ from kiban.linkage.broker.overwrite import Overwritten
 from kiban.linkage.broker.render import View
 from kiban.linkage.broker.selection import parse_types
 from kiban.linkage.broker.server import Call
-from kiban.linkage.broker.store import Selection
-from kiban.linkage.broker.store.sql import Ready, ready
+from kiban.linkage.broker.store import Encoded, Selection, encoded
 from kiban.linkage.errors import Problem, bad_request, not_found
 
 TENANT = 256  # characters of its name
@@ -115,7 +114,7 @@ def must_reach(reach: Selection | None, entity: Entity) -> None:
         raise Problem("Forbidden", "this entity is outside of what you may write", entity["id"])
 
 
-def keep(tx: Any, call: Call, tenant: int, old: Entity | None, change: Change, *, new: bool = False, made: Ready | None = None) -> None:
+def keep(tx: Any, call: Call, tenant: int, old: Entity | None, change: Change, *, new: bool = False, made: Encoded | None = None) -> None:
     """Store what a change gives and do everything that follows from it; 403 if the subject of the call may not; new, made: see `put`."""
     may_keep(call, change)
     if change.entity is None:
@@ -159,7 +158,7 @@ async def create(call: Call, entity: Entity) -> None:
     reach = allowed(call, "entities.create")
     must_reach(reach, entity)
     # The disk is busy with the group before: what can be done now need not be done while it waits.
-    change, made = create_change(entity), ready(entity)
+    change, made = create_change(entity), encoded(entity)
 
     def op(tx: Any) -> None:
         keep(tx, call, write_tenant(call, tx, make=True), None, change, new=True, made=made)

@@ -9,8 +9,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from kiban.linkage.broker import times
-from kiban.linkage.broker.delivery import Count, DeadLetter, OutboxAway, Settled
+from kiban.linkage.broker.delivery import Count, DeadLetter, OutboxAway, OutboxUncertain, Settled
 from kiban.linkage.broker.store import Message
+from kiban.linkage.broker.store.contract import Uncertain
 from kiban.linkage.errors import Problem
 
 AGAIN = 0.01  # s until an endpoint that another worker was reading is asked about again
@@ -37,7 +38,8 @@ class StoreOutbox:
         try:
             return await self.store.write(op)
         except Problem as problem:
-            raise OutboxAway("outbox", problem.title, "a database that answers", problem.detail) from problem
+            away = OutboxUncertain if isinstance(problem, Uncertain) else OutboxAway
+            raise away("outbox", problem.title, "a database that answers", problem.detail) from problem
 
     async def lanes(self, now: int) -> Sequence[str]:
         """The endpoints that have a free row."""

@@ -2,5 +2,6 @@
 
 from kiban.linkage.broker.store.contract import Event, Message, Selection, Store, Who
 from kiban.linkage.broker.store.opening import open_store
+from kiban.linkage.broker.store.sql import Encoded, encoded
 
-__all__ = ["Event", "Message", "Selection", "Store", "Who", "open_store"]
+__all__ = ["Encoded", "Event", "Message", "Selection", "Store", "Who", "encoded", "open_store"]

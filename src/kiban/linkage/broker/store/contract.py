@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from kiban.linkage.broker.overwrite import Overwritten
+from kiban.linkage.errors import Problem
 
 Entity = dict[str, Any]
 T = TypeVar("T")
@@ -118,6 +119,10 @@ class Message:
     counted: bool = False
 
 
+class Uncertain(Problem):
+    """The connection broke while it committed: what was written may be kept or not."""
+
+
 class Reader(Protocol):
     """What can be asked of one consistent view."""
 
@@ -152,7 +157,7 @@ class Tx(Reader, Protocol):
         ...
 
     def put(self, tenant: int, entity: Entity, old: Entity | None, *, new: bool = False, made: Any = None) -> None:
-        """Keep an entity; old: what stands there now, None if nothing does. new: 409 if something does. made: its `ready`, if that was asked for."""
+        """Keep an entity; old: what stands there now, None if nothing does. new: 409 if something does. made: its `encoded`, if that is known already."""
 
     def delete(self, tenant: int, entity: Entity) -> None:
         """Remove an entity that stands there."""

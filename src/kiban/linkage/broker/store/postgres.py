@@ -29,7 +29,7 @@ from kiban.linkage.broker.jsonpath import scope_jsonpath, to_jsonpath, types_jso
 from kiban.linkage.broker.query import Q
 from kiban.linkage.broker.render import decode
 from kiban.linkage.broker.selection import TypeQ
-from kiban.linkage.broker.store.contract import Entity, Selection, Who
+from kiban.linkage.broker.store.contract import Entity, Selection, Uncertain, Who
 from kiban.linkage.broker.store.sql import Names, Plan, Statements, marks, places
 from kiban.linkage.errors import Problem
 
@@ -332,7 +332,7 @@ class PostgresStore:
             except psycopg.Error as error:
                 if session.connection.closed or session.connection.broken:
                     if finished:
-                        raise Problem(
+                        raise Uncertain(
                             "InternalError",
                             "the database went away while it committed",
                             "this request may have been kept or not: read before sending it again",

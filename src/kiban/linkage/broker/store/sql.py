@@ -120,12 +120,11 @@ def kinds(entity: Entity) -> dict[str, int]:
     return found
 
 
-class Ready(NamedTuple):
+class Encoded(NamedTuple):
     """An entity as the store keeps it; times in µs.
 
     lean, sys, flat    see `encode_lean`
     created, modified  of the entity; expires, ripe: when it expires, and the first of its attributes; None if nothing does
-    kinds              see `kinds`
     """
 
     lean: bytes
@@ -135,21 +134,20 @@ class Ready(NamedTuple):
     modified: int
     expires: int | None
     ripe: int | None
-    kinds: dict[str, int]
 
 
-def ready(entity: Entity) -> Ready:
+def encoded(entity: Entity) -> Encoded:
     """What can be made of an entity before its transaction begins.
 
     >>> now = {"createdAt": "2026-01-01T00:00:00.000Z", "modifiedAt": "2026-01-01T00:00:00.000Z"}
-    >>> made = ready({"id": "urn:a", "type": ["https://e.jp/T"], "https://e.jp/level": [{"type": "Property", "value": 1, **now}], **now})
-    >>> made.created, made.ripe, made.kinds
-    (1767225600000000, None, {'https://e.jp/level': 1})
+    >>> made = encoded({"id": "urn:a", "type": ["https://e.jp/T"], "https://e.jp/level": [{"type": "Property", "value": 1, **now}], **now})
+    >>> made.created, made.expires, made.ripe
+    (1767225600000000, None, None)
     """
     lean, sys, flat = encode_lean(entity)
     expires = times.parse(entity["expiresAt"]) if "expiresAt" in entity else None
     ripe = first_expiry(entity) if sys.count(b",") > 1 else None  # two times: none of its attributes has one of its own
-    return Ready(lean, sys, flat, times.parse_own(entity["createdAt"]), times.parse_own(entity["modifiedAt"]), expires, ripe, kinds(entity))
+    return Encoded(lean, sys, flat, times.parse_own(entity["createdAt"]), times.parse_own(entity["modifiedAt"]), expires, ripe)
 
 
 def ordered(key: str) -> str:
@@ -507,9 +505,9 @@ class Statements(Past):
         """True if a page of the selection may be asked for in the event loop: `brief` gives up where it takes too long."""
         return self.plan(tenant, selection).quick
 
-    def put(self, tenant: int, entity: Entity, old: Entity | None, *, new: bool = False, made: Ready | None = None) -> None:
+    def put(self, tenant: int, entity: Entity, old: Entity | None, *, new: bool = False, made: Encoded | None = None) -> None:
         """Keep an entity; old: what stands there now, None if nothing does. new: 409 if something does. made: what was made of it already."""
-        lean, sys, flat, created, modified, expires, ripe, whole_kinds = made or ready(entity)
+        lean, sys, flat, created, modified, expires, ripe = made or encoded(entity)
         document = self.document(entity)
         if old is None:
             columns = "tenant, id, lean, flat, sys, created, modified, expires, ripe" + (", doc" if document else "")
@@ -545,7 +543,7 @@ class Statements(Past):
         number = self.new_number
         types, attrs, before = (
             set(entity["type"]),
-            whole_kinds if now is entity else {name: whole_kinds[name] for name in members(now)},
+            kinds(now),
             kinds(then) if then else {},
         )
         for iri in types - before_types:

@@ -198,9 +198,9 @@ class Session(Statements):
             if counted and not sure:
                 small = self.small(counted, far)
                 if small is not None:
-                    first = self.border(walked, after, 0)
+                    first = self.border(walked, after, 0) if small[1] else None  # the entities of one type often follow one another
                     if first is not None:
-                        found += self.gather(plan, *small, first - 1, need - len(found))
+                        found += self.gather(plan, *small, max(after, first - 1), need - len(found))
                     break
             end = None if sure and not done else self.border(walked, after, steps)
             found += self.stretch(plan, walked, after, FOREVER if end is None else end, need - len(found))
