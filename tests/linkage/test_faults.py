@@ -27,9 +27,11 @@ from tests.linkage.conftest import Client
 from tests.linkage.fuzz import free_port, start
 
 from kiban.linkage.broker import times
-from kiban.linkage.broker.delivery import Settled
+from kiban.linkage.broker.delivery import OutboxAway, OutboxUncertain, Settled
 from kiban.linkage.broker.outbox import StoreOutbox
 from kiban.linkage.broker.store import Message, open_store
+from kiban.linkage.broker.store.contract import Uncertain
+from kiban.linkage.errors import Problem
 
 KILLS = int(os.environ.get("KILLS", "5"))  # 100 for the whole proof
 LD = "/ngsi-ld/v1"
@@ -521,6 +523,17 @@ def test_what_a_worker_that_is_gone_had_in_hand_is_taken_over_at_once(postgres: 
     assert [message.attempt for message in held] == [1]
     assert there == []
     assert [(message.seq, message.attempt) for message in taken] == [(held[0].seq, 2)]
+
+
+@pytest.mark.parametrize(("problem", "uncertain"), [(Uncertain, True), (Problem, False)])
+def test_only_a_commit_of_unknown_end_leaves_the_outbox_uncertain(problem: type[Problem], uncertain: bool) -> None:
+    class Broken:
+        async def write(self, _: Any) -> None:
+            raise problem("InternalError", "the database went away", "read before sending it again", status=503)
+
+    with asyncio.Runner() as runner, pytest.raises(OutboxAway) as caught:
+        runner.run(StoreOutbox(Broken()).exchange(Settled(), {}, 0, 0))
+    assert isinstance(caught.value, OutboxUncertain) is uncertain
 
 
 def test_messages_whose_handing_out_was_committed_without_an_answer_are_handed_out_again_at_once(postgres: Callable[[str], str]) -> None:
