@@ -94,38 +94,58 @@ class Protocol(HttpToolsProtocol):
             self.transport.write(b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
             self.transport.close()
 
+    def on_message_begin(self) -> None:
+        """A request begins: what ASGI wants to know beside it is made where it is asked."""
+        self.url, self.headers, self.expect_100_continue = b"", [], False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One header."""
+        self.headers.append((name.lower(), value))
+
     def on_headers_complete(self) -> None:
         """What comes from here on is body."""
         self.enough()
         parser, cycle = self.parser, self.cycle
         self.done = False
+        self.known = headers = dict(self.headers)
+        # Without a header that says otherwise only HTTP/1.1 keeps a connection, and nothing is upgraded.
         if (
             not (cycle is None or cycle.response_complete)
-            or parser.get_http_version() != "1.1"
             or not parser.should_keep_alive()
-            or parser.should_upgrade()
-            or self.expect_100_continue
+            or ((b"connection" in headers or b"proxy-connection" in headers) and (parser.get_http_version() != "1.1" or parser.should_upgrade()))
+            or b"expect" in headers
+            or b"transfer-encoding" in headers
             or self.flow.write_paused
             or self.transport.is_closing()
             or self.url[:1] != b"/"
             or b"#" in self.url
         ):
-            super().on_headers_complete()
+            self.by_asgi()
             return
-        self.known = headers = dict(self.headers)
         length = headers.get(b"content-length", b"0")
-        if b"transfer-encoding" in headers or not length.isdigit() or int(length) > HANDY:
-            super().on_headers_complete()
+        if length == b"0":
+            if parser.get_method() == b"GET":
+                path, _, query = self.url.partition(b"?")
+                answered = self.app.at_once(path, query, headers)
+                if answered is not None:
+                    self.put(answered)
+                    self.done = True
+                    self.server_state.total_requests += 1
+                    self.quiet = self.loop.time()
+                    return
+        elif not length.isdigit() or int(length) > HANDY:
+            self.by_asgi()
             return
-        if length == b"0" and parser.get_method() == b"GET":
-            path, _, query = self.url.partition(b"?")
-            answered = self.app.at_once(path, query, headers)
-            if answered is not None:
-                self.put(answered)
-                self.done = True
-                self.on_response_complete()
-                return
         self.held = bytearray()
+
+    def by_asgi(self) -> None:
+        """The request that has begun goes by ASGI."""
+        url, headers = self.url, self.headers
+        super().on_message_begin()
+        self.url = url
+        for name, value in headers:
+            super().on_header(name, value)
+        super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """A part of the body."""
@@ -151,7 +171,7 @@ class Protocol(HttpToolsProtocol):
     def let_go(self, held: bytearray) -> None:
         """The rest of a body is still on its way: it goes by ASGI, which waits for it."""
         self.held = None
-        super().on_headers_complete()
+        self.by_asgi()
         if held:
             super().on_body(bytes(held))
 
@@ -178,7 +198,7 @@ class Protocol(HttpToolsProtocol):
     def put(self, answered: Answered, *, last: bool = False) -> None:
         """Send an answer."""
         status, sent, body = answered
-        lines = [b"%b: %b\r\n" % (name.lower(), value) for name, value in sent]
+        lines = [b"%b: %b\r\n" % header for header in sent]
         head = b"".join([STATUS_LINE[status], *lines, b"connection: close\r\n\r\n" if last else b"\r\n"])
         if head.count(b"\r") != len(sent) + last + 2 or head.count(b"\n") != len(sent) + last + 2:
             raise RuntimeError("a header of an answer has a line break in it")

@@ -13,16 +13,16 @@ from typing import Any
 
 PLACES = 50_000  # numbers that are remembered
 ROOM = 0.9  # of all memory, up to which it has room for what nobody asked for
-OVERHEAD = 380  # bytes of one entry besides its texts: objects, links and its part of the tables
+OVERHEAD = 420  # bytes of one entry besides its texts: objects, links and its part of the tables
 
 Key = tuple[int, str]  # tenant and id of an entity
-Row = tuple[bytes, int, int | None, int | None, bytes]  # lean, flat, expires, ripe, sys
+Row = tuple[bytes, int, int | None, int | None, bytes, int]  # lean, flat, when it expires, when the first of its attributes does (µs), system times, key
 
 
 class Rows:
     """At most `limit` bytes of entities; the one that was asked for longest ago gives way. For one thread.
 
-    >>> rows, old, new = Rows(limit=10_000), (b"{}", 1, None, None, b"[1]"), (b"{}", 1, None, None, b"[2]")
+    >>> rows, old, new = Rows(limit=10_000), (b"{}", 1, None, None, b"[1]", 7), (b"{}", 1, None, None, b"[2]", 7)
     >>> rows.keep((1, "urn:a"), old)
     >>> rows.touch((1, "urn:a"), new)  # a write is on its way: neither the old nor the new is shown, nor kept
     >>> rows.keep((1, "urn:a"), old)
@@ -101,8 +101,8 @@ class Rows:
         touched, self.touched = self.touched, {}
         for key, row in touched.items():
             if row is not None:
-                lean, flat, expires, ripe, sys = row  # fresh from the encoder, texts have more memory than they need
-                self.keep(key, (bytes(memoryview(lean)), flat, expires, ripe, bytes(memoryview(sys))))
+                lean, flat, expires, ripe, sys, number = row  # fresh from the encoder, texts have more memory than they need
+                self.keep(key, (bytes(memoryview(lean)), flat, expires, ripe, bytes(memoryview(sys)), number))
 
     def clear(self) -> None:
         """Forget everything that is here."""
@@ -114,7 +114,7 @@ class Rows:
 def weight(key: Key, row: Row) -> int:
     """Bytes of memory that an entry takes, rather too many than too few.
 
-    >>> weight((1, "urn:a"), (b"{}", 1, None, None, b"[]"))
-    389
+    >>> weight((1, "urn:a"), (b"{}", 1, None, None, b"[]", 7))
+    429
     """
     return OVERHEAD + (len(key[1]) if key[1].isascii() else 4 * len(key[1])) + len(row[0]) + len(row[4])

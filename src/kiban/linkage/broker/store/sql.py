@@ -447,8 +447,8 @@ class Statements(Past):
 
     # --- entities
     def row(self, tenant: int, id: str) -> Any:
-        """What is kept of an entity: lean, flat, when it expires, when the first of its attributes does, system times; None if it is not there."""
-        return self.one("SELECT lean, flat, expires, ripe, sys FROM entity WHERE tenant = ? AND id = ?", (tenant, id))
+        """What is kept of an entity, a `Row`, which nobody else may change until the transaction ends; None if it is not there."""
+        return self.one(f"SELECT lean, flat, expires, ripe, sys, key FROM entity WHERE tenant = ? AND id = ?{self.lock}", (tenant, id))  # noqa: S608 - own text
 
     def lean(self, tenant: int, id: str) -> tuple[bytes, bool] | None:
         """An entity as compact JSON without system times, and whether only its top names need a context."""
@@ -461,17 +461,21 @@ class Statements(Past):
 
     def entity(self, tenant: int, id: str) -> Entity | None:
         """An entity in the internal form, None if it is not there or has expired."""
-        row = self.one(f"SELECT lean, sys, expires, ripe, key FROM entity WHERE tenant = ? AND id = ?{self.lock}", (tenant, id))  # noqa: S608 - own text
-        ripe = row is not None and row[3] is not None and row[3] <= times.now_us()
-        self.last = None if row is None else (tenant, id, row[4], decode(row[0], row[1]) if ripe else None)
-        if row is None or (row[2] is not None and row[2] <= times.now_us()):
+        row = self.row(tenant, id)
+        if row is None:
+            self.last = None
             return None
-        return fresh(row[0], row[1]) if ripe else decode(row[0], row[1])
+        lean, _, expires, ripe, sys, key = row
+        ripened = ripe is not None and ripe <= times.now_us()
+        self.last = tenant, id, key, decode(lean, sys) if ripened else None
+        if expires is not None and expires <= times.now_us():
+            return None
+        return fresh(lean, sys) if ripened else decode(lean, sys)
 
     def stored(self, tenant: int, id: str) -> tuple[bytes, bytes, int] | None:
         """An entity as it is kept, lean and times, to be changed, with its key; None if it is not there, or something of it has expired."""
-        row = self.one(f"SELECT lean, sys, key, expires, ripe FROM entity WHERE tenant = ? AND id = ?{self.lock}", (tenant, id))  # noqa: S608 - own text
-        return None if row is None or row[3] is not None or row[4] is not None else row[:3]
+        row = self.row(tenant, id)
+        return None if row is None or row[2] is not None or row[3] is not None else (row[0], row[4], row[5])
 
     def find(self, tenant: int, selection: Selection, limit: int, offset: int = 0) -> list[tuple[bytes, bytes, bool]]:
         """Selected entities (lean, system times, flat) in the order of their creation."""
@@ -539,7 +543,7 @@ class Statements(Past):
             now = {name: value for name, value in entity.items() if old.get(name) is not value}
             then = {name: value for name, value in old.items() if entity.get(name) is not value}
             before_types = set(old["type"])
-        self.written(tenant, entity["id"], (lean, int(flat), expires, ripe, sys))
+        self.written(tenant, entity["id"], (lean, int(flat), expires, ripe, sys, key))
         number = self.new_number
         types, attrs, before = (
             set(entity["type"]),
@@ -571,7 +575,7 @@ class Statements(Past):
             "UPDATE entity SET lean = ?, flat = 1, sys = ?, modified = ?" + (", doc = ?::jsonb WHERE key = ?" if document else " WHERE key = ?"),  # noqa: S608
             (change.lean, change.sys, times.parse_own(entity["modifiedAt"]), *document, key),
         )
-        self.written(tenant, entity["id"], (change.lean, 1, None, None, change.sys))
+        self.written(tenant, entity["id"], (change.lean, 1, None, None, change.sys, key))
         declared = self.names.declared
         for name in change.touched if declared else ():
             if (attr := self.number(name)) in declared and attr is not None:

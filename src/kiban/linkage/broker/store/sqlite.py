@@ -52,9 +52,9 @@ FEWER = 512  # entities of an index that are put in the order of their keys at f
 DEEP = 1000  # entities before a page from which on the whole selection is planned, and its first entities skipped by the database
 PATIENCE = 16384  # entities that an index is counted up to in the event loop
 LOG = 8000  # pages in the log at which the commit that comes upon them copies them into the file: fewer times, and each page once for many writes of it
-CACHE_KIB = 64 * 1024  # of the connection that writes
+CACHE_KIB = 28 * 1024  # of the connection that writes
 READ_KIB = 4 * 1024  # of each that reads: SQLite throws its pages away at each commit, and entities are in `rows`
-ROWS = 140 * 1024 * 1024  # bytes of entities in memory
+ROWS = 176 * 1024 * 1024  # bytes of entities in memory
 LOOKED = 0.1  # seconds after which entities in memory are shown only after a look whether another process has written to the file
 SHARED = 60.0  # seconds after such a write in which every read asks the file
 
@@ -359,6 +359,10 @@ class Writer(Session):
         super().__init__(connection, names)
         self.rows = rows
 
+    def row(self, tenant: int, id: str) -> Any:
+        """What is kept of an entity; it is in memory only as it is on disk, and while this transaction has not touched it."""
+        return self.rows.find((tenant, id)) or super().row(tenant, id)
+
     def written(self, tenant: int, id: str, row: Row) -> None:
         """An entity is being written."""
         self.rows.touch((tenant, id), row)
@@ -428,7 +432,7 @@ class Reader(Session):
             return [(row[0], row[4], row[1], row[3]) for row in known]
         rows = super().stretch(plan, way, after, end, limit, offset)
         for lean, sys, flat, ripe, key, id, expires in rows:
-            self.rows.learn(key, (plan.tenant, id), (lean, flat, expires, ripe, sys))
+            self.rows.learn(key, (plan.tenant, id), (lean, flat, expires, ripe, sys, key))
         return rows
 
     def ended(self, error: sqlite3.Error) -> Exception:
