@@ -72,6 +72,7 @@ def step(what: str, number: int, level: int, soon: str) -> Any:
     def op(tx: Any) -> None:
         tenant = tx.open_tenant("")
         id = well(number)["id"]
+        assert tx.row(tenant, id) == sql.Statements.row(tx, tenant, id)  # what is in memory, and what is in the file
         old = tx.entity(tenant, id)
         if what == "delete":
             if old is not None:
@@ -148,6 +149,7 @@ def test_every_read_at_every_moment_is_what_the_file_has(steps: list[Any], limit
             looking.cancel()
             await asyncio.gather(looking, return_exceptions=True)
             assert looking.cancelled()
+            assert not [result for result in results if isinstance(result, AssertionError)]
             assert not fault or all(isinstance(result, (Problem, Wrong)) for result in results)
             look()
             assert not store.rows.touched
@@ -231,8 +233,8 @@ def test_a_memory_of_so_many_bytes_takes_no_more(length: int) -> None:
     try:
         rows = Rows(4 << 20)
         empty = tracemalloc.get_traced_memory()[0]
-        for number in range(3 * (4 << 20) // (480 + length)):
-            row = (chance.randbytes(length), 1, None, None, chance.randbytes(40))
+        for number in range(3 * (4 << 20) // (520 + length)):
+            row = (chance.randbytes(length), 1, None, None, chance.randbytes(40), 10_000 + number)
             rows.keep((1, f"urn:ngsi-ld:Well:{chance.randrange(10**6)}:{number}"), row)
         taken = tracemalloc.get_traced_memory()[0] - empty
     finally:
@@ -241,14 +243,14 @@ def test_a_memory_of_so_many_bytes_takes_no_more(length: int) -> None:
 
 
 def test_the_entity_that_was_asked_for_longest_ago_gives_way() -> None:
-    row = (b"{}", 1, None, None, b"[]")
+    row = (b"{}", 1, None, None, b"[]", 1)
     rows = Rows(20 * weight((1, "urn:01"), row))
     for number in range(20):
         rows.keep((1, f"urn:{number:02d}"), row)
     assert rows.find((1, "urn:00")) == row
     rows.keep((1, "urn:20"), row)
     assert (rows.find((1, "urn:00")), rows.find((1, "urn:01"))) == (row, None)
-    rows.keep((1, "urn:21"), (bytes(rows.limit // 4), 1, None, None, b"[]"))  # one that would drive out many
+    rows.keep((1, "urn:21"), (bytes(rows.limit // 4), 1, None, None, b"[]", 1))  # one that would drive out many
     assert rows.find((1, "urn:21")) is None
     assert len(rows.known) == 20
 
@@ -256,14 +258,14 @@ def test_the_entity_that_was_asked_for_longest_ago_gives_way() -> None:
 def test_what_is_written_without_having_been_asked_for_takes_no_room_from_what_was() -> None:
     rows = Rows(100_000)
     for n in range(20):
-        rows.keep((1, f"urn:asked:{n}"), (b"x" * 4_200, 1, None, None, b"[1]"))
+        rows.keep((1, f"urn:asked:{n}"), (b"x" * 4_200, 1, None, None, b"[1]", 1))
     known = dict(rows.known)
     assert len(known) == 20
     assert rows.size > 0.9 * rows.limit
     for n in range(50):
-        rows.touch((1, f"urn:new:{n}"), (b"x" * 1_000, 1, None, None, b"[1]"))
-    rows.touch((1, "urn:asked:3"), (b"y" * 4_200, 1, None, None, b"[2]"))
-    rows.touch((1, "urn:asked:3"), (b"z" * 4_200, 1, None, None, b"[2]"))
+        rows.touch((1, f"urn:new:{n}"), (b"x" * 1_000, 1, None, None, b"[1]", 1))
+    rows.touch((1, "urn:asked:3"), (b"y" * 4_200, 1, None, None, b"[2]", 1))
+    rows.touch((1, "urn:asked:3"), (b"z" * 4_200, 1, None, None, b"[2]", 1))
     rows.settle()
     assert rows.known.keys() == known.keys()
     assert rows.known[(1, "urn:asked:3")][0] == b"z" * 4_200
