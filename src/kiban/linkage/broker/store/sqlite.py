@@ -558,6 +558,7 @@ class SqliteStore:
         self.names.forget()
         self.writer.rung = set()
         connection.execute("BEGIN IMMEDIATE")
+        self.compare()
         results: list[tuple[bool, Any]] = []
         end = time.monotonic() + SHARE
         for op, _ in batch:
