@@ -21,6 +21,7 @@ from joserfc.jwk import ECKey, KeySet, OKPKey, RSAKey
 
 from kiban.base.errors import KibanError, ManyErrors
 from kiban.linkage.access import ALLOW, DENY, OPERATIONS, ROUTES, Access, check_bind, name_of, operation_of
+from kiban.linkage.broker.contexts import Contexts
 from kiban.linkage.broker.query import parse_q
 from kiban.linkage.broker.store.contract import Selection, Who
 from kiban.linkage.errors import Problem
@@ -407,9 +408,13 @@ def test_the_example_of_the_how_to_is_a_policy(tmp_path, page):
     text = (Path(__file__).parents[2] / "docs" / "how-to" / page).read_text("utf-8")
     rules, provider = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
     (tmp_path / "keys.json").write_text(json.dumps(KeySet([RSA]).as_dict(private=False)), "utf-8")
-    access = policy(tmp_path, rules + provider)
+    (tmp_path / "policy.yaml").write_text(rules + provider, "utf-8")
+    access = Access.open(tmp_path / "policy.yaml", Contexts().core)
     assert access.subject_of(bearer("password")) == "river-gauge"
+    assert access.subject_of(bearer("letmein")) == "tanaka"
+    assert access.decide("tanaka", "admin.read", "") is ALLOW
     assert access.decide("suzuki", "maps.delete", "x") is ALLOW
+    assert access.decide("", "info.read", "") is ALLOW
     assert isinstance(access.decide("river-gauge", "entities.update", ""), Predicate)
     assert access.decide("", "entities.read", "river") is DENY
     named = set(re.findall(r"`(\w+)\.(?:read|update)`", text)) | set(re.findall(r"`(entities|temporal|subscriptions|registrations|contexts|maps)`", text))

@@ -178,7 +178,9 @@ def test_answers_come_in_the_order_of_their_requests(port: int) -> None:
         (request("GET", WELL["id"], "", "Connection: keep-alive", version="1.0"), True),
         (request("GET", WELL["id"], '{"a": 1}'), False),
         (request("GET", WELL["id"], "", "Expect: 100-continue"), False),
+        (request("GET", WELL["id"], "", "Proxy-Connection: keep-alive", version="1.0"), True),
         (request("GET", WELL["id"], "", "Transfer-Encoding: chunked") + b"0\r\n\r\n", False),
+        (request("GET", WELL["id"], "", "Transfer-Encoding: chunked") + b"5\r\nhello\r\n0\r\n\r\n", False),
         (request("GET", WELL["id"]).replace(f" {LD}".encode(), f" http://localhost{LD}".encode()), False),
         (request("GET", WELL["id"]).replace(b" HTTP", b"#part HTTP"), False),
     ],
@@ -219,3 +221,10 @@ def test_an_answer_that_fails_is_told_as_500_and_ends_its_connection(port: int, 
 def test_a_body_in_two_parts_is_one_body(port: int) -> None:
     whole = request("POST", "", json.dumps({**WELL, "id": "urn:ngsi-ld:Well:2"}))
     assert talk(port, whole[:-40], whole[-40:], request("GET", "urn:ngsi-ld:Well:2"), pause=0.2)[0].startswith("HTTP/1.1 201")
+
+
+def test_a_body_that_is_asked_for_first_is_asked_for(port: int) -> None:
+    whole = request("POST", "", json.dumps({**WELL, "id": "urn:ngsi-ld:Well:3"}), "Expect: 100-continue")
+    cut = whole.index(b"\r\n\r\n") + 4
+    answers = talk(port, whole[:cut], whole[cut:], request("GET", "urn:ngsi-ld:Well:3"), pause=0.2)
+    assert [answer[9:12] for answer in answers] == ["100", "201", "200"]

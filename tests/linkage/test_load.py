@@ -20,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kiban.base.errors import KibanError
+from kiban.cli import main
 from kiban.linkage.broker import load as tool
 from kiban.linkage.broker.load import Histogram, Load, parse_mix, run
 from kiban.linkage.broker.population import CONTEXT, DEFAULT, KINDS, OTHER_KINDS, Population, questions
@@ -242,7 +243,7 @@ def test_a_right_broker_is_found_right(context: str):
     assert report["compared"] > 300
     assert set(report["work"]) == {"read", "query", "create", "patch", "batch"}
     assert linked == 0 if context == "none" else 0.35 < linked / len(state.requests) < 0.65
-    assert sum("jsonldContexts" in request for request in state.requests) == (2 if context == "host" else 0)
+    assert sum("jsonldContexts" in request for request in state.requests) == (3 if context == "host" else 0)  # and it is removed
 
 
 @pytest.mark.parametrize(
@@ -283,7 +284,7 @@ def test_the_same_seed_sends_the_same_requests():
 def test_notifications_are_counted_and_waited_for():
     with small() as (url, state):
         report = a_load(url, "patch=80,create=10,subscribe=10", requests=100, subscriptions=3, matching=2)
-        assert (state.subscriptions, len(state.entities)) == ([], 500)  # it takes away what it made
+        assert (state.subscriptions, len(state.entities)) == ([], 0)  # it takes away what it made
     told = report["notifications"]
     assert told["missing"] == 0
     assert told["delivered"] >= told["expected"] > 20
@@ -299,10 +300,23 @@ def test_a_notification_that_never_comes_is_missed():
 def test_a_second_run_goes_on_with_what_the_first_one_left():
     with small() as (url, _):
         town = Population(200, 1, "x")
-        first = Load(url=url, mix=parse_mix("read=50,write=50"), requests=300, entities=200, connections=4)
+        first = Load(url=url, mix=parse_mix("read=50,write=50"), requests=300, entities=200, connections=4, keep=True)
         assert run(first, town)["different"] == 0
         again = run(Load(url=url, mix=parse_mix("read=50,query=20,write=30"), requests=300, entities=200, connections=4, fill=False, seed=2), town)
     assert (again["different"], again["errors"]) == (0, {})
+
+
+def test_what_was_there_before_stays_there():
+    with small() as (url, state):
+        a_load(url, "read=50,write=50", keep=True)
+        kept = len(state.entities)
+        a_load(url, "read=1", fill=False, entities=8)
+        assert len(state.entities) == kept >= 500
+
+
+def test_an_address_without_http_is_told_as_such(capsys: pytest.CaptureFixture[str]):
+    assert main(["broker", "load", "127.0.0.1:1026"]) == 2
+    assert "begins with http:// or https://" in capsys.readouterr().err
 
 
 def test_no_broker_is_told_at_once():

@@ -71,6 +71,7 @@ def test_a_second_broker_on_the_same_file_does_not_start(capsys: pytest.CaptureF
     assert "another broker runs on it" in capsys.readouterr().err
     with _alone(db):
         pass
+    assert Path(db).stat().st_mode & 0o777 == 0o600  # nobody else on the machine reads it
 
 
 def test_every_route_is_told_in_both_languages():

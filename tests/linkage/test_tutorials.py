@@ -26,6 +26,7 @@ from pathlib import Path
 import pytest
 
 from kiban.cli import build_parser
+from kiban.linkage.broker.contexts import Contexts
 from kiban.linkage.policy import read_policy
 
 ROOT = Path(__file__).parents[2]
@@ -227,7 +228,7 @@ def test_the_policy_of_the_documentation_is_one(tmp_path: Path) -> None:
         policy, jwt = re.findall(r"^```yaml\n(.*?)^```$", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
         (tmp_path / "keys.json").write_text('{"keys": []}', "utf-8")
         (tmp_path / "policy.yaml").write_text(policy + jwt, "utf-8")
-        assert len(read_policy(tmp_path / "policy.yaml").rules) == 3
+        assert len(read_policy(tmp_path / "policy.yaml", Contexts().core).rules) == 4
 
 
 def test_the_rows_of_the_tutorial_are_few_and_each_names_its_source() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import errno
 import fcntl
+import os
 import re
 import socket
 from collections.abc import Iterator
@@ -34,16 +35,26 @@ def add(parsers: Any) -> None:
     option = parser.add_argument
     option("--host", default="127.0.0.1", help="待ち受けるアドレス（既定はこの機械だけ） / address to listen on (default: this machine only)")
     option("--port", type=int, default=1026, help="ポート（既定 1026） / port (default 1026)")
-    option("--db", metavar="DB", help="SQLite のファイル、または postgresql://…（既定は利用者のデータフォルダ） / a SQLite file or postgresql://…")
+    option(
+        "--db",
+        metavar="DB",
+        help="SQLite のファイル、または postgresql://…（既定は利用者のデータフォルダ） / file or postgresql://… (default: in the user's data folder)",
+    )
     option("--workers", type=int, default=1, metavar="N", help="プロセスの数（PostgreSQL のときだけ 2 以上） / processes (more than 1 with PostgreSQL only)")
     option("--policy", type=Path, metavar="FILE", help="だれに何を許すか。他の機械から使うときは必須 / who may do what; required beyond this machine")
     option("--context-map", type=Path, metavar="FILE", help="@context の URL とファイルの対応表（YAML か JSON） / @context URL → file")
     option("--v2-context", metavar="URL", help="NGSIv2 の名前を広げる @context / the @context that expands NGSIv2 names")
     option("--fetch-contexts", action="store_true", help="@context を外から取ってよい / @contexts may be fetched")
     option(
-        "--allow-endpoint", action="append", default=[], metavar="NET", help="通知・転送してよい内部の宛先（CIDR か名前） / private targets that may be reached"
+        "--allow-endpoint",
+        action="append",
+        default=[],
+        metavar="NET",
+        help="通知・転送してよい内部の宛先（CIDR か名前） / private targets that may be reached (CIDR or name)",
     )
-    option("--index", action="append", default=[], metavar="ATTR", help="値で検索する属性（IRI か標準の名前） / attribute to index by value")
+    option(
+        "--index", action="append", default=[], metavar="ATTR", help="値で検索する属性（IRI か標準の名前） / attribute to index by value (IRI or standard name)"
+    )
     option("--history", choices=("on", "off"), default="on", help="履歴を残す（既定 on） / keep history (default on)")
     option(
         "--instances",
@@ -52,7 +63,13 @@ def add(parsers: Any) -> None:
         metavar="N",
         help="履歴の答え 1 つに入る値の数（既定 30） / instances of an entity's history in one answer (default 30)",
     )
-    option("--keep-months", type=int, default=0, metavar="N", help="これより古い履歴を消す（既定 0 は消さない） / drop history older than N months")
+    option(
+        "--keep-months",
+        type=int,
+        default=0,
+        metavar="N",
+        help="これより古い履歴を消す（既定 0 は消さない） / drop history older than N months (default 0: never)",
+    )
     option("--cors", default="", metavar="ORIGIN", help="他のサイトの画面から使わせる / let pages of this origin in (* for all)")
     option("--public-url", default="", metavar="URL", help="他から見た URL / how others reach this broker")
     option("--access-log", action="store_true", help="要求を 1 行ずつ記録する / one line per request")
@@ -154,7 +171,7 @@ def _alone(db: str) -> Iterator[None]:
     path = Path(db)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("ab")
+        file = os.fdopen(os.open(path, os.O_CREAT | os.O_APPEND | os.O_RDWR, 0o600), "ab")  # registrations may hold tokens of others
     except OSError as error:
         fits = "a SQLite file that can be written, with room on its disk"
         raise KibanError("--db", f"{db}: {error.strerror}", fits, "name another file") from error

@@ -199,6 +199,60 @@ def test_what_was_written_or_read_is_not_looked_for_in_the_file_again(tmp_path: 
     asyncio.run(story())
 
 
+def test_a_write_takes_what_is_in_memory_and_does_not_look_for_it_in_the_file(tmp_path: Path) -> None:
+    async def story() -> None:
+        store = SqliteStore(tmp_path / "b.db")
+        await store.write(step("put", 1, 5, ""))
+        asked: list[str] = []
+        store.writer.connection.set_trace_callback(asked.append)
+
+        def op(tx: Any) -> None:
+            for level in (6, 7):  # the second time it is this transaction alone that knows it
+                old = tx.entity(1, well(1)["id"])
+                assert old == well(1, level - 1)
+                tx.put(1, well(1, level), old)
+
+        await store.write(op)
+        assert len([sql for sql in asked if "FROM entity" in sql]) == 1
+        await store.close()
+
+    asyncio.run(story())
+
+
+def test_a_group_that_is_run_again_sees_what_another_process_wrote_in_between(tmp_path: Path) -> None:
+    async def story() -> None:
+        store, other = SqliteStore(tmp_path / "b.db"), SqliteStore(tmp_path / "b.db")
+        await store.write(step("put", 1, 1, ""))
+        await store.write(step("put", 2, 2, ""))
+        ids = [well(number)["id"] for number in range(4)]
+        assert store.reader.entity(1, ids[2]) == well(2, 2)
+        assert (1, ids[2]) in store.rows.known
+        plain = store.writer.connection
+
+        class Between:
+            def __getattr__(self, name: str) -> Any:
+                return getattr(plain, name)
+
+            def execute(self, sql: str, *values: Any) -> Any:
+                done = plain.execute(sql, *values)
+                if sql == "ROLLBACK":  # another process is quicker: the key of the second well is that of the third from now on
+                    other.writer.connection.execute("BEGIN IMMEDIATE")
+                    other.writer.delete(1, other.writer.entity(1, ids[2]))
+                    other.writer.put(1, well(3, 3), None)
+                    other.writer.connection.execute("COMMIT")
+                return done
+
+        store.writer.connection = Between()  # type: ignore[assignment]
+        wrong, late = await asyncio.gather(store.write(step("wrong", 0, 0, "")), store.write(lambda tx: tx.stored(1, ids[2])), return_exceptions=True)
+        assert isinstance(wrong, Wrong)
+        assert late is None
+        store.writer.connection = plain
+        await store.close()
+        await other.close()
+
+    asyncio.run(story())
+
+
 def test_what_another_process_writes_is_seen_and_nothing_is_remembered_from_then_on(tmp_path: Path) -> None:
     async def story() -> None:
         store = SqliteStore(tmp_path / "b.db")
@@ -214,6 +268,9 @@ def test_what_another_process_writes_is_seen_and_nothing_is_remembered_from_then
         assert store.reader.entity(1, well(2)["id"]) == well(2, 7)
         assert not store.rows.known
         store.shared = 0.0  # the while is over
+        await store.write(step("put", 4, 8, ""))  # who only writes is told so, too
+        assert store.rows.limit == sqlite.ROWS
+        store.rows.clear()
         store.reader.again = 0.0
         assert store.reader.entity(1, well(2)["id"]) == well(2, 7)
         assert len(store.rows.known) == 1

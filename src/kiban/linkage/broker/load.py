@@ -349,7 +349,8 @@ async def perform(load: Load, town: Population | None = None) -> dict[str, Any]:
     receiver = Receiver()
     port = await receiver.open("127.0.0.1" if load.receiver == "127.0.0.1" else "")
     try:
-        mix = _Mix(load, town, load.context if load.context != "host" else await asyncio.to_thread(_host, load), receiver, port)
+        context, hosted = await asyncio.to_thread(_host, load) if load.context == "host" else (load.context, "")
+        mix = _Mix(load, town, context, receiver, port)
         if load.fill:
             await _fill(load, mix)
         await _subscribe(load, mix)
@@ -365,7 +366,7 @@ async def perform(load: Load, town: Population | None = None) -> dict[str, Any]:
         answers = await each(load.url, load.limit, mix.read_back(), min(8, load.connections))
         report = _report(load, mix, elapsed, answers, late)
         if not load.keep:
-            await _clear(load, mix)
+            await _clear(load, mix, hosted)
         return report if watched is None else {**report, "watched": watched}
     finally:
         receiver.server.close()
@@ -376,8 +377,8 @@ def town_serials(town: Population) -> int:
     return max(0, max(town.serial) - FIRST_SERIAL)
 
 
-def _host(load: Load) -> str:
-    """Have the broker host the user @context; its URL there, as the broker itself calls it where it says so."""
+def _host(load: Load) -> tuple[str, str]:
+    """Have the broker host the user @context; its URL there, as the broker itself calls it where it says so, and the path to remove it by."""
     split = urlsplit(load.url)
     path = split.path.rstrip("/") + "/ngsi-ld/v1/jsonldContexts"
     headers = {"Content-Type": "application/json"}
@@ -393,6 +394,8 @@ def _host(load: Load) -> str:
             answer = connection.getresponse()
             answer.read()
             place = urljoin(f"{split.scheme}://{split.netloc}{path}", answer.headers.get("Location", ""))
+            if answer.status in (401, 403):
+                raise KibanError(load.url, f"status {answer.status}: it has a policy", "one who may do everything", "give --token-file FILE")
             if answer.status != 201:
                 raise KibanError(load.url, f"status {answer.status} when it was asked to host an @context", "201", next_step)
             if not answer.headers.get("Location"):
@@ -407,7 +410,7 @@ def _host(load: Load) -> str:
     except msgspec.DecodeError:
         told = None
     name = told.get("URL") if isinstance(told, dict) else None
-    return name if isinstance(name, str) and "://" in name else place
+    return name if isinstance(name, str) and "://" in name else place, urlsplit(place).path
 
 
 async def _fill(load: Load, mix: _Mix) -> None:
@@ -433,13 +436,14 @@ async def _subscribe(load: Load, mix: _Mix) -> None:
         raise KibanError(load.url, f"{sum(bad.values())} subscriptions refused (status {', '.join(map(str, bad))})", "201", "look at the log of the broker")
 
 
-async def _clear(load: Load, mix: _Mix) -> None:
-    """Take away the entities and subscriptions that this run made; what is not there any more is no matter."""
+async def _clear(load: Load, mix: _Mix, hosted: str) -> None:
+    """Take away the entities, subscriptions and the @context that this run made; what is not there any more is no matter."""
     town = mix.town
-    made = [n for n in mix.touched if n >= town.entities and town.there[n]]
+    made = [n for n in (*(range(town.entities) if load.fill else ()), *(n for n in mix.touched if n >= town.entities)) if town.there[n]]
     batches = [made[at : at + BATCH] for at in range(0, len(made), BATCH)]
     jobs = [Job("clear", mix.posted("POST", "entityOperations/delete", False, json.dumps([town.id(n) for n in batch]))) for batch in batches]
     jobs += [Job("clear", f"DELETE {mix.path}subscriptions/{id}{mix.ends[0]}".encode()) for id in mix.subscription_ids]
+    jobs += [Job("clear", f"DELETE {hosted}{mix.ends[0]}".encode())] if hosted else []
     await each(load.url, load.limit, jobs, 4)
     for n in made:
         town.there[n] = 0
@@ -530,7 +534,7 @@ def add_load(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--queries", default=",".join(KINDS), metavar="KIND,…", help=f"検索の種類 / kinds of queries: {', '.join((*KINDS, *OTHER_KINDS))}")
     parser.add_argument("--subscriptions", type=int, default=0, metavar="N", help="当たらない購読 / subscriptions that match nothing, registered before")
     parser.add_argument("--matching", type=int, default=0, metavar="N", help="当たる購読 / subscriptions that match every write to one type, registered before")
-    parser.add_argument("--keep", action="store_true", help="作ったものを残す / leave the entities and subscriptions of the run in the broker")
+    parser.add_argument("--keep", action="store_true", help="作ったものを残す（なければ消す） / leave what the run made in the broker (else it is deleted)")
     parser.add_argument("--receiver", default="127.0.0.1", metavar="ADDRESS", help="通知を受ける自分の住所 / address of this machine for notifications")
     parser.add_argument("--tenant", default="", metavar="NAME", help="テナント / tenant")
     parser.add_argument("--json", action="store_true", help="結果を JSON で / the report as JSON")
@@ -541,6 +545,8 @@ def run_load(args: argparse.Namespace, token: str = "") -> int:
     kinds = tuple(kind.strip() for kind in args.queries.split(","))
     if wrong := [kind for kind in kinds if kind not in (*KINDS, *OTHER_KINDS)]:
         raise KibanError("--queries", repr(wrong[0]), f"some of {', '.join((*KINDS, *OTHER_KINDS))}", "correct it")
+    if not args.url.startswith(("http://", "https://")):
+        raise KibanError("URL", repr(args.url), "an address that begins with http:// or https://", "for example http://127.0.0.1:1026")
     if args.connections < 1 or args.seconds <= 0:
         raise KibanError("--connections, --seconds", f"{args.connections}, {args.seconds}", "more than zero", "correct it")
     load = Load(

@@ -113,7 +113,6 @@ class Protocol(HttpToolsProtocol):
             not (cycle is None or cycle.response_complete)
             or not parser.should_keep_alive()
             or ((b"connection" in headers or b"proxy-connection" in headers) and (parser.get_http_version() != "1.1" or parser.should_upgrade()))
-            or b"expect" in headers
             or b"transfer-encoding" in headers
             or self.flow.write_paused
             or self.transport.is_closing()

@@ -360,7 +360,7 @@ class Writer(Session):
         self.rows = rows
 
     def row(self, tenant: int, id: str) -> Any:
-        """What is kept of an entity; it is in memory only as it is on disk, and while this transaction has not touched it."""
+        """What is kept of an entity: in memory, after `compare`, it is as on disk, and not there once this transaction has touched it."""
         return self.rows.find((tenant, id)) or super().row(tenant, id)
 
     def written(self, tenant: int, id: str, row: Row) -> None:
@@ -629,11 +629,16 @@ class SqliteStore:
         return int(self.writer.one("PRAGMA data_version")[0])
 
     def compare(self) -> None:
-        """Forget the entities in memory if another process has written to the file, which nothing here does, and keep none for a while."""
+        """Forget the entities in memory if another process has written to the file, which nothing here does, and keep none for a while.
+
+        A transaction that writes does this first: it takes entities out of memory, and changes those.
+        """
         version = self.written_by_others()
         if version != self.version:
             self.version, self.shared, self.rows.limit = version, time.monotonic() + SHARED, 0
             self.rows.clear()
+        elif self.rows.limit != ROWS and time.monotonic() > self.shared:
+            self.rows.limit = ROWS
 
     def look_at_others(self) -> float:
         """Before entities in memory are shown: has somebody else written? Each group of writes looks too. When to ask again."""
@@ -642,10 +647,7 @@ class SqliteStore:
                 self.compare()
             except sqlite3.Error as error:
                 raise trouble(error) from error
-        now = time.monotonic()
-        if now > self.shared:
-            self.rows.limit = ROWS
-        return now + LOOKED
+        return time.monotonic() + LOOKED
 
     # --- reading
     def brief(self, fn: Callable[[Any], T]) -> T | None:
