@@ -74,6 +74,14 @@ def test_a_second_broker_on_the_same_file_does_not_start(capsys: pytest.CaptureF
     assert Path(db).stat().st_mode & 0o777 == 0o600  # nobody else on the machine reads it
 
 
+def test_a_file_that_is_not_there_is_told_with_what_to_do(capsys: pytest.CaptureFixture[str], tmp_path: Path):
+    assert main(["broker", "import", "http://127.0.0.1:9", str(tmp_path / "none.ndjson")]) == 2
+    said = capsys.readouterr().err
+    assert "none.ndjson: found No such file or directory" in said
+    assert "Next: name the right one" in said
+    assert not list(tmp_path.iterdir())
+
+
 def test_every_route_is_told_in_both_languages():
     found = {f"{method} {path}" for method, path, _ in routes().listed}
     assert found - set(OPERATIONS) == UNTOLD

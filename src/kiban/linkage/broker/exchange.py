@@ -449,7 +449,7 @@ class Broker:
         if status == 207:
             return _refused(rows, answer)
         if status in (401, 403):
-            raise KibanError(self.url, f"status {status}: {_why(answer)}", "the right to write", "give a token, or correct the policy")
+            raise KibanError(self.url, f"status {status}: {_why(answer)}", "the right to write", "give --token-file FILE, or correct the policy")
         if len(rows) == 1:
             return [Reject(rows[0].line, rows[0].raw, f"{status}: {_why(answer)}")]
         half = len(rows) // 2
@@ -661,7 +661,10 @@ def run_import(args: argparse.Namespace, token: str = "") -> int:
     rejects = args.rejects or Path("import.rejects" if piped else f"{args.file}.rejects")
     broker = Broker(args.url, context=args.context, tenant=args.tenant, token=token)
     try:
-        stream = sys.stdin.buffer if piped else args.file.open("rb")
+        try:
+            stream = sys.stdin.buffer if piped else args.file.open("rb")
+        except OSError as error:
+            raise KibanError(str(args.file), str(error.strerror), "a file that can be read", "name the right one") from error
         # Going on after a stop adds to what was refused before.
         with stream, rejects.open("ab" if args.from_line > 1 else "wb") as bin:
             outcome = bring_in(read(stream, format, type=args.type, id_from=args.id_from), broker.send, bin, from_line=args.from_line)
@@ -673,7 +676,7 @@ def run_import(args: argparse.Namespace, token: str = "") -> int:
     if outcome.rejected and not outcome.taken:  # mostly one mistake for the whole file
         with rejects.open("rb") as lines:
             first = msgspec.json.decode(lines.readline())
-        print(f"kiban: {args.file}:{first['line']}: {first['reason']}", file=sys.stderr)
+        print(f"kiban: {args.file}:{first['line']}: {first['reason']}. Next: correct it, or name another --format ({', '.join(FORMATS)})", file=sys.stderr)
     print(f"{outcome.taken:,} 件を書いた / written, {outcome.rejected:,} 件を受け付けなかった / refused{told}")
     return 1 if outcome.rejected else 0
 
