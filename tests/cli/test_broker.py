@@ -110,7 +110,7 @@ def test_a_token_is_read_from_a_file_and_sent(tmp_path: Path, capsys: pytest.Cap
     running = Running(tmp_path, "--policy", str(tmp_path / "policy.yaml"))
     try:
         assert main(["broker", "import", running.url, str(file)]) == 2
-        assert "give a token" in capsys.readouterr().err
+        assert "give --token-file" in capsys.readouterr().err
         (tmp_path / "token").write_text("river-and-shelter\n", "utf-8")
         assert main(["broker", "import", running.url, str(file), "--token-file", str(tmp_path / "token")]) == 0
         assert len(get(f"{running.url}/ngsi-ld/v1/entities?type=Shelter", "river-and-shelter")) == 3
